@@ -1,0 +1,137 @@
+/** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
+import type { InputMessage, Rect } from "@farglass/protocol";
+
+/** The desktop's pixels at one moment. */
+export interface Frame {
+  /** Counts captured frames in which something changed, from 1. */
+  readonly sequence: number;
+  readonly width: number;
+  readonly height: number;
+  /** Bytes from one row to the next. */
+  readonly strideBytes: number;
+  /**
+   * BGRX, row by row. A live view: the next capture overwrites it, never while JavaScript runs,
+   * so read it before the next `await`.
+   */
+  readonly pixels: Uint8Array;
+  /** What may have changed since the last frame; the whole screen for the first and after a resize. */
+  readonly damage: readonly Rect[];
+  /** When the picture was read, in ms of `performance.now()`. */
+  readonly capturedAtMs: number;
+}
+
+/** Straight (not premultiplied) RGBA; 0×0 is a hidden cursor. */
+export interface CursorShape {
+  readonly width: number;
+  readonly height: number;
+  readonly hotX: number;
+  readonly hotY: number;
+  readonly rgba: Uint8Array;
+}
+
+export interface CaptureEvents {
+  /** Something changed; called at most at the frame-rate limit, at once after a still moment. */
+  onFrame(frame: Frame): void;
+  onCursorShape(shape: CursorShape): void;
+  onCursorPosition(x: number, y: number): void;
+  /** The screen cannot be read any more (the X server went away). The capture is closed then. */
+  onFault(error: Error): void;
+}
+
+/** A source of frames. It costs nothing while the desktop is still. */
+export interface Capture {
+  readonly name: "x11" | "synthetic";
+  readonly width: number;
+  readonly height: number;
+  /** Begins to call `events`; the first frame comes at once. Call it once. */
+  start(events: CaptureEvents): void;
+  /** The last picture, with empty damage, or null before the first. */
+  current(): Frame | null;
+  /** The last cursor shape and position, or null before the first. */
+  cursor(): { readonly shape: CursorShape; readonly x: number; readonly y: number } | null;
+  /** Resolves when threads, descriptors and shared memory are given back. */
+  close(): Promise<void>;
+}
+
+/** Plays input on the desktop. Coordinates are desktop pixels, already clamped. */
+export interface InputSink {
+  readonly pointer: boolean;
+  readonly keyboard: boolean;
+  play(input: InputMessage): void;
+  /** Releases every key and button that this sink holds down. */
+  releaseAll(): void;
+  close(): void;
+}
+
+/** One encoded picture: NAL units in Annex B order, without start codes. */
+export interface EncodedFrame {
+  readonly nals: readonly Uint8Array[];
+  readonly keyframe: boolean;
+  readonly capturedAtMs: number;
+}
+
+export interface VideoEncoderOptions {
+  readonly width: number;
+  readonly height: number;
+  readonly bitrateKbps: number;
+  readonly maxFps: number;
+}
+
+/** Turns frames into H.264. One call at a time: the caller waits for the result. */
+export interface VideoEncoder {
+  readonly name: string;
+  /**
+   * The pixels of `frame` are read before the first suspension; `keyframe` forces an IDR picture.
+   * Rejects when the encoder fails; it is of no use afterwards.
+   */
+  encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame>;
+  close(): void;
+}
+
+export type PeerChannel = "control" | "input" | "motion" | "diff";
+
+export interface PeerEvents {
+  onState(state: "connecting" | "connected" | "disconnected" | "failed" | "closed"): void;
+  /** A local candidate line without `a=`, or null when there are no more. */
+  onCandidate(
+    candidate: { candidate: string; sdpMid: string | null; sdpMLineIndex: number | null } | null,
+  ): void;
+  onChannelOpen(channel: PeerChannel): void;
+  onChannelClose(channel: PeerChannel): void;
+  onMessage(channel: PeerChannel, data: string | Uint8Array): void;
+  /** The channel's buffer fell to its low-water mark. */
+  onDrain(channel: PeerChannel): void;
+  /** PLI or FIR (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1). */
+  onKeyframeRequest(): void;
+}
+
+export interface PeerOptions {
+  readonly iceServers: readonly {
+    readonly urls: readonly string[];
+    readonly username?: string;
+    readonly credential?: string;
+  }[];
+  readonly relayOnly: boolean;
+  /** Use 127.0.0.1 only and drop every other candidate (tests, the demo on one machine). */
+  readonly loopbackOnly: boolean;
+  /** Milliseconds until this peer's candidates count as complete. */
+  readonly gatherTimeoutMs?: number;
+}
+
+/** One viewer's peer connection: a video track out, four data channels. */
+export interface Peer {
+  /** Applies the console's offer (already checked) and returns the answer's SDP. */
+  answer(offerSdp: string): Promise<string>;
+  /** Adds a remote candidate (already checked); null ends them. */
+  addCandidate(
+    candidate: { candidate: string; sdpMid: string | null; sdpMLineIndex: number | null } | null,
+  ): Promise<void>;
+  /** Sends one encoded picture by RTP; does nothing until connected. Returns bytes sent. */
+  sendVideo(frame: EncodedFrame): number;
+  /** False when the channel is not open. */
+  send(channel: PeerChannel, data: string | Uint8Array): boolean;
+  bufferedBytes(channel: PeerChannel): number;
+  readonly videoReady: boolean;
+  close(): Promise<void>;
+}
+export type PeerFactory = (options: PeerOptions, events: PeerEvents) => Peer;

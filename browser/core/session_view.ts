@@ -1,0 +1,124 @@
+/**
+ * What the console shows of a session: one immutable snapshot, made by the core, painted by any
+ * UI. All times are milliseconds of the console's clock.
+ */
+import type {
+  CandidatePair,
+  CodedError,
+  DesktopCaps,
+  DesktopSummary,
+  Reason,
+  Stage,
+  Transport,
+  TransportChoice,
+} from "@farglass/protocol";
+
+/** The signalling socket. */
+export type LinkView =
+  | { readonly state: "connecting" }
+  | { readonly state: "online" }
+  | { readonly state: "offline"; readonly retryAtMs: number; readonly attempts: number }
+  | { readonly state: "signed-out" };
+
+export interface TimelineEntry {
+  readonly id: number;
+  readonly at: number;
+  /** `stage` a change of stage, `transport` a switch, `error` a coded error, `note` the rest. */
+  readonly kind: "stage" | "transport" | "error" | "note";
+  /** Plain words. */
+  readonly text: string;
+  readonly reason: Reason | null;
+  readonly detail: string | null;
+}
+
+/** Live facts; null is "not known yet" or "does not apply to this transport". */
+export interface HudView {
+  readonly fps: number | null;
+  readonly bitrateKbps: number | null;
+  readonly rttMs: number | null;
+  /** 0..1 */
+  readonly loss: number | null;
+  readonly decodeMs: number | null;
+  readonly jitterBufferMs: number | null;
+  readonly candidatePair: CandidatePair | null;
+  readonly relayHint: string | null;
+  /** Unix ms at which the TURN credentials expire. */
+  readonly turnExpiresAtMs: number | null;
+  readonly framesDecoded: number;
+  /** Since when the picture has been proved equal to the screen, pixel by pixel. */
+  readonly exactSinceMs: number | null;
+}
+
+export type Phase =
+  /** Waiting for the agent, the owner or the first picture; `reason` in plain words. */
+  | { readonly kind: "waiting"; readonly text: string }
+  | { readonly kind: "live" }
+  /** The last picture stays; something is being repaired. */
+  | { readonly kind: "recovering"; readonly text: string }
+  | { readonly kind: "ended"; readonly reason: Reason; readonly error: CodedError | null };
+
+export interface SessionView {
+  readonly desktopId: string;
+  readonly desktopName: string;
+  readonly sessionId: string | null;
+  readonly phase: Phase;
+  readonly stage: Stage | null;
+  /** What is on the screen now. */
+  readonly transport: Transport;
+  readonly choice: TransportChoice;
+  /** The choices that the desktop's policy leaves. */
+  readonly choices: readonly TransportChoice[];
+  /** The operator's own switch. */
+  readonly viewOnly: boolean;
+  /** False when the policy or the agent refuses input. */
+  readonly inputGranted: boolean;
+  readonly width: number;
+  readonly height: number;
+  readonly caps: DesktopCaps | null;
+  readonly hud: HudView;
+  readonly timeline: readonly TimelineEntry[];
+}
+
+export interface ConsoleView {
+  readonly link: LinkView;
+  /** Null until the first list came. */
+  readonly desktops: readonly DesktopSummary[] | null;
+  readonly session: SessionView | null;
+}
+
+/** Keys that a browser or its system keeps for itself. */
+export type SpecialKeys = "ctrl-alt-del" | "super" | "alt-tab" | "escape" | "print-screen";
+
+/** What a UI can ask for. Each call is safe at any time. */
+export interface ConsoleActions {
+  connect(desktopId: string): void;
+  disconnect(): void;
+  choose(choice: TransportChoice): void;
+  setViewOnly(viewOnly: boolean): void;
+  sendSpecial(keys: SpecialKeys): void;
+  /** Types finished text on the desktop. */
+  typeText(text: string): void;
+  /** Tries at once instead of waiting for the next attempt. */
+  retryNow(): void;
+}
+
+/** Handed to the UI by `browser/adapters/console_client.ts`. */
+export interface ConsoleClient extends ConsoleActions {
+  getView(): ConsoleView;
+  /** Calls `listener` after each change; returns the way to stop. */
+  subscribe(listener: () => void): () => void;
+  /**
+   * Gives the client its three surfaces once the session view is mounted: it shows exactly one of
+   * video and canvas, paints them, and listens for pointer and keyboard on `stage`.
+   */
+  attach(surfaces: {
+    readonly stage: HTMLElementLike;
+    readonly video: HTMLElementLike;
+    readonly canvas: HTMLElementLike;
+    readonly cursor: HTMLElementLike;
+  }): () => void;
+}
+
+/** The core knows no DOM; the adapters narrow this to real elements. */
+// deno-lint-ignore no-empty-interface
+export interface HTMLElementLike {}

@@ -1,0 +1,94 @@
+import * as v from "valibot";
+import { type CodedError, codedError } from "./errors.ts";
+import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX } from "./limits.ts";
+import { err, ok, type Result } from "./result.ts";
+import { TRANSPORTS } from "./vocabulary.ts";
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+const timeMs = v.pipe(v.number(), v.finite());
+const cursorSide = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CURSOR_SIDE_PX));
+const coordinate = v.pipe(v.number(), v.integer(), v.minValue(-8192), v.maxValue(16384));
+
+/**
+ * JSON messages of the `control` data channel; the server carries the same ones in
+ * VIEWER_CONTROL when there is no data channel.
+ */
+export const controlMessageSchema = v.variant("op", [
+  /** Console → agent: send pixels this way from now on. `epoch` numbers the console's choices. */
+  v.object({ op: v.literal("select"), transport: v.picklist(TRANSPORTS), epoch: count }),
+  /** Agent → console: the choice is in force. */
+  v.object({ op: v.literal("selected"), transport: v.picklist(TRANSPORTS), epoch: count }),
+  /** Console → agent: the video needs a keyframe. */
+  v.object({ op: v.literal("keyframe") }),
+  /** Console → agent: send the whole picture on the diff path again. */
+  v.object({ op: v.literal("refresh") }),
+  /** Console → agent, every PEER_HEARTBEAT_MS; `at` is the console's clock and comes back. */
+  v.object({ op: v.literal("ping"), id: count, at: timeMs }),
+  /**
+   * Agent → console: answer to ping. `captured` counts frames in which the desktop changed,
+   * `rtpFrames` frames sent to this viewer by RTP, `diffFrames` by the diff path; `agentAt` is
+   * the agent's clock in ms.
+   */
+  v.object({
+    op: v.literal("pong"),
+    id: count,
+    at: timeMs,
+    agentAt: timeMs,
+    captured: count,
+    rtpFrames: count,
+    diffFrames: count,
+  }),
+  /** Agent → console: size of the desktop in pixels. */
+  v.object({
+    op: v.literal("screen"),
+    width: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8192)),
+    height: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8192)),
+  }),
+  /** Agent → console: shape of the cursor, straight RGBA in base64; 0×0 is a hidden cursor. */
+  v.object({
+    op: v.literal("cursor"),
+    width: cursorSide,
+    height: cursorSide,
+    hotX: cursorSide,
+    hotY: cursorSide,
+    rgba: v.pipe(v.string(), v.base64(), v.maxLength(52_000)),
+  }),
+  /** Agent → console: position of the cursor's hot spot in desktop pixels. */
+  v.object({ op: v.literal("cursor-position"), x: coordinate, y: coordinate }),
+  /** Agent → console: what this viewer may do. */
+  v.object({ op: v.literal("grants"), input: v.boolean() }),
+  /** Agent → console: something failed on the agent's side of this viewer. */
+  v.object({
+    op: v.literal("fault"),
+    code: v.picklist(["capture-failed", "encoder-failed", "peer-failed", "view-only"]),
+  }),
+]);
+export type ControlMessage = v.InferOutput<typeof controlMessageSchema>;
+export type ControlOf<Op extends ControlMessage["op"]> = Extract<ControlMessage, { op: Op }>;
+
+/** Names and options of the data channels; the console opens them (W3C WebRTC section 6.2). */
+export const CHANNELS = {
+  control: { label: "control", ordered: true },
+  /** Keys, buttons and wheel: nothing may be lost. */
+  input: { label: "input", ordered: true },
+  /** Pointer motion: only the newest counts. */
+  motion: { label: "motion", ordered: false, maxRetransmits: 0 },
+  /** Diff messages one way, their acknowledgements the other. */
+  diff: { label: "diff", ordered: true },
+} as const;
+export type ChannelName = keyof typeof CHANNELS;
+
+/** Reads one control message. */
+export function decodeControl(text: string): Result<ControlMessage, CodedError> {
+  if (text.length > MAX_CONTROL_MESSAGE_BYTES) return err(codedError("too-large"));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return err(codedError("malformed", "not JSON"));
+  }
+  const parsed = v.safeParse(controlMessageSchema, json, { abortEarly: true });
+  return parsed.success
+    ? ok(parsed.output)
+    : err(codedError("malformed", `control ${v.getDotPath(parsed.issues[0]) ?? ""}`.trim()));
+}

@@ -1,0 +1,13 @@
+/** Everything that crosses a boundary between agent, server and console. Pure. */
+export * from "./control.ts";
+export * from "./diff_codec.ts";
+export * from "./errors.ts";
+export * from "./input_codec.ts";
+export * from "./limits.ts";
+export * from "./link.ts";
+export * from "./messages.ts";
+export * from "./relay_codec.ts";
+export * from "./result.ts";
+export * from "./sdp.ts";
+export * from "./version.ts";
+export * from "./vocabulary.ts";

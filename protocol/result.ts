@@ -1,0 +1,15 @@
+/** An expected failure is a value; broken invariants throw. */
+export type Result<T, E> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: E };
+
+export const ok = <T>(value: T): { readonly ok: true; readonly value: T } => ({ ok: true, value });
+export const err = <E>(error: E): { readonly ok: false; readonly error: E } => ({
+  ok: false,
+  error,
+});
+
+/** Makes the compiler prove that a `switch` is complete. */
+export function never(value: never): never {
+  throw new Error(`Unreachable: ${JSON.stringify(value)}`);
+}

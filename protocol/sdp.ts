@@ -1,0 +1,129 @@
+/**
+ * Checks a session description (RFC 8866) or candidate (RFC 8839 section 5.1) before it may touch
+ * a peer library: security.md section 1 measured what hostile ones do to it. The controller and
+ * the agent run the same checks.
+ */
+import { type CodedError, codedError } from "./errors.ts";
+import {
+  MAX_CANDIDATE_BYTES,
+  MAX_SDP_BYTES,
+  MAX_SDP_CANDIDATES,
+  MAX_SDP_MEDIA_SECTIONS,
+} from "./limits.ts";
+import { err, ok, type Result } from "./result.ts";
+
+/** What the controller needs to know about a description. */
+export interface SdpSummary {
+  readonly media: readonly ("audio" | "video" | "application")[];
+  /** Upper-case codec names of the video sections (`a=rtpmap`, RFC 8866 section 6.6). */
+  readonly videoCodecs: readonly string[];
+  readonly candidates: number;
+}
+
+const MAX_LINES = 1024;
+const FINGERPRINT = /^sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/i;
+
+/** Checks a whole description. */
+export function checkSdp(sdp: string): Result<SdpSummary, CodedError> {
+  // ASCII only, so characters are bytes.
+  if (sdp.length > MAX_SDP_BYTES) return err(codedError("sdp-too-large"));
+  if (!/^[\x20-\x7e\r\n]*$/.test(sdp)) return err(codedError("sdp-invalid", "control character"));
+  if (/\r(?!\n)/.test(sdp)) return err(codedError("sdp-invalid", "bare CR"));
+  const lines = sdp.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length > MAX_LINES) return err(codedError("sdp-invalid", "too many lines"));
+  if (lines[0] !== "v=0") return err(codedError("sdp-invalid", "first line is not v=0"));
+  const media: SdpSummary["media"][number][] = [];
+  const videoCodecs = new Set<string>();
+  let candidates = 0;
+  let sessionFingerprint = false;
+  let sections = 0;
+  let fingerprinted = 0;
+  let seen = false;
+  for (const line of lines) {
+    if (!/^[a-z]=/.test(line)) return err(codedError("sdp-invalid", "line without a type"));
+    if (line.startsWith("m=")) {
+      sections++;
+      if (sections > MAX_SDP_MEDIA_SECTIONS) return err(codedError("sdp-too-many-sections"));
+      const kind = /^m=(audio|video|application) \d{1,5} [A-Z/]{3,20} [\w .-]{1,512}$/.exec(line)
+        ?.[1];
+      if (kind === undefined) return err(codedError("sdp-invalid", "media line"));
+      media.push(kind as SdpSummary["media"][number]);
+      seen = false;
+    } else if (line.startsWith("a=fingerprint:")) {
+      // Other hashes may stand beside it (RFC 8122 section 5), but sha-256 must be there.
+      if (!FINGERPRINT.test(line.slice("a=fingerprint:".length))) {
+        if (/^a=fingerprint:sha-256/i.test(line)) {
+          return err(codedError("sdp-no-fingerprint", "malformed"));
+        }
+      } else if (sections === 0) sessionFingerprint = true;
+      else if (!seen) {
+        seen = true;
+        fingerprinted++;
+      }
+    } else if (line.startsWith("a=candidate:")) {
+      candidates++;
+      if (candidates > MAX_SDP_CANDIDATES) return err(codedError("sdp-too-many-candidates"));
+      const checked = checkCandidate(line.slice(2));
+      if (!checked.ok) return checked;
+    } else if (line.startsWith("a=rtpmap:") && media.at(-1) === "video") {
+      const codec = /^a=rtpmap:\d{1,3} ([\w.-]{1,32})\//.exec(line)?.[1];
+      if (codec !== undefined) videoCodecs.add(codec.toUpperCase());
+    }
+  }
+  if (sections === 0) return err(codedError("sdp-invalid", "no media section"));
+  if (!sessionFingerprint && fingerprinted < sections) return err(codedError("sdp-no-fingerprint"));
+  return ok({ media, videoCodecs: [...videoCodecs], candidates });
+}
+
+/** A candidate's parts that a policy may judge. */
+export interface CandidateSummary {
+  readonly protocol: "udp" | "tcp";
+  readonly address: string;
+  readonly port: number;
+  readonly type: "host" | "srflx" | "prflx" | "relay";
+}
+
+const CANDIDATE =
+  /^candidate:[\w+/]{1,32} \d{1,3} (udp|tcp) \d{1,10} ([0-9A-Za-z:.-]{1,64}) (\d{1,5}) typ (host|srflx|prflx|relay)(?: [\x21-\x7e]{1,64}){0,24}$/i;
+const MDNS = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.local$/i;
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
+const IPV6 = /^[0-9a-f:.]{2,45}$/i;
+
+/**
+ * Checks one `candidate:…` line. Addresses are IP literals or mDNS names (UUID.local): a plain
+ * host name would make the agent ask a resolver. Ports below 1024 are refused, except TCP active
+ * ones (port 9, RFC 6544 section 4.5).
+ */
+export function checkCandidate(candidate: string): Result<CandidateSummary, CodedError> {
+  const bad = (what: string) => err(codedError("candidate-invalid", what));
+  if (candidate.length > MAX_CANDIDATE_BYTES) return bad("longer than 512 bytes");
+  const match = CANDIDATE.exec(candidate);
+  if (match === null) return bad("syntax");
+  const [, protocol, address, portText, type] = match;
+  const port = Number(portText);
+  if (
+    !IPV4.test(address) && !MDNS.test(address) && !(address.includes(":") && IPV6.test(address))
+  ) {
+    return bad("address");
+  }
+  const tcpActive = protocol.toLowerCase() === "tcp" && port === 9;
+  if (port > 65535 || (port < 1024 && !tcpActive)) return bad("port");
+  if (isForbidden(address)) return bad("address range");
+  return ok({
+    protocol: protocol.toLowerCase() as "udp" | "tcp",
+    address,
+    port,
+    type: type.toLowerCase() as CandidateSummary["type"],
+  });
+}
+
+/** Link-local, multicast and unspecified addresses are never a peer (loopback is judged by policy). */
+function isForbidden(address: string): boolean {
+  const lower = address.toLowerCase();
+  return /^(?:0\.|169\.254\.|22[4-9]\.|23\d\.|24\d\.|25[0-5]\.)/.test(lower) ||
+    /^(?:ff|fe[89ab])/.test(lower) || lower === "::" || /^::ffff:/.test(lower);
+}
+
+/** Whether an address is loopback; allowed only where the settings say so (tests, the demo). */
+export const isLoopback = (address: string): boolean => /^127\./.test(address) || address === "::1";

@@ -1,0 +1,66 @@
+/** Stages of a session's WebRTC state, in the order of a good negotiation (design section 3). */
+export const STAGES = [
+  "requested",
+  "approved",
+  "offered",
+  "answered",
+  "connecting",
+  "connected",
+  "degraded",
+  "restarting",
+  "fallback",
+  "closed",
+  "failed",
+] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** How pixels reach the console now; `none` before the first picture. */
+export const TRANSPORTS = ["rtp", "diff-dc", "diff-ws", "none"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** What the operator asks for. */
+export const TRANSPORT_CHOICES = ["auto", "video", "diff"] as const;
+export type TransportChoice = (typeof TRANSPORT_CHOICES)[number];
+
+/** Why something changed; each has a plain sentence for the HUD's timeline. */
+export const REASONS = {
+  "session-requested": "The operator asked for the desktop",
+  "approved-by-policy": "The desktop's policy allows the session",
+  "approved-by-owner": "The owner allowed the session",
+  "denied-by-policy": "The desktop's policy does not allow the session",
+  "denied-by-owner": "The owner denied the session",
+  "consent-timeout": "Nobody at the desktop answered in time",
+  "offer-received": "The browser offered a connection",
+  "answer-received": "The agent answered",
+  "ice-checking": "The two sides are looking for a path",
+  "peer-connected": "The direct connection stands",
+  "transport-selected": "The console chose how to show the picture",
+  "negotiation-error": "The two sides could not agree on a connection",
+  "connect-timeout": "No connection came about in time",
+  "ice-failed": "No network path works between the two sides",
+  "ice-disconnected": "The network path broke",
+  "heartbeat-lost": "The agent's heartbeat stopped on this path",
+  "channel-closed": "A data channel closed",
+  "rtp-stalled": "The desktop changes but no video frame arrives",
+  "loss-high": "Too many packets are lost",
+  "rtt-high": "The round trip takes too long",
+  "decoder-error": "The browser cannot decode the video",
+  "jitter-buffer-growth": "The browser holds video back for too long",
+  "webrtc-unavailable": "WebRTC is not available here",
+  "operator-choice": "The operator chose this",
+  "policy": "The desktop's policy asks for this",
+  "transport-recovered": "The better transport works again",
+  "retry": "Another attempt is made",
+  "retries-exhausted": "The limit of attempts is reached",
+  "operator-disconnect": "The operator disconnected",
+  "owner-stopped": "The owner stopped the session",
+  "killed": "The session was ended by the server",
+  "agent-lost": "The agent went away",
+  "agent-restarted": "The agent was restarted",
+  "console-lost": "The console went away",
+  "server-restarted": "The server was restarted",
+  "server-stopping": "The server is stopping",
+  "negotiation-deadline": "The negotiation took too long",
+} as const;
+export type Reason = keyof typeof REASONS;
+export const REASON_CODES = Object.keys(REASONS) as readonly Reason[];
