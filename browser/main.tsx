@@ -1,0 +1,13 @@
+/** Starts the console in the page. */
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { createConsoleClient } from "./adapters/console_client.ts";
+import { App } from "./ui/app.tsx";
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("The page has no element #root");
+createRoot(root).render(
+  <StrictMode>
+    <App client={createConsoleClient()} />
+  </StrictMode>,
+);
