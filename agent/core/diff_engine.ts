@@ -1,0 +1,456 @@
+/**
+ * One viewer's diff stream: exact, bounded, self-healing. Damage accumulates while there is no
+ * credit; then damaged tiles are compared in full with what this viewer was sent, and the changed
+ * pixels go out as they are at that moment. The reference advances only with what was sent, and
+ * what was sent but not confirmed is sent again. Pure: the clock and the compressor are arguments.
+ */
+import {
+  BYTES_PER_PIXEL,
+  DIFF_HEADER_BYTES,
+  type DiffAck,
+  encodeDiff,
+  hashPixels,
+  MAX_DIFF_MESSAGE_BYTES,
+  MAX_PATCHES_PER_MESSAGE,
+  PATCH_ENTRY_BYTES,
+  type Rect,
+} from "@farglass/protocol";
+import type { Frame } from "./ports.ts";
+import { COLOUR_MASK, type MutableRect, TileMap, type Words } from "./tile_map.ts";
+
+/** What the engine reads of a captured frame. */
+export type Picture = Pick<
+  Frame,
+  "width" | "height" | "strideBytes" | "pixels" | "capturedAtMs" | "sequence"
+>;
+
+export interface DiffEngineOptions {
+  /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
+  readonly deflate: (bytes: Uint8Array) => Uint8Array;
+  /** Hash of a picture; viewers of one desktop can share a memoised one. */
+  readonly hash?: (picture: Picture) => number;
+}
+
+/** Frames that may wait for the console's answer: one on the way there, one being painted, one on the way back. */
+const MAX_FRAMES_IN_FLIGHT = 3;
+/** A further frame is begun only below this; a single frame may be larger (a first picture). */
+const MAX_BYTES_IN_FLIGHT = 256 * 1024;
+/** No answer for so long: the frame counts as lost. Doubles while nothing is answered. */
+const ACK_TIMEOUT_MS = 5_000;
+const MAX_ACK_TIMEOUT_MS = 30_000;
+/** A picture that has not changed for so long is proved by its hash. */
+const STILL_MS = 500;
+/** Hashing 1080p takes some milliseconds: a blinking caret must not cause it twice a second. */
+const HASH_INTERVAL_MS = 1_000;
+const MAX_HASH_INTERVAL_MS = 60_000;
+/** Pixels of one message before compression, so that one step never holds up the event loop. */
+const MAX_RAW_BYTES = 1024 * 1024;
+/** After a frame was skipped on the way, frames get this small, then grow again with each success. */
+const SKIPPED_FRAME_BUDGET_BYTES = 128 * 1024;
+const UNLIMITED_FRAME_BYTES = 16 * 1024 * 1024;
+/** Pause after a skipped frame: whoever skipped it has no room now. */
+const MIN_HOLD_MS = 50;
+const MAX_HOLD_MS = 1_000;
+
+interface SentFrame {
+  readonly number: number;
+  readonly rects: Rect[];
+  bytes: number;
+  sentAtMs: number;
+  readonly hashed: boolean;
+}
+
+/** Facts for logs, status and tests. */
+export interface DiffEngineStats {
+  readonly framesSent: number;
+  readonly messagesSent: number;
+  readonly bytesSent: number;
+  readonly framesLost: number;
+  readonly mismatches: number;
+}
+
+/** Hash of a picture with any stride. */
+export function hashPicture(picture: Picture): number {
+  const { words, stride } = wordsOf(picture);
+  if (stride === picture.width) {
+    return hashPixels(words.subarray(0, picture.width * picture.height));
+  }
+  const packed = new Uint32Array(picture.width * picture.height);
+  for (let y = 0; y < picture.height; y++) {
+    packed.set(words.subarray(y * stride, y * stride + picture.width), y * picture.width);
+  }
+  return hashPixels(packed);
+}
+
+function wordsOf(picture: Picture): Words {
+  const { pixels, strideBytes } = picture;
+  if (strideBytes % BYTES_PER_PIXEL !== 0) throw new Error("Stride is not a multiple of 4 bytes");
+  const aligned = pixels.byteOffset % BYTES_PER_PIXEL === 0 ? pixels : pixels.slice();
+  const words = new Uint32Array(
+    aligned.buffer,
+    aligned.byteOffset,
+    Math.floor(aligned.byteLength / BYTES_PER_PIXEL),
+  );
+  return { words, stride: strideBytes / BYTES_PER_PIXEL };
+}
+
+/** The diff stream of one viewer. */
+export class DiffEngine {
+  readonly #options: Required<DiffEngineOptions>;
+  #tiles = new TileMap(0, 0);
+  #reference: Uint32Array = new Uint32Array(0);
+  /** Found to differ, not yet sent; in the order of the scan. */
+  #pending: MutableRect[] = [];
+  /** The next row of tiles to compare in this pass over the screen. */
+  #row = 0;
+  #open: SentFrame | null = null;
+  #inFlight: SentFrame[] = [];
+  #nextFrame = 1;
+  #proved = false;
+  #lastChangeMs = 0;
+  #lastHashMs = -MAX_HASH_INTERVAL_MS;
+  #hashIntervalMs = HASH_INTERVAL_MS;
+  #timeoutMs = ACK_TIMEOUT_MS;
+  #frameBudgetBytes = UNLIMITED_FRAME_BYTES;
+  #holdUntilMs = 0;
+  #holdMs = MIN_HOLD_MS;
+  /** Raw bytes per sent byte of late: how much to try in one message. */
+  #ratio = 4;
+  readonly #blob = new Uint32Array(MAX_RAW_BYTES / BYTES_PER_PIXEL);
+  readonly #blobBytes = new Uint8Array(this.#blob.buffer);
+  #stats = { framesSent: 0, messagesSent: 0, bytesSent: 0, framesLost: 0, mismatches: 0 };
+
+  constructor(options: DiffEngineOptions) {
+    this.#options = { hash: hashPicture, ...options };
+  }
+
+  get stats(): DiffEngineStats {
+    return this.#stats;
+  }
+  /** Frames that wait for an answer, the unfinished one included. */
+  get framesInFlight(): number {
+    return this.#inFlight.length + (this.#open === null ? 0 : 1);
+  }
+  get bytesInFlight(): number {
+    return this.#inFlight.reduce((sum, f) => sum + f.bytes, this.#open?.bytes ?? 0);
+  }
+  /** True when the console has confirmed the picture's hash since the last change. */
+  get proved(): boolean {
+    return this.#proved;
+  }
+
+  /** Notes what changed on the screen. */
+  damage(rects: readonly Rect[], nowMs: number): void {
+    if (rects.length === 0) return;
+    for (const rect of rects) this.#tiles.damage(rect);
+    this.#lastChangeMs = nowMs;
+    this.#proved = false;
+  }
+
+  /** Forgets what the viewer has: the next frame is the whole picture. Frame numbers go on. */
+  reset(nowMs: number): void {
+    this.#tiles.loseAll();
+    this.#pending = [];
+    this.#row = 0;
+    this.#open = null;
+    this.#inFlight = [];
+    this.#proved = false;
+    this.#lastChangeMs = nowMs;
+    this.#holdUntilMs = 0;
+    this.#timeoutMs = ACK_TIMEOUT_MS;
+    this.#frameBudgetBytes = UNLIMITED_FRAME_BYTES;
+  }
+
+  /** Takes the console's answer or a relay's notice; answers to unknown frames are ignored. */
+  ack(ack: DiffAck, nowMs: number): void {
+    if (this.#open?.number === ack.frame) {
+      if (ack.outcome === "skipped") {
+        this.#lose(this.#open, nowMs);
+        this.#open = null;
+        this.#slowDown(nowMs);
+      }
+      return;
+    }
+    const at = this.#inFlight.findIndex((f) => f.number === ack.frame);
+    if (at < 0) return;
+    const [frame] = this.#inFlight.splice(at, 1);
+    switch (ack.outcome) {
+      case "painted":
+        // Answers come in order, so whatever was sent before this frame has not arrived.
+        for (const earlier of this.#inFlight.splice(0, at)) this.#lose(earlier, nowMs);
+        this.#timeoutMs = ACK_TIMEOUT_MS;
+        this.#holdMs = MIN_HOLD_MS;
+        this.#frameBudgetBytes = Math.min(UNLIMITED_FRAME_BYTES, this.#frameBudgetBytes * 2);
+        if (frame.hashed) {
+          this.#hashIntervalMs = HASH_INTERVAL_MS;
+          this.#proved = this.#lastChangeMs <= frame.sentAtMs && !this.#hasWork &&
+            this.#inFlight.length === 0;
+        }
+        break;
+      case "skipped":
+        this.#lose(frame, nowMs);
+        this.#slowDown(nowMs);
+        break;
+      case "mismatch":
+        this.#stats.mismatches++;
+        // Should both ends never agree, the whole picture must not go out every second.
+        this.#hashIntervalMs = Math.min(MAX_HASH_INTERVAL_MS, this.#hashIntervalMs * 2);
+        this.reset(nowMs);
+        break;
+    }
+  }
+
+  /** Gives up on frames that were never answered. */
+  tick(nowMs: number): void {
+    if (nowMs >= this.#holdUntilMs) this.#holdUntilMs = 0;
+    let lost = false;
+    while (
+      this.#inFlight.length > 0 && this.#inFlight[0].sentAtMs + this.#timeoutMs <= nowMs
+    ) {
+      this.#lose(this.#inFlight.shift()!, nowMs);
+      lost = true;
+    }
+    if (lost) this.#timeoutMs = Math.min(MAX_ACK_TIMEOUT_MS, this.#timeoutMs * 2);
+  }
+
+  /** When `tick` and `pull` are to be called at the latest, or null. */
+  nextDeadlineMs(): number | null {
+    const due: number[] = [];
+    if (this.#inFlight.length > 0) due.push(this.#inFlight[0].sentAtMs + this.#timeoutMs);
+    if (this.#hasWork && this.#hasCredit && this.#holdUntilMs > 0) due.push(this.#holdUntilMs);
+    const hashDue = this.#hashDueMs();
+    if (hashDue !== null) due.push(hashDue);
+    return due.length === 0 ? null : Math.min(...due);
+  }
+
+  /**
+   * The next message, or null when there is nothing to send or no credit. Call it until it
+   * returns null or the carrier's buffer is full; a large frame may take many calls, and each
+   * message carries the pixels of its own moment.
+   */
+  pull(picture: Picture, nowMs: number): Uint8Array | null {
+    this.#fit(picture, nowMs);
+    if (this.#open === null) {
+      if (!this.#hasCredit || nowMs < this.#holdUntilMs) return null;
+      this.#holdUntilMs = 0;
+    }
+    const now = wordsOf(picture);
+    this.#scan(now);
+    // A frame that was cut short left the pass in the middle: look above it, too.
+    if (this.#open === null && this.#pending.length === 0 && this.#tiles.count > 0) this.#scan(now);
+    if (this.#pending.length === 0 && this.#open === null) return this.#pullHash(picture, nowMs);
+    return this.#pullPatches(now, picture, nowMs);
+  }
+
+  get #hasWork(): boolean {
+    return this.#open !== null || this.#pending.length > 0 || this.#tiles.count > 0;
+  }
+
+  get #hasCredit(): boolean {
+    const frames = this.#inFlight.length;
+    return frames === 0 ||
+      (frames < MAX_FRAMES_IN_FLIGHT && this.bytesInFlight < MAX_BYTES_IN_FLIGHT);
+  }
+
+  #fit(picture: Picture, nowMs: number): void {
+    if (picture.width === this.#tiles.width && picture.height === this.#tiles.height) return;
+    this.#tiles = new TileMap(picture.width, picture.height);
+    this.#reference = new Uint32Array(picture.width * picture.height);
+    this.reset(nowMs);
+  }
+
+  #lose(frame: SentFrame, nowMs: number): void {
+    this.#stats.framesLost++;
+    for (const rect of frame.rects) this.#tiles.lose(rect);
+    this.#proved = false;
+    // A lost proof is not a change of the screen: it is asked for again after the interval.
+    if (frame.rects.length > 0) this.#lastChangeMs = nowMs;
+  }
+
+  #slowDown(nowMs: number): void {
+    this.#frameBudgetBytes = SKIPPED_FRAME_BUDGET_BYTES;
+    this.#holdUntilMs = nowMs + this.#holdMs;
+    this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
+  }
+
+  /** Compares further tiles until there is enough for one message or the pass is over. */
+  #scan(now: Words): void {
+    const wanted = this.#targetWords();
+    let found = 0;
+    for (const rect of this.#pending) found += rect.width * rect.height;
+    if (this.#open === null && this.#row >= this.#tiles.rows) this.#row = 0;
+    while (this.#row < this.#tiles.rows && found <= wanted) {
+      const row = this.#row++;
+      if (this.#tiles.countInRow(row) === 0) continue;
+      const before = this.#pending.length;
+      const tallest = before === 0 ? 0 : this.#pending[before - 1].height;
+      this.#tiles.takeRow(row, now, this.#reference, this.#pending);
+      if (before > 0) {
+        const joined = this.#pending[before - 1];
+        found += joined.width * (joined.height - tallest);
+      }
+      for (let i = before; i < this.#pending.length; i++) {
+        found += this.#pending[i].width * this.#pending[i].height;
+      }
+    }
+  }
+
+  #targetWords(): number {
+    const room = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - PATCH_ENTRY_BYTES;
+    return Math.min(MAX_RAW_BYTES, Math.floor(room * this.#ratio)) / BYTES_PER_PIXEL;
+  }
+
+  #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
+    const open = this.#open ??
+      { number: this.#takeNumber(), rects: [], bytes: 0, sentAtMs: nowMs, hashed: false };
+    this.#open = open;
+    const { patches, body, deflated } = this.#pack(now);
+    this.#commit(patches);
+    const done = this.#pending.length === 0 && this.#row >= this.#tiles.rows;
+    const last = done || open.bytes + body.length >= this.#frameBudgetBytes;
+    const message = encodeDiff({
+      frame: open.number,
+      last,
+      capturedAtMs: picture.capturedAtMs,
+      width: picture.width,
+      height: picture.height,
+      hash: null,
+      patches,
+      deflated,
+      body,
+    });
+    for (const patch of patches) open.rects.push(patch);
+    this.#count(open, message, nowMs);
+    if (last) this.#finish(open);
+    return message;
+  }
+
+  #takeNumber(): number {
+    const number = this.#nextFrame;
+    this.#nextFrame = number === 0xffffffff ? 0 : number + 1;
+    return number;
+  }
+
+  #count(frame: SentFrame, message: Uint8Array, nowMs: number): void {
+    frame.bytes += message.length;
+    frame.sentAtMs = nowMs;
+    this.#stats.messagesSent++;
+    this.#stats.bytesSent += message.length;
+  }
+
+  #finish(frame: SentFrame): void {
+    this.#open = null;
+    this.#inFlight.push(frame);
+    this.#stats.framesSent++;
+  }
+
+  /**
+   * Copies as many pending rows as promise to fit, compresses them, and takes fewer when they
+   * do not fit after all. One row of the widest screen fits even uncompressed.
+   */
+  #pack(now: Words): { patches: Rect[]; body: Uint8Array; deflated: boolean } {
+    let { patches, words } = this.#copy(now, this.#targetWords());
+    for (;;) {
+      const raw = this.#blobBytes.subarray(0, words * BYTES_PER_PIXEL);
+      const room = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES -
+        patches.length * PATCH_ENTRY_BYTES;
+      const packed = words === 0 ? raw : this.#options.deflate(raw);
+      const deflated = packed.length < raw.length;
+      const body = deflated ? packed : raw;
+      if (words > 0) this.#ratio = (this.#ratio + raw.length / body.length) / 2;
+      if (body.length <= room) return { patches, body, deflated };
+      const fits = Math.floor(words * (room / body.length) * 0.9);
+      ({ patches, words } = cutAfter(patches, fits));
+    }
+  }
+
+  /** Fills the blob with rows of the pending rectangles, at least one row. */
+  #copy(now: Words, wantedWords: number): { patches: Rect[]; words: number } {
+    const patches: Rect[] = [];
+    let used = 0;
+    for (const rect of this.#pending) {
+      if (patches.length === MAX_PATCHES_PER_MESSAGE) break;
+      const left = Math.floor((wantedWords - used) / rect.width);
+      const height = Math.min(rect.height, used === 0 ? Math.max(1, left) : left);
+      if (height <= 0) break;
+      for (let dy = 0; dy < height; dy++) {
+        const from = (rect.y + dy) * now.stride + rect.x;
+        for (let dx = 0; dx < rect.width; dx++) {
+          this.#blob[used++] = now.words[from + dx] & COLOUR_MASK;
+        }
+      }
+      patches.push({ x: rect.x, y: rect.y, width: rect.width, height });
+      if (height < rect.height) break;
+    }
+    return { patches, words: used };
+  }
+
+  /** The viewer now has (or will have) these pixels, which stand in the blob. */
+  #commit(patches: readonly Rect[]): void {
+    const width = this.#tiles.width;
+    let at = 0;
+    for (const patch of patches) {
+      for (let dy = 0; dy < patch.height; dy++) {
+        const row = this.#blob.subarray(at, at + patch.width);
+        this.#reference.set(row, (patch.y + dy) * width + patch.x);
+        at += patch.width;
+      }
+    }
+    const lastPatch = patches.at(-1);
+    if (lastPatch === undefined) return;
+    const partial = this.#pending[patches.length - 1];
+    const whole = lastPatch.height === partial.height;
+    this.#pending.splice(0, whole ? patches.length : patches.length - 1);
+    if (!whole) {
+      partial.y += lastPatch.height;
+      partial.height -= lastPatch.height;
+    }
+  }
+
+  #hashDueMs(): number | null {
+    if (this.#proved || this.#hasWork || this.#inFlight.length > 0) return null;
+    return Math.max(this.#lastChangeMs + STILL_MS, this.#lastHashMs + this.#hashIntervalMs);
+  }
+
+  #pullHash(picture: Picture, nowMs: number): Uint8Array | null {
+    const due = this.#hashDueMs();
+    if (due === null || nowMs < due) return null;
+    this.#lastHashMs = nowMs;
+    const frame = {
+      number: this.#takeNumber(),
+      rects: [],
+      bytes: 0,
+      sentAtMs: nowMs,
+      hashed: true,
+    };
+    const message = encodeDiff({
+      frame: frame.number,
+      last: true,
+      capturedAtMs: picture.capturedAtMs,
+      width: picture.width,
+      height: picture.height,
+      hash: this.#options.hash(picture),
+      patches: [],
+      deflated: false,
+      body: new Uint8Array(0),
+    });
+    this.#count(frame, message, nowMs);
+    this.#finish(frame);
+    return message;
+  }
+}
+
+/** The first rows of `patches` with at most `maxWords` pixels, but at least one row. */
+function cutAfter(patches: readonly Rect[], maxWords: number): { patches: Rect[]; words: number } {
+  const kept: Rect[] = [];
+  let words = 0;
+  for (const patch of patches) {
+    const rows = Math.floor((maxWords - words) / patch.width);
+    const height = Math.min(patch.height, words === 0 ? Math.max(1, rows) : rows);
+    if (height <= 0) break;
+    kept.push({ ...patch, height });
+    words += height * patch.width;
+    if (height < patch.height) break;
+  }
+  return { patches: kept, words };
+}

@@ -1,0 +1,450 @@
+/// <reference lib="deno.ns" />
+import assert from "node:assert/strict";
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import fc from "fast-check";
+import {
+  decodeDiff,
+  type DiffAck,
+  hashPixels,
+  MAX_DIFF_MESSAGE_BYTES,
+  patchPixels,
+  type Rect,
+} from "@farglass/protocol";
+import { DiffEngine, type Picture } from "./diff_engine.ts";
+
+const deflate = (bytes: Uint8Array) => new Uint8Array(deflateRawSync(bytes, { level: 1 }));
+
+/** A screen that can be drawn on; its stride is longer than a row and its fourth bytes are noise. */
+class Screen {
+  sequence = 0;
+  words: Uint32Array;
+  #stride: number;
+  constructor(public width: number, public height: number) {
+    this.#stride = width + 3;
+    this.words = new Uint32Array(this.#stride * height);
+  }
+  fill(rect: Rect, colour: (x: number, y: number) => number): Rect {
+    this.sequence++;
+    for (let y = rect.y; y < rect.y + rect.height; y++) {
+      for (let x = rect.x; x < rect.x + rect.width; x++) {
+        this.words[y * this.#stride + x] = colour(x, y) >>> 0;
+      }
+    }
+    return rect;
+  }
+  resize(width: number, height: number): void {
+    this.width = width;
+    this.height = height;
+    this.#stride = width;
+    this.words = new Uint32Array(width * height);
+  }
+  picture(): Picture {
+    return {
+      sequence: this.sequence,
+      width: this.width,
+      height: this.height,
+      strideBytes: this.#stride * 4,
+      pixels: new Uint8Array(this.words.buffer),
+      capturedAtMs: this.sequence,
+    };
+  }
+  packed(): Uint32Array {
+    const out = new Uint32Array(this.width * this.height);
+    for (let y = 0; y < this.height; y++) {
+      for (let x = 0; x < this.width; x++) {
+        out[y * this.width + x] = this.words[y * this.#stride + x] & 0xffffff;
+      }
+    }
+    return out;
+  }
+}
+
+/** What a console does with diff messages: paint at the last message of a frame, then answer. */
+class Canvas {
+  width = 0;
+  height = 0;
+  pixels = new Uint32Array(0);
+  #frame = -1;
+  #waiting: { patch: Rect; pixels: Uint32Array }[] = [];
+  receive(bytes: Uint8Array): DiffAck | null {
+    assert.ok(bytes.length <= MAX_DIFF_MESSAGE_BYTES, `${bytes.length} bytes`);
+    const decoded = decodeDiff(bytes);
+    assert.ok(decoded.ok, JSON.stringify(decoded));
+    const m = decoded.value;
+    if (m.width !== this.width || m.height !== this.height) {
+      this.width = m.width;
+      this.height = m.height;
+      this.pixels = new Uint32Array(m.width * m.height);
+      this.#waiting = [];
+    }
+    if (m.frame !== this.#frame) this.#waiting = [];
+    this.#frame = m.frame;
+    const raw = m.deflated ? new Uint8Array(inflateRawSync(m.body)) : m.body.slice();
+    assert.equal(raw.length, patchPixels(m.patches) * 4);
+    const words = new Uint32Array(raw.buffer, raw.byteOffset, raw.length / 4);
+    let at = 0;
+    for (const patch of m.patches) {
+      const size = patch.width * patch.height;
+      this.#waiting.push({ patch, pixels: words.subarray(at, at + size) });
+      at += size;
+    }
+    if (!m.last) return null;
+    for (const { patch, pixels } of this.#waiting) {
+      for (let y = 0; y < patch.height; y++) {
+        this.pixels.set(
+          pixels.subarray(y * patch.width, (y + 1) * patch.width),
+          (patch.y + y) * this.width + patch.x,
+        );
+      }
+    }
+    this.#waiting = [];
+    const wrong = m.hash !== null && hashPixels(this.pixels) !== m.hash;
+    return { frame: m.frame, outcome: wrong ? "mismatch" : "painted" };
+  }
+}
+
+function drain(engine: DiffEngine, screen: Screen, now: number): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (;;) {
+    const message = engine.pull(screen.picture(), now);
+    if (message === null) return out;
+    out.push(message);
+    assert.ok(out.length < 10_000, "endless frame");
+  }
+}
+
+/** Runs the exchange without loss until nothing is owed. */
+function settle(engine: DiffEngine, screen: Screen, canvas: Canvas, from: number): number {
+  let now = from;
+  for (let i = 0; i < 200; i++) {
+    const messages = drain(engine, screen, now);
+    for (const message of messages) {
+      const ack = canvas.receive(message);
+      if (ack !== null) engine.ack(ack, now);
+    }
+    if (messages.length > 0) continue;
+    const due = engine.nextDeadlineMs();
+    if (due === null) return now;
+    now = Math.max(now, due);
+    engine.tick(now);
+  }
+  throw new Error("Did not settle");
+}
+
+const noise = (seed: number) => (x: number, y: number) =>
+  Math.imul(x * 73856093 ^ y * 19349663 ^ seed, 0x9e3779b1);
+
+Deno.test("first pull → the whole picture, last flag on its last message", () => {
+  const screen = new Screen(200, 100);
+  screen.fill({ x: 0, y: 0, width: 200, height: 100 }, () => 0xff336699);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  const messages = drain(engine, screen, 0);
+  assert.equal(messages.length, 1);
+  assert.deepEqual(canvas.receive(messages[0]), { frame: 1, outcome: "painted" });
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+Deno.test("incompressible first picture → several raw messages of one frame, each within the limit", () => {
+  const screen = new Screen(640, 360);
+  screen.fill({ x: 0, y: 0, width: 640, height: 360 }, noise(1));
+  const engine = new DiffEngine({ deflate });
+  const messages = drain(engine, screen, 0).map((bytes) => ({ bytes, decoded: decodeDiff(bytes) }));
+  assert.ok(messages.length > 10);
+  assert.ok(messages.every((m) => m.decoded.ok && m.decoded.value.frame === 1));
+  assert.deepEqual(
+    messages.map((m) => m.decoded.ok && m.decoded.value.last),
+    messages.map((_, i) => i === messages.length - 1),
+  );
+  const canvas = new Canvas();
+  for (const m of messages) canvas.receive(m.bytes);
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+Deno.test("a changed rectangle across tiles → one patch that is exactly its bounds", () => {
+  const screen = new Screen(300, 200);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  const now = settle(engine, screen, canvas, 0);
+  const rect = { x: 50, y: 20, width: 100, height: 10 };
+  engine.damage([screen.fill(rect, () => 0x123456)], now);
+  const [message] = drain(engine, screen, now);
+  const decoded = decodeDiff(message);
+  assert.ok(decoded.ok);
+  assert.deepEqual(decoded.value.patches, [rect]);
+});
+
+Deno.test("damage without a change of colour (only the fourth byte) → nothing is sent", () => {
+  const screen = new Screen(64, 64);
+  const engine = new DiffEngine({ deflate });
+  const now = settle(engine, screen, new Canvas(), 0);
+  engine.damage([screen.fill({ x: 0, y: 0, width: 64, height: 64 }, () => 0xab000000)], now);
+  assert.deepEqual(drain(engine, screen, now), []);
+});
+
+Deno.test("no credit: three frames in flight, then damage accumulates into one", () => {
+  const screen = new Screen(128, 128);
+  const engine = new DiffEngine({ deflate });
+  const sent: Uint8Array[] = [];
+  for (let i = 0; i < 10; i++) {
+    engine.damage([screen.fill({ x: i * 8, y: 0, width: 8, height: 8 }, () => i + 1)], i);
+    sent.push(...drain(engine, screen, i));
+  }
+  assert.equal(sent.length, 3);
+  assert.equal(engine.framesInFlight, 3);
+  engine.ack({ frame: 3, outcome: "painted" }, 20);
+  const canvas = new Canvas();
+  sent.forEach((m) => canvas.receive(m));
+  settle(engine, screen, canvas, 20);
+  assert.deepEqual(canvas.pixels, screen.packed());
+  assert.equal(engine.stats.framesLost, 2);
+});
+
+Deno.test("still for 500 ms and everything answered → a frame with the hash; painted → proved", () => {
+  const screen = new Screen(64, 64);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  for (const m of drain(engine, screen, 0)) engine.ack(canvas.receive(m)!, 5);
+  assert.deepEqual(drain(engine, screen, 499), []);
+  assert.equal(engine.nextDeadlineMs(), 500);
+  const [message] = drain(engine, screen, 500);
+  const decoded = decodeDiff(message);
+  assert.ok(decoded.ok && decoded.value.hash !== null && decoded.value.patches.length === 0);
+  assert.equal(engine.proved, false);
+  engine.ack(canvas.receive(message)!, 510);
+  assert.equal(engine.proved, true);
+  assert.equal(engine.nextDeadlineMs(), null);
+  assert.deepEqual(drain(engine, screen, 100_000), []);
+});
+
+Deno.test("mismatch → the whole picture again, and the next proof later", () => {
+  const screen = new Screen(128, 64);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  for (const m of drain(engine, screen, 0)) engine.ack(canvas.receive(m)!, 0);
+  canvas.pixels[77] = 0x123456;
+  const [proof] = drain(engine, screen, 600);
+  const answer = canvas.receive(proof)!;
+  assert.equal(answer.outcome, "mismatch");
+  engine.ack(answer, 610);
+  assert.equal(engine.stats.mismatches, 1);
+  for (const m of drain(engine, screen, 610)) engine.ack(canvas.receive(m)!, 620);
+  assert.deepEqual(canvas.pixels, screen.packed());
+  assert.equal(engine.nextDeadlineMs(), 600 + 2_000);
+});
+
+Deno.test("a change that no damage announced is found by the hash", () => {
+  const screen = new Screen(128, 64);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  const now = settle(engine, screen, canvas, 0);
+  screen.fill({ x: 3, y: 3, width: 5, height: 5 }, () => 0xabcdef);
+  engine.damage([{ x: 100, y: 40, width: 1, height: 1 }], now);
+  settle(engine, screen, canvas, now);
+  assert.equal(engine.stats.mismatches, 1);
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+Deno.test("resize → the whole picture in the new size", () => {
+  const screen = new Screen(100, 100);
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  const now = settle(engine, screen, canvas, 0);
+  screen.resize(160, 90);
+  engine.damage([screen.fill({ x: 0, y: 0, width: 160, height: 90 }, noise(5))], now);
+  settle(engine, screen, canvas, now);
+  assert.deepEqual([canvas.width, canvas.height], [160, 90]);
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+Deno.test("an unanswered frame is lost after the timeout, which doubles", () => {
+  const screen = new Screen(64, 32);
+  const engine = new DiffEngine({ deflate });
+  assert.equal(drain(engine, screen, 0).length, 1);
+  assert.equal(engine.nextDeadlineMs(), 5_000);
+  engine.tick(5_000);
+  assert.equal(engine.stats.framesLost, 1);
+  assert.equal(drain(engine, screen, 5_000).length, 1);
+  assert.equal(engine.nextDeadlineMs(), 15_000);
+});
+
+Deno.test("skipped → a pause, then small frames that grow with each success", () => {
+  const screen = new Screen(640, 480);
+  screen.fill({ x: 0, y: 0, width: 640, height: 480 }, noise(9));
+  const engine = new DiffEngine({ deflate });
+  const canvas = new Canvas();
+  engine.pull(screen.picture(), 0);
+  engine.ack({ frame: 1, outcome: "skipped" }, 0);
+  assert.deepEqual(drain(engine, screen, 10), []);
+  assert.equal(engine.nextDeadlineMs(), 50);
+  engine.tick(50);
+  const sizes: number[] = [];
+  let bytes = 0;
+  for (let i = 0; i < 100; i++) {
+    const message = engine.pull(screen.picture(), 50);
+    if (message === null) break;
+    bytes += message.length;
+    const ack = canvas.receive(message);
+    if (ack === null) continue;
+    sizes.push(bytes);
+    bytes = 0;
+    engine.ack(ack, 50);
+  }
+  assert.ok(sizes[0] < 200 * 1024 && sizes[1] > sizes[0], JSON.stringify(sizes));
+  settle(engine, screen, canvas, 60);
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+Deno.test("reset while frames are in flight: their answers are ignored", () => {
+  const screen = new Screen(64, 64);
+  const engine = new DiffEngine({ deflate });
+  drain(engine, screen, 0);
+  engine.reset(1);
+  engine.ack({ frame: 1, outcome: "painted" }, 2);
+  const canvas = new Canvas();
+  settle(engine, screen, canvas, 2);
+  assert.deepEqual(canvas.pixels, screen.packed());
+});
+
+type Step =
+  | { readonly do: "draw"; readonly rect: Rect; readonly seed: number; readonly flat: boolean }
+  | { readonly do: "pull"; readonly most: number }
+  | { readonly do: "deliver"; readonly fate: "arrive" | "drop" | "skip" }
+  | { readonly do: "answer"; readonly newestFirst: boolean }
+  | { readonly do: "wait"; readonly ms: number }
+  | { readonly do: "resize"; readonly width: number; readonly height: number };
+
+const stepArb: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("draw" as const),
+      rect: fc.record({
+        x: fc.integer({ min: 0, max: 149 }),
+        y: fc.integer({ min: 0, max: 99 }),
+        width: fc.integer({ min: 1, max: 150 }),
+        height: fc.integer({ min: 1, max: 100 }),
+      }),
+      seed: fc.integer(),
+      flat: fc.boolean(),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("pull" as const),
+      most: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("deliver" as const),
+      fate: fc.constantFrom("arrive" as const, "arrive" as const, "drop" as const, "skip" as const),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("answer" as const), newestFirst: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      ms: fc.integer({ min: 1, max: 6_000 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("resize" as const),
+      width: fc.integer({ min: 1, max: 150 }),
+      height: fc.integer({ min: 1, max: 100 }),
+    }),
+  },
+);
+
+Deno.test("property: random drawing, drops, skips and reordered answers → the canvas equals the screen", () => {
+  fc.assert(
+    fc.property(fc.array(stepArb, { minLength: 5, maxLength: 80 }), (steps) => {
+      const screen = new Screen(150, 100);
+      const engine = new DiffEngine({ deflate });
+      const canvas = new Canvas();
+      const wire: Uint8Array[] = [];
+      const answers: DiffAck[] = [];
+      let now = 0;
+      for (const step of steps) {
+        now++;
+        switch (step.do) {
+          case "draw": {
+            const { rect } = step;
+            if (rect.x >= screen.width || rect.y >= screen.height) break;
+            const clipped = {
+              ...rect,
+              width: Math.min(rect.width, screen.width - rect.x),
+              height: Math.min(rect.height, screen.height - rect.y),
+            };
+            const colour = step.flat ? () => step.seed : noise(step.seed);
+            engine.damage([screen.fill(clipped, colour)], now);
+            break;
+          }
+          case "pull":
+            for (let i = 0; i < step.most; i++) {
+              const message = engine.pull(screen.picture(), now);
+              if (message !== null) wire.push(message);
+            }
+            break;
+          case "deliver": {
+            const message = wire.shift();
+            if (message === undefined) break;
+            const decoded = decodeDiff(message);
+            assert.ok(decoded.ok);
+            if (step.fate === "arrive") {
+              const answer = canvas.receive(message);
+              if (answer !== null) answers.push(answer);
+            } else if (step.fate === "skip") {
+              answers.push({ frame: decoded.value.frame, outcome: "skipped" });
+              // A relay skips the rest of the frame, too: half a frame is never confirmed.
+              for (let i = wire.length - 1; i >= 0; i--) {
+                const other = decodeDiff(wire[i]);
+                if (other.ok && other.value.frame === decoded.value.frame) wire.splice(i, 1);
+              }
+            } else {
+              for (let i = wire.length - 1; i >= 0; i--) {
+                const other = decodeDiff(wire[i]);
+                if (other.ok && other.value.frame === decoded.value.frame) wire.splice(i, 1);
+              }
+            }
+            break;
+          }
+          case "answer": {
+            const answer = step.newestFirst ? answers.pop() : answers.shift();
+            if (answer !== undefined) engine.ack(answer, now);
+            break;
+          }
+          case "wait":
+            now += step.ms;
+            engine.tick(now);
+            break;
+          case "resize":
+            screen.resize(step.width, step.height);
+            engine.damage(
+              [screen.fill({ x: 0, y: 0, width: step.width, height: step.height }, () => now)],
+              now,
+            );
+            break;
+        }
+        assert.ok(engine.framesInFlight <= 3);
+      }
+      for (const message of wire) {
+        const answer = canvas.receive(message);
+        if (answer !== null) answers.push(answer);
+      }
+      for (const answer of answers) engine.ack(answer, now);
+      settle(engine, screen, canvas, now + 60_000);
+      assert.deepEqual(canvas.pixels, screen.packed());
+      assert.equal(engine.proved, true);
+    }),
+    { numRuns: 150 },
+  );
+});

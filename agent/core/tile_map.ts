@@ -1,0 +1,187 @@
+/**
+ * Which parts of the screen a viewer may not have yet, in tiles, and the comparison that finds
+ * the changed pixels inside them. Every pixel of a damaged tile is compared: no hash, no sampling.
+ */
+import type { Rect } from "@farglass/protocol";
+
+export const TILE_WIDTH_PX = 64;
+export const TILE_HEIGHT_PX = 32;
+/** The fourth byte of a BGRX pixel is undefined. */
+export const COLOUR_MASK = 0xffffff;
+
+/** The tile may differ from the viewer's reference: compare it. */
+const DAMAGED = 1;
+/** Nobody knows what the viewer has here: send it whole. */
+const UNKNOWN = 2;
+
+/** Two patches become one when their union is at most this much larger, in parts and in pixels. */
+const MERGE_FACTOR = 1.25;
+const MERGE_SLACK_PX = 128;
+
+/** A picture as 32-bit words; `stride` is in words. */
+export interface Words {
+  readonly words: Uint32Array;
+  readonly stride: number;
+}
+
+/** Tiles of one viewer's screen with their state. */
+export class TileMap {
+  readonly cols: number;
+  readonly rows: number;
+  readonly #flags: Uint8Array;
+  readonly #marked: Uint16Array;
+  #count = 0;
+
+  constructor(readonly width: number, readonly height: number) {
+    this.cols = Math.ceil(width / TILE_WIDTH_PX);
+    this.rows = Math.ceil(height / TILE_HEIGHT_PX);
+    this.#flags = new Uint8Array(this.cols * this.rows);
+    this.#marked = new Uint16Array(this.rows);
+  }
+
+  /** Tiles that have to be looked at. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Tiles of one row that have to be looked at. */
+  countInRow(row: number): number {
+    return this.#marked[row];
+  }
+
+  /** The pixels may have changed. */
+  damage(rect: Rect): void {
+    this.#mark(rect, DAMAGED);
+  }
+
+  /** The pixels were sent, but may not have arrived. */
+  lose(rect: Rect): void {
+    this.#mark(rect, UNKNOWN);
+  }
+
+  /** Everything is to be sent whole. */
+  loseAll(): void {
+    this.#flags.fill(UNKNOWN);
+    this.#marked.fill(this.cols);
+    this.#count = this.#flags.length;
+  }
+
+  #mark(rect: Rect, flag: number): void {
+    const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
+    const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
+    const right = Math.min(this.cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
+    const bottom = Math.min(this.rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
+    for (let row = top; row < bottom; row++) {
+      for (let col = left; col < right; col++) {
+        const at = row * this.cols + col;
+        if (this.#flags[at] === 0) {
+          this.#marked[row]++;
+          this.#count++;
+        }
+        this.#flags[at] |= flag;
+      }
+    }
+  }
+
+  /**
+   * Compares the marked tiles of `row` with `reference` (packed, `width` words a row), clears
+   * them and appends the changed rectangles to `into`, tight and merged.
+   */
+  takeRow(row: number, now: Words, reference: Uint32Array, into: MutableRect[]): void {
+    const y = row * TILE_HEIGHT_PX;
+    const height = Math.min(TILE_HEIGHT_PX, this.height - y);
+    const rowStart = into.length;
+    let run: MutableRect | null = null;
+    for (let col = 0; col < this.cols; col++) {
+      const at = row * this.cols + col;
+      const flags = this.#flags[at];
+      if (flags === 0) continue;
+      this.#flags[at] = 0;
+      const x = col * TILE_WIDTH_PX;
+      const width = Math.min(TILE_WIDTH_PX, this.width - x);
+      const tile: MutableRect = { x, y, width, height };
+      const changed = (flags & UNKNOWN) !== 0 ? tile : tighten(tile, now, reference, this.width);
+      if (changed === null) continue;
+      if (run !== null && absorb(run, changed)) continue;
+      run = changed;
+      into.push(run);
+    }
+    this.#count -= this.#marked[row];
+    this.#marked[row] = 0;
+    joinWithRowAbove(into, rowStart);
+  }
+}
+
+/** A rectangle under construction. */
+export interface MutableRect {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** The smallest rectangle that holds every changed pixel of `tile`, or null. */
+function tighten(
+  tile: MutableRect,
+  now: Words,
+  reference: Uint32Array,
+  width: number,
+): MutableRect | null {
+  const { words, stride } = now;
+  let left = tile.width;
+  let right = -1;
+  let top = -1;
+  let bottom = -1;
+  for (let dy = 0; dy < tile.height; dy++) {
+    const a = (tile.y + dy) * stride + tile.x;
+    const b = (tile.y + dy) * width + tile.x;
+    let first = 0;
+    while (first < tile.width && ((words[a + first] ^ reference[b + first]) & COLOUR_MASK) === 0) {
+      first++;
+    }
+    if (first === tile.width) continue;
+    if (top < 0) top = dy;
+    bottom = dy;
+    if (first < left) left = first;
+    let last = tile.width - 1;
+    while (last > right && ((words[a + last] ^ reference[b + last]) & COLOUR_MASK) === 0) last--;
+    if (last > right) right = last;
+  }
+  if (top < 0) return null;
+  return {
+    x: tile.x + left,
+    y: tile.y + top,
+    width: right - left + 1,
+    height: bottom - top + 1,
+  };
+}
+
+/** Widens `run` by `next`, which lies to its right, when that costs few pixels more. */
+function absorb(run: MutableRect, next: MutableRect): boolean {
+  const top = Math.min(run.y, next.y);
+  const bottom = Math.max(run.y + run.height, next.y + next.height);
+  const right = next.x + next.width;
+  const union = (right - run.x) * (bottom - top);
+  const sum = run.width * run.height + next.width * next.height;
+  if (union > sum * MERGE_FACTOR + MERGE_SLACK_PX) return false;
+  run.height = bottom - top;
+  run.width = right - run.x;
+  run.y = top;
+  return true;
+}
+
+/**
+ * A row of tiles that found one rectangle which continues the last one above makes that taller:
+ * a whole screen becomes one patch. Other rectangles above stay, because patches are sent in
+ * their order.
+ */
+function joinWithRowAbove(rects: MutableRect[], rowStart: number): void {
+  if (rowStart === 0 || rects.length !== rowStart + 1) return;
+  const above = rects[rowStart - 1];
+  const below = rects[rowStart];
+  if (
+    above.x !== below.x || above.width !== below.width || above.y + above.height !== below.y
+  ) return;
+  above.height += below.height;
+  rects.length = rowStart;
+}
