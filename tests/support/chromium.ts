@@ -1,10 +1,13 @@
 /** Chromium under playwright-core, with the flags that keep WebRTC on loopback. */
 import { type Browser, chromium } from "playwright-core";
+import type { Netns } from "./netns.ts";
 
 export interface ChromiumOptions {
   readonly extraArgs?: readonly string[];
   /** Chromium writes WebRTC's own log to stderr when true. */
   readonly verbose?: boolean;
+  /** Runs inside this network namespace. */
+  readonly netns?: Netns;
 }
 
 /** Path of the browser under test. */
@@ -28,7 +31,9 @@ export async function launchChromium(
   options: ChromiumOptions = {},
 ): Promise<Browser & AsyncDisposable> {
   return await chromium.launch({
-    executablePath: chromiumPath(),
+    executablePath: options.netns === undefined
+      ? chromiumPath()
+      : await options.netns.executable(chromiumPath()),
     headless: true,
     args: [...CHROMIUM_ARGS, ...options.extraArgs ?? []],
     // Signals belong to the test runner.

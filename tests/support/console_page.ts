@@ -14,6 +14,8 @@ export interface OpenOptions {
   readonly connect?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
+  /** Runs in the page before any of its scripts. */
+  readonly init?: () => void;
   /** Further context options, e.g. a stored sign-in. */
   readonly context?: Parameters<Browser["newContext"]>[0];
 }
@@ -32,6 +34,7 @@ export async function openConsole(browser: Browser, options: OpenOptions): Promi
     colorScheme: options.colorScheme ?? "light",
     ...options.context,
   });
+  if (options.init !== undefined) await context.addInitScript(options.init);
   const page = await context.newPage();
   const log: string[] = [];
   page.on("console", (message) => log.push(`${message.type()}: ${message.text()}`));

@@ -1,6 +1,7 @@
 /** Server and agent as real processes, on loopback, with state of their own. */
 import { join } from "node:path";
-import { type SpawnedProcess, spawnProcess } from "./process.ts";
+import type { Netns } from "./netns.ts";
+import { type SpawnedProcess, type SpawnOptions, spawnProcess } from "./process.ts";
 
 /** The repository's root. */
 export const ROOT = new URL("../../", import.meta.url).pathname;
@@ -17,6 +18,14 @@ export interface ServerOptions {
   readonly dataDir?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly extraArgs?: readonly string[];
+  /** Runs inside this network namespace. */
+  readonly netns?: Netns;
+}
+
+/** Starts a process, inside the namespace when there is one. */
+function spawnIn(netns: Netns | undefined, options: SpawnOptions): SpawnedProcess {
+  const wrapped = netns?.wrap(options.command, options.args ?? []);
+  return spawnProcess({ ...options, ...wrapped });
 }
 
 export interface TestServer extends AsyncDisposable {
@@ -49,7 +58,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await Deno.writeTextFile(file, JSON.stringify(options.config));
     configArgs.push("--config", file);
   }
-  const child = spawnProcess({
+  const child = spawnIn(options.netns, {
     name: "server",
     command: Deno.execPath(),
     args: [
@@ -100,6 +109,8 @@ export interface AgentOptions {
   /** Identity and settings; kept when given, else made and removed. */
   readonly stateDir?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs inside this network namespace. */
+  readonly netns?: Netns;
 }
 
 export interface TestAgent extends AsyncDisposable {
@@ -116,7 +127,7 @@ export interface TestAgent extends AsyncDisposable {
 export async function startAgent(options: AgentOptions): Promise<TestAgent> {
   const ownDir = options.stateDir === undefined;
   const stateDir = options.stateDir ?? await Deno.makeTempDir({ prefix: "farglass-agent-" });
-  const child = spawnProcess({
+  const child = spawnIn(options.netns, {
     name: "agent",
     command: Deno.execPath(),
     args: [

@@ -1,0 +1,236 @@
+/// <reference lib="dom" />
+/** When the network breaks the picture stays, the operator is told why, and WebRTC comes back. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { hud, readScreen, waitFor, waitForTransport } from "../support/console_page.ts";
+import { clockIn } from "../support/console_page.ts";
+import { e2eTest, eventsOf, startWorld, waitForExactPicture } from "../support/e2e.ts";
+import { createNetns } from "../support/netns.ts";
+import { poll } from "../support/process.ts";
+import { startPainter } from "../support/stack.ts";
+
+e2eTest("UDP cut in mid-session: fallback with evidence, no black frame, return", async (t) => {
+  await using netns = await createNetns();
+  await using world = await startWorld({ netns });
+  await using clock = await startPainter("clock", { display: world.xvfb.display });
+  await clock.ask("rect 0 200 1280 500 4080c0", /"done"/);
+  await using opened = await world.open();
+  const { page } = opened;
+  await waitForTransport(page, "rtp");
+  await watchForBlack(page);
+
+  await t.step("fallback to the relay, with event and evidence", async () => {
+    await netns.setUdpBlocked(true);
+    await waitForTransport(page, "diff-ws", 20_000);
+    const time = await poll(
+      "the clock by relay",
+      10_000,
+      async () => clockIn(await readScreen(page)),
+    );
+    await poll("the clock to go on", 10_000, async () => {
+      const now = clockIn(await readScreen(page));
+      return now !== null && now !== time ? true : null;
+    });
+    const event = await poll(
+      "the server's fallback event",
+      5_000,
+      () => eventsOf(world.server, "DESKTOP_TRANSPORT_FALLBACK").at(-1) ?? null,
+    );
+    const text = JSON.stringify(event);
+    assert.match(text, /"from":"rtp"/);
+    assert.match(text, /"to":"diff-ws"/);
+    assert.match(text, /"reason":"(heartbeat-lost|rtp-stalled|ice-disconnected|ice-failed)"/);
+    assert.match(text, /"evidence":\{"[A-Za-z]+":[\d.]+/);
+    assert.match((await hud(page)).timeline, /relay|WebSocket|server/i);
+  });
+
+  await t.step("return when UDP works again", async () => {
+    await netns.setUdpBlocked(false);
+    await waitForTransport(page, "rtp", 60_000);
+    const restored = await poll(
+      "the server's restored event",
+      5_000,
+      () => eventsOf(world.server, "DESKTOP_TRANSPORT_RESTORED").at(-1) ?? null,
+    );
+    assert.match(JSON.stringify(restored), /"to":"rtp"/);
+  });
+
+  await t.step("the picture was never black, and exactly one screen was visible", async () => {
+    const watched = await page.evaluate(() =>
+      (globalThis as unknown as { watched: { frames: number; black: number; both: number } })
+        .watched
+    );
+    assert.ok(watched.frames > 50, JSON.stringify(watched));
+    assert.equal(watched.black, 0);
+    assert.equal(watched.both, 0);
+  });
+
+  await t.step("metrics count it by reason", async () => {
+    // The server runs in the namespace: its metrics are read from there.
+    const { command, args } = netns.wrap("curl", ["-s", world.server.metricsUrl]);
+    const { stdout } = await new Deno.Command(command, { args }).output();
+    assert.match(
+      new TextDecoder().decode(stdout),
+      /farglass_transport_fallbacks_total\{reason="[a-z-]+"\} [1-9]/,
+    );
+  });
+});
+
+/** Samples, with every animation frame, whether a screen is shown and whether it is black. */
+async function watchForBlack(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const watched = { frames: 0, black: 0, both: 0 };
+    Object.assign(globalThis, { watched });
+    const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })!;
+    const look = () => {
+      const shown = ["screen-video", "screen-canvas"]
+        .map((id) => document.querySelector<HTMLElement>(`[data-testid="${id}"]`))
+        .filter((element) => element?.checkVisibility());
+      watched.frames++;
+      if (shown.length !== 1) watched.both++;
+      else {
+        const screen = shown[0] as HTMLVideoElement | HTMLCanvasElement;
+        // A place inside the painted blue area.
+        probe.drawImage(screen, 600, 400, 1, 1, 0, 0, 1, 1);
+        const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+        if (r + g + b < 60) watched.black++;
+      }
+      requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+}
+
+e2eTest("no WebRTC from the start: the relay shows the picture and says why", async () => {
+  await using netns = await createNetns();
+  await netns.setUdpBlocked(true);
+  await using world = await startWorld({ netns });
+  await using clock = await startPainter("clock", { display: world.xvfb.display });
+  await using opened = await world.open();
+  const { page } = opened;
+  await waitForTransport(page, "diff-ws", 20_000);
+  await clock.ask("stop", /"done"/);
+  await waitForExactPicture(page, world.xvfb.display);
+  const event = await poll(
+    "the fallback event",
+    5_000,
+    () => eventsOf(world.server, "DESKTOP_TRANSPORT_FALLBACK").at(-1) ?? null,
+  );
+  assert.match(JSON.stringify(event), /"reason":"(connect-timeout|ice-failed)"/);
+});
+
+e2eTest(
+  "the browser refuses to negotiate: negotiation-error, and the relay shows the picture",
+  async () => {
+    await using world = await startWorld();
+    await using _clock = await startPainter("clock", { display: world.xvfb.display });
+    await using opened = await world.open({
+      init: () => {
+        RTCPeerConnection.prototype.setRemoteDescription = () =>
+          Promise.reject(new DOMException("refused by the test", "OperationError"));
+      },
+    });
+    const { page } = opened;
+    await waitForTransport(page, "diff-ws");
+    const event = await poll(
+      "the fallback event",
+      5_000,
+      () => eventsOf(world.server, "DESKTOP_TRANSPORT_FALLBACK").at(-1) ?? null,
+    );
+    assert.match(JSON.stringify(event), /"reason":"negotiation-error"/);
+  },
+);
+
+e2eTest(
+  "video stalls while the desktop changes: the diff channel takes over within seconds",
+  async () => {
+    await using world = await startWorld();
+    await using _clock = await startPainter("clock", { display: world.xvfb.display });
+    await using opened = await world.open({
+      init: () => {
+        // Gray failure: once told to, the page never gets another encoded video frame.
+        const add = RTCPeerConnection.prototype.addEventListener;
+        void add;
+        const state = globalThis as { stallVideo?: () => void };
+        const peers: RTCPeerConnection[] = [];
+        const Native = RTCPeerConnection;
+        globalThis.RTCPeerConnection = class extends Native {
+          constructor(configuration?: RTCConfiguration) {
+            super(configuration);
+            peers.push(this);
+          }
+        };
+        state.stallVideo = () => {
+          for (const peer of peers) {
+            for (const receiver of peer.getReceivers()) receiver.track.stop();
+            for (const transceiver of peer.getTransceivers()) transceiver.stop();
+          }
+        };
+      },
+    });
+    const { page } = opened;
+    await waitForTransport(page, "rtp");
+    await page.evaluate(() => (globalThis as { stallVideo?: () => void }).stallVideo!());
+    await waitForTransport(page, "diff-dc", 15_000);
+    const event = await poll(
+      "the fallback event",
+      5_000,
+      () => eventsOf(world.server, "DESKTOP_TRANSPORT_FALLBACK").at(-1) ?? null,
+    );
+    assert.match(JSON.stringify(event), /"reason":"rtp-stalled"/);
+  },
+);
+
+e2eTest("server restart: agent and console come back by themselves", async () => {
+  await using world = await startWorld();
+  await using clock = await startPainter("clock", { display: world.xvfb.display });
+  await using opened = await world.open();
+  const { page } = opened;
+  await waitForTransport(page, "rtp");
+  const { startServer } = await import("../support/stack.ts");
+  await world.server.process.stop("SIGKILL");
+  await using again = await startServer({
+    port: world.server.port,
+    dataDir: world.server.dataDir,
+  });
+  await again.process.waitForLine(/DESKTOP_WEBRTC_STATE.*"stage":"connected"/, 30_000);
+  await waitForTransport(page, "rtp", 30_000);
+  await clock.ask("stop", /"done"/);
+  await clock.ask("go", /"done"/);
+  const before = clockIn(await readScreen(page));
+  await poll("the clock to go on", 15_000, async () => {
+    const now = clockIn(await readScreen(page));
+    return now !== null && now !== before ? true : null;
+  });
+});
+
+e2eTest("agent killed: the console says so within 5 s and recovers when it returns", async () => {
+  await using world = await startWorld();
+  await using _clock = await startPainter("clock", { display: world.xvfb.display });
+  await using opened = await world.open();
+  const { page } = opened;
+  await waitForTransport(page, "rtp");
+  await world.agent.process.stop("SIGKILL");
+  await waitFor(
+    page,
+    "word that the agent is offline",
+    () => /agent is offline|agent went away/i.test(document.body.innerText),
+    null,
+    5_000,
+  );
+  // The last picture stays.
+  assert.ok((await readScreen(page)).width > 0);
+  const { startAgent } = await import("../support/stack.ts");
+  await using _again = await startAgent({
+    server: world.server,
+    capture: "x11",
+    display: world.xvfb.display,
+    stateDir: world.agent.stateDir,
+  });
+  await waitForTransport(page, "rtp", 30_000);
+  const before = clockIn(await readScreen(page));
+  await poll("the clock to go on", 15_000, async () => {
+    const now = clockIn(await readScreen(page));
+    return now !== null && now !== before ? true : null;
+  });
+});
