@@ -1,0 +1,40 @@
+/** The part of `deno test --junit-path` reports that the closing lines need. */
+
+export interface TestResult {
+  readonly file: string;
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  readonly ms: number;
+}
+
+/** Reads the test cases of a report. Steps of a test (`t.step`) count as tests of their own. */
+export function parseJunit(xml: string): TestResult[] {
+  const results: TestResult[] = [];
+  for (
+    const [, attributes, rest] of xml.matchAll(/<testcase\s([^>]*?)(\/>|>[\s\S]*?<\/testcase>)/g)
+  ) {
+    const get = (name: string) =>
+      unescape(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    results.push({
+      file: get("classname").replace(/^\.\//, ""),
+      name: get("name"),
+      outcome: /<(?:failure|error)[\s>]/.test(rest)
+        ? "failed"
+        : /<skipped[\s/>]/.test(rest)
+        ? "skipped"
+        : "passed",
+      ms: Number(get("time")) * 1000,
+    });
+  }
+  return results;
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&lt;": "<",
+  "&gt;": ">",
+  "&quot;": '"',
+  "&apos;": "'",
+  "&amp;": "&",
+};
+const unescape = (text: string): string =>
+  text.replace(/&(?:lt|gt|quot|apos|amp);/g, (entity) => ENTITIES[entity]);

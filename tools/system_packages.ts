@@ -1,0 +1,123 @@
+/** Programs and libraries that the tests need from the system, and how to get them on Debian. */
+
+interface Need {
+  /** As a person would call it. */
+  readonly what: string;
+  readonly debianPackage: string;
+  present(): boolean;
+}
+
+const program = (what: string, debianPackage = what): Need => ({
+  what,
+  debianPackage,
+  present: () => onPath(what),
+});
+const library = (what: string, debianPackage: string): Need => ({
+  what,
+  debianPackage,
+  present: () => loads(what),
+});
+
+const NEEDS: readonly Need[] = [
+  {
+    what: "chromium",
+    debianPackage: "chromium",
+    present: () => {
+      const own = Deno.env.get("FARGLASS_CHROMIUM");
+      return own === undefined ? isFile("/usr/bin/chromium") : isFile(own);
+    },
+  },
+  program("Xvfb", "xvfb"),
+  program("xauth"),
+  program("xterm"),
+  program("xdotool"),
+  program("xrandr", "x11-xserver-utils"),
+  program("xwininfo", "x11-utils"),
+  program("setxkbmap", "x11-xkb-utils"),
+  program("turnserver", "coturn"),
+  program("ffmpeg"),
+  program("ffprobe", "ffmpeg"),
+  program("ip", "iproute2"),
+  program("iptables"),
+  program("unshare", "util-linux"),
+  library("libX11.so.6", "libx11-6"),
+  library("libXext.so.6", "libxext6"),
+  library("libXtst.so.6", "libxtst6"),
+  library("libXdamage.so.1", "libxdamage1"),
+  library("libXfixes.so.3", "libxfixes3"),
+  library("libXrandr.so.2", "libxrandr2"),
+  library("libxkbcommon.so.0", "libxkbcommon0"),
+  {
+    what: "the DejaVu fonts",
+    debianPackage: "fonts-dejavu-core",
+    present: () => isFile("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+  },
+];
+
+/**
+ * Installs what is missing, as root on Debian or Ubuntu; elsewhere says what is missing. Returns
+ * whether everything is there now.
+ */
+export async function ensureSystemPackages(log: (line: string) => void): Promise<boolean> {
+  const missing = NEEDS.filter((need) => !need.present());
+  if (missing.length === 0) return true;
+  const packages = [...new Set(missing.map((need) => need.debianPackage))];
+  log(`Missing: ${missing.map((need) => need.what).join(", ")}`);
+  if (!isDebian()) {
+    log(`Install them, then run this again; on Debian their packages are ${packages.join(" ")}`);
+    return false;
+  }
+  if (Deno.uid() !== 0) {
+    log(`Install them: sudo apt-get install ${packages.join(" ")}`);
+    return false;
+  }
+  log(`Installing ${packages.join(" ")}`);
+  const installed = await aptGet("update") &&
+    await aptGet("install", "-y", "--no-install-recommends", ...packages);
+  const left = NEEDS.filter((need) => !need.present()).map((need) => need.what);
+  if (left.length > 0) {
+    log(`Still missing: ${left.join(", ")}`);
+    if (left.includes("chromium")) log("Name another Chromium by FARGLASS_CHROMIUM=/path/to/it");
+  }
+  return installed && left.length === 0;
+}
+
+async function aptGet(...args: string[]): Promise<boolean> {
+  const { success } = await new Deno.Command("apt-get", {
+    args: ["-q", ...args],
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+    stdin: "null",
+  }).spawn().status;
+  return success;
+}
+
+function isDebian(): boolean {
+  try {
+    const release = Deno.readTextFileSync("/etc/os-release");
+    return /^ID(?:_LIKE)?=.*\b(?:debian|ubuntu)\b/m.test(release) && onPath("apt-get");
+  } catch {
+    return false; // no such file: not a Linux distribution
+  }
+}
+
+const onPath = (name: string): boolean =>
+  // System programs stand in sbin, which is not on everybody's path.
+  [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/sbin"]
+    .some((dir) => dir !== "" && isFile(`${dir}/${name}`));
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false; // not there
+  }
+}
+
+function loads(name: string): boolean {
+  try {
+    Deno.dlopen(name, {}).close();
+    return true;
+  } catch {
+    return false; // not there
+  }
+}
