@@ -49,10 +49,12 @@ Deno.test("house: npm packages are named in deno.json with their exact version",
   for (const [name, target] of Object.entries<string>(imports)) {
     assert.match(target, new RegExp(`^npm:${name}@\\d+\\.\\d+\\.\\d+$`), name);
   }
-  const specifiers = /(?:^(?:import|export|\})[^"\n]*|\bimport\()"([^"]+)"\)?/gm;
+  const specifiers =
+    /^(?:(?:import|export|\})[^"\n]*\bfrom |import )"([^"]+)"|\bimport\("([^"]+)"/gm;
   for (const { path, text } of files) {
     if (path === "tests/arch/lint_plugin_test.ts") continue; // it quotes bad imports
-    for (const [, specifier] of text.matchAll(specifiers)) {
+    for (const [, fixed, dynamic] of text.matchAll(specifiers)) {
+      const specifier = fixed ?? dynamic;
       assert.ok(!/^(?:jsr|https?):/.test(specifier), `${path}: ${specifier}`);
       const name = packageOf(specifier);
       if (name === null || name.startsWith("@farglass/")) continue;
