@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { Picture } from "../../tests/support/pictures.ts";
+import { NAL, nalType } from "../core/nal_units.ts";
+import type { VideoEncoder } from "../core/ports.ts";
+import { openLibavEncoder, probeEncoders } from "./encoder_libav.ts";
+
+async function open(width: number, height: number): Promise<VideoEncoder> {
+  const opened = await openLibavEncoder({ width, height, bitrateKbps: 4000, maxFps: 30 });
+  assert.ok(opened.ok);
+  return opened.value;
+}
+
+function picture(width: number, height: number): Picture {
+  const drawn = new Picture(width, height);
+  drawn.bars();
+  return drawn;
+}
+
+Deno.test("probeEncoders names libx264 with sane bounds", async () => {
+  const caps = await probeEncoders();
+  assert.equal(caps.length, 1);
+  assert.equal(caps[0].name, "libx264");
+  assert.ok(caps[0].minBitrateKbps < caps[0].defaultBitrateKbps);
+  assert.ok(caps[0].defaultBitrateKbps < caps[0].maxBitrateKbps);
+});
+
+Deno.test("openLibavEncoder: an impossible size is a coded error", async () => {
+  const opened = await openLibavEncoder({ width: 0, height: 0, bitrateKbps: 1, maxFps: 30 });
+  assert.ok(!opened.ok);
+  assert.equal(opened.error.code, "encoder-failed");
+});
+
+Deno.test("encode: the first picture is an IDR with its parameter sets, and so is each asked for", async () => {
+  const encoder = await open(320, 240);
+  const drawn = picture(320, 240);
+  const kinds: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    drawn.fill(i * 10, 130, 40, 40, [200, i * 30, 0]);
+    const encoded = await encoder.encode(drawn.frame(i + 1, i * 33), i === 3);
+    const types = encoded.nals.map(nalType);
+    if (encoded.keyframe) {
+      for (const type of [NAL.sps, NAL.pps, NAL.idr]) assert.ok(types.includes(type));
+    } else assert.ok(types.every((type) => type === NAL.slice));
+    assert.equal(encoded.capturedAtMs, i * 33);
+    kinds.push(encoded.keyframe ? "I" : "P");
+  }
+  assert.equal(kinds.join(""), "IPPIPP");
+  encoder.close();
+});
+
+Deno.test("encode: the SPS says constrained baseline", async () => {
+  const encoder = await open(320, 240);
+  const encoded = await encoder.encode(picture(320, 240).frame(1, 0), false);
+  const sps = encoded.nals.find((nal) => nalType(nal) === NAL.sps);
+  assert.ok(sps !== undefined);
+  assert.equal(sps[1], 66);
+  // constraint_set0_flag and constraint_set1_flag (H.264 section A.2.1.1).
+  assert.equal(sps[2] & 0xc0, 0xc0);
+  encoder.close();
+});
+
+Deno.test("encode: a clock that stands still or jumps back still gives a picture each time", async () => {
+  const encoder = await open(64, 64);
+  const drawn = picture(64, 64);
+  for (const at of [5, 5, 4, 1000, 999]) {
+    assert.ok((await encoder.encode(drawn.frame(1, at), false)).nals.length > 0);
+  }
+  encoder.close();
+});
+
+Deno.test("encode: a frame of another size, a second one at a time and a closed encoder reject", async () => {
+  const encoder = await open(64, 64);
+  await assert.rejects(encoder.encode(picture(66, 64).frame(1, 0), false), /66x64/);
+  const first = encoder.encode(picture(64, 64).frame(1, 0), false);
+  await assert.rejects(encoder.encode(picture(64, 64).frame(2, 33), false), /one frame at a time/);
+  await first;
+  encoder.close();
+  encoder.close();
+  await assert.rejects(encoder.encode(picture(64, 64).frame(3, 66), false), /closed/);
+});
+
+Deno.test("close during encode waits for the picture under way", async () => {
+  const encoder = await open(640, 480);
+  const encoding = encoder.encode(picture(640, 480).frame(1, 0), false);
+  encoder.close();
+  assert.ok((await encoding).keyframe);
+});
+
+Deno.test("encode: odd sizes and padded rows", async () => {
+  for (const [width, height] of [[65, 64], [64, 65], [67, 33]]) {
+    const encoder = await open(width, height);
+    const padded = new Picture(width, height, 3);
+    padded.bars();
+    assert.ok((await encoder.encode(padded.frame(1, 0), false)).keyframe);
+    encoder.close();
+  }
+});
