@@ -1,0 +1,145 @@
+/**
+ * When to encode which picture: one encode at a time, always of the newest picture, keyframes
+ * coalesced, and a few refinements after motion so that the still picture gets crisp. Pure.
+ */
+import { never } from "@farglass/protocol";
+
+export interface VideoPacer {
+  /** Viewers that are shown video; nothing is encoded without one. */
+  readonly viewers: number;
+  /** A newer picture than the last encoded one exists. */
+  readonly dirty: boolean;
+  readonly encoding: boolean;
+  /** The running encode makes a keyframe. */
+  readonly encodingKeyframe: boolean;
+  readonly keyframe: "no" | "soon" | "now";
+  readonly lastKeyframeMs: number;
+  /** Pictures of the current motion so far. */
+  readonly burst: number;
+  readonly lastFrameMs: number;
+  readonly refinements: number;
+  readonly refineAtMs: number | null;
+  /** Bytes that one picture may take on average. */
+  readonly frameBudgetBytes: number;
+}
+
+export type VideoPacerEvent =
+  /** Something changed on the screen. */
+  | { readonly kind: "frame" }
+  | { readonly kind: "viewer-joined" }
+  | { readonly kind: "viewer-left" }
+  /** PLI, FIR, or the control message. */
+  | { readonly kind: "keyframe-request" }
+  /** A new encoder: its first picture is a keyframe. */
+  | { readonly kind: "encoder-changed"; readonly frameBudgetBytes: number }
+  | { readonly kind: "encoded"; readonly bytes: number; readonly keyframe: boolean }
+  | { readonly kind: "encode-failed" }
+  | { readonly kind: "tick" };
+
+/** Encode the current picture now. */
+export type VideoPacerEffect = { readonly kind: "encode"; readonly keyframe: boolean };
+
+type Step = readonly [VideoPacer, readonly VideoPacerEffect[]];
+
+/** A lossy viewer asks again and again; a keyframe costs as much as many pictures. */
+const KEYFRAME_INTERVAL_MS = 500;
+const REFINE_EVERY_MS = 80;
+const MAX_REFINEMENTS = 4;
+/** A picture smaller than this part of the budget left nothing to refine. */
+const REFINE_ABOVE = 0.2;
+/** Pictures in a row after which quality may have dropped without a large last picture. */
+const BURST = 3;
+const BURST_GAP_MS = 300;
+
+export function newVideoPacer(frameBudgetBytes: number): VideoPacer {
+  return {
+    viewers: 0,
+    dirty: false,
+    encoding: false,
+    encodingKeyframe: false,
+    keyframe: "no",
+    lastKeyframeMs: -KEYFRAME_INTERVAL_MS,
+    burst: 0,
+    lastFrameMs: -BURST_GAP_MS,
+    refinements: 0,
+    refineAtMs: null,
+    frameBudgetBytes,
+  };
+}
+
+/** One event; `now` in ms. */
+export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number): Step {
+  switch (event.kind) {
+    case "frame": {
+      const burst = now - state.lastFrameMs < BURST_GAP_MS ? state.burst + 1 : 1;
+      return next(
+        { ...state, dirty: true, burst, lastFrameMs: now, refinements: 0, refineAtMs: null },
+        now,
+      );
+    }
+    case "viewer-joined":
+      // One that arrives while a keyframe is being made may have missed it.
+      return next({ ...state, viewers: state.viewers + 1, keyframe: "now" }, now);
+    case "viewer-left": {
+      const viewers = Math.max(0, state.viewers - 1);
+      return viewers === 0
+        ? [{ ...state, viewers, keyframe: "no", refineAtMs: null }, []]
+        : [{ ...state, viewers }, []];
+    }
+    case "keyframe-request":
+      if (state.keyframe !== "no" || state.encodingKeyframe) return [state, []];
+      return next({ ...state, keyframe: "soon" }, now);
+    case "encoder-changed":
+      return next({
+        ...state,
+        dirty: true,
+        keyframe: "now",
+        frameBudgetBytes: event.frameBudgetBytes,
+      }, now);
+    case "encoded":
+      return next(afterEncode(state, event.bytes, event.keyframe, now), now);
+    case "encode-failed":
+      return [{ ...state, encoding: false, encodingKeyframe: false, refineAtMs: null }, []];
+    case "tick":
+      return next(state, now);
+    default:
+      return never(event);
+  }
+}
+
+/** When `tick` is due, or null. */
+export function videoDeadline(state: VideoPacer): number | null {
+  if (state.viewers === 0 || state.encoding) return null;
+  if (state.keyframe === "soon") return state.lastKeyframeMs + KEYFRAME_INTERVAL_MS;
+  return state.refineAtMs;
+}
+
+function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: number): VideoPacer {
+  const worthIt = bytes >= state.frameBudgetBytes * REFINE_ABOVE ||
+    (state.refinements === 0 && state.burst >= BURST);
+  const refine = worthIt && state.refinements < MAX_REFINEMENTS;
+  return {
+    ...state,
+    encoding: false,
+    encodingKeyframe: false,
+    lastKeyframeMs: keyframe ? now : state.lastKeyframeMs,
+    refineAtMs: refine ? now + REFINE_EVERY_MS : null,
+  };
+}
+
+function next(state: VideoPacer, now: number): Step {
+  if (state.viewers === 0 || state.encoding) return [state, []];
+  const keyframe = state.keyframe === "now" ||
+    (state.keyframe === "soon" && now - state.lastKeyframeMs >= KEYFRAME_INTERVAL_MS);
+  const refine = state.refineAtMs !== null && state.refineAtMs <= now;
+  if (!state.dirty && !keyframe && !refine) return [state, []];
+  return [{
+    ...state,
+    dirty: false,
+    encoding: true,
+    encodingKeyframe: keyframe,
+    keyframe: keyframe ? "no" : state.keyframe,
+    refineAtMs: null,
+    refinements: refine && !state.dirty ? state.refinements + 1 : state.refinements,
+  }, [{ kind: "encode", keyframe }]];
+}

@@ -1,0 +1,142 @@
+/// <reference lib="deno.ns" />
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import {
+  newVideoPacer,
+  stepVideo,
+  videoDeadline,
+  type VideoPacer,
+  type VideoPacerEvent,
+} from "./video_pacer.ts";
+
+const BUDGET = 10_000;
+const encoded = (bytes = 100, keyframe = false): VideoPacerEvent => ({
+  kind: "encoded",
+  bytes,
+  keyframe,
+});
+const frame: VideoPacerEvent = { kind: "frame" };
+const joined: VideoPacerEvent = { kind: "viewer-joined" };
+
+/** Runs events at their times; returns the state and, for each event, `-`, `P` or `I`. */
+function run(events: readonly (readonly [number, VideoPacerEvent])[]): [VideoPacer, string] {
+  let state = newVideoPacer(BUDGET);
+  let log = "";
+  for (const [now, event] of events) {
+    const [next, effects] = stepVideo(state, event, now);
+    state = next;
+    log += effects.length === 0 ? "-" : effects[0].keyframe ? "I" : "P";
+  }
+  return [state, log];
+}
+
+Deno.test("nothing is encoded without a viewer; the first one gets a keyframe at once", () => {
+  assert.equal(run([[0, frame], [5, joined]])[1], "-I");
+  assert.equal(run([[5, joined]])[1], "I");
+});
+
+Deno.test("frames while busy → one encode of the newest when free", () => {
+  assert.equal(
+    run([[0, joined], [1, frame], [2, frame], [3, encoded(100, true)], [9, encoded()]])[1],
+    "I--P-",
+  );
+});
+
+Deno.test("keyframe requests: coalesced, 500 ms apart, served when still", () => {
+  const [state, log] = run([
+    [0, joined],
+    [10, encoded(100, true)],
+    [20, { kind: "keyframe-request" }],
+    [30, { kind: "keyframe-request" }],
+  ]);
+  assert.equal(log, "I---");
+  assert.equal(videoDeadline(state), 510);
+  assert.equal(stepVideo(state, { kind: "tick" }, 509)[1].length, 0);
+  assert.deepEqual(stepVideo(state, { kind: "tick" }, 510)[1], [{
+    kind: "encode",
+    keyframe: true,
+  }]);
+});
+
+Deno.test("a request while a keyframe is being made is served by that one", () => {
+  const [state] = run([[0, joined], [1, { kind: "keyframe-request" }], [2, encoded(100, true)]]);
+  assert.equal(videoDeadline(state), null);
+});
+
+Deno.test("a second viewer gets its keyframe at once, also right after the first", () => {
+  assert.equal(run([[0, joined], [5, encoded(100, true)], [6, joined]])[1], "I-I");
+  assert.equal(run([[0, joined], [5, joined], [6, encoded(100, true)]])[1], "I-I");
+});
+
+Deno.test("after large pictures: at most four refinements, then silence", () => {
+  let [state] = run([[0, joined], [5, encoded(BUDGET, true)]]);
+  const at: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const due = videoDeadline(state);
+    if (due === null) break;
+    at.push(due);
+    const [encoding, effects] = stepVideo(state, { kind: "tick" }, due);
+    assert.deepEqual(effects, [{ kind: "encode", keyframe: false }]);
+    [state] = stepVideo(encoding, encoded(BUDGET), due + 5);
+  }
+  assert.deepEqual(at, [85, 170, 255, 340]);
+  assert.equal(videoDeadline(state), null);
+});
+
+Deno.test("a small picture needs no refinement; the end of a motion gets one", () => {
+  const [small] = run([[0, joined], [5, encoded(50, true)], [1000, frame], [1005, encoded()]]);
+  assert.equal(videoDeadline(small), null);
+  const motion = [2000, 2033, 2066].flatMap((t): [number, VideoPacerEvent][] => [
+    [t, frame],
+    [t + 5, encoded()],
+  ]);
+  const [moved] = run([[0, joined], [5, encoded(50, true)], ...motion]);
+  assert.equal(videoDeadline(moved), 2071 + 80);
+});
+
+Deno.test("a new encoder begins with a keyframe; a failed one stays silent", () => {
+  const [state, log] = run([
+    [0, joined],
+    [1, { kind: "encode-failed" }],
+    [2, { kind: "encoder-changed", frameBudgetBytes: 5 }],
+  ]);
+  assert.equal(log, "I-I");
+  assert.equal(state.frameBudgetBytes, 5);
+});
+
+Deno.test("property: one encode at a time, keyframe requests at least 500 ms apart, no encode without viewers", () => {
+  const events = fc.array(
+    fc.tuple(
+      fc.integer({ min: 0, max: 400 }),
+      fc.constantFrom<VideoPacerEvent["kind"]>(
+        "frame",
+        "viewer-joined",
+        "viewer-left",
+        "keyframe-request",
+        "encoded",
+        "tick",
+      ),
+    ),
+    { maxLength: 80 },
+  );
+  fc.assert(fc.property(events, (list) => {
+    let state = newVideoPacer(BUDGET);
+    let now = 0;
+    let running: boolean | null = null;
+    for (const [pause, kind] of list) {
+      now += pause;
+      if (kind === "encoded" && running === null) continue;
+      const event: VideoPacerEvent = kind === "encoded"
+        ? { kind, bytes: 100, keyframe: running! }
+        : { kind } as VideoPacerEvent;
+      if (kind === "encoded") running = null;
+      const [next, effects] = stepVideo(state, event, now);
+      for (const effect of effects) {
+        assert.equal(running, null);
+        assert.ok(next.viewers > 0);
+        running = effect.keyframe;
+      }
+      state = next;
+    }
+  }));
+});

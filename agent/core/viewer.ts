@@ -1,0 +1,277 @@
+/**
+ * The media side of one session: what the console asked for, what it may do, what it holds down.
+ * Pure; the shell carries out the effects on channels, encoder and input.
+ */
+import {
+  type CodedError,
+  codedError,
+  type ControlMessage,
+  type ControlOf,
+  decodeInput,
+  type InputMessage,
+  never,
+  PEER_TIMEOUT_MS,
+  type Transport,
+} from "@farglass/protocol";
+import { type HeldInput, hold, MAX_HELD_KEYS, nothingHeld, releases } from "./held_input.ts";
+
+/** How a control message came, and so how it is answered: the data channel or the server's relay. */
+export type ControlPath = "channel" | "relay";
+
+export interface ViewerPolicy {
+  readonly viewOnly: boolean;
+  readonly diffOnly: boolean;
+  readonly videoOnly: boolean;
+}
+
+export interface ViewerState {
+  readonly policy: ViewerPolicy;
+  /** Whether the encoder works: without it `rtp` cannot be chosen. */
+  readonly video: boolean;
+  readonly transport: Transport;
+  /** The console's last choice; -1 before the first. */
+  readonly epoch: number;
+  readonly width: number;
+  readonly height: number;
+  readonly held: HeldInput;
+  /** Sequence number of the newest pointer event; older ones on the unordered channel are dropped. */
+  readonly pointerSeq: number | null;
+  readonly lastRefusalMs: number | null;
+  /** The last heartbeat by data channel; null when there is none to watch. */
+  readonly lastPingMs: number | null;
+}
+
+export type ViewerEvent =
+  | { readonly kind: "control"; readonly path: ControlPath; readonly message: ControlMessage }
+  | { readonly kind: "input"; readonly bytes: Uint8Array }
+  | { readonly kind: "screen"; readonly width: number; readonly height: number }
+  | { readonly kind: "policy"; readonly policy: ViewerPolicy }
+  /** The encoder began or ceased to work. */
+  | { readonly kind: "video"; readonly available: boolean }
+  /** The control channel closed, or the console's link and peer are gone. */
+  | { readonly kind: "console-away" }
+  | { readonly kind: "ended" }
+  | { readonly kind: "tick" };
+
+export type ViewerEffect =
+  /** `path` null: whichever way is open. */
+  | {
+    readonly kind: "control";
+    readonly path: ControlPath | null;
+    readonly message: ControlMessage;
+  }
+  /** Answer a heartbeat with the counters of this moment. */
+  | { readonly kind: "pong"; readonly path: ControlPath; readonly ping: ControlOf<"ping"> }
+  /** Screen, grants and cursor: what a console must know to show anything. */
+  | { readonly kind: "greet"; readonly path: ControlPath }
+  /** From now on pixels go this way; a diff transport begins with the whole picture. */
+  | { readonly kind: "transport"; readonly transport: Transport }
+  | { readonly kind: "keyframe" }
+  | { readonly kind: "refresh" }
+  | { readonly kind: "play"; readonly input: InputMessage }
+  /** The console did something it must not; `refType` names the kind of message. */
+  | { readonly kind: "refuse"; readonly error: CodedError; readonly refType: string };
+
+type Step = readonly [ViewerState, readonly ViewerEffect[]];
+
+/** A console that ignores its grants hears of it this often. */
+const REFUSAL_INTERVAL_MS = 1_000;
+
+export function newViewer(
+  policy: ViewerPolicy,
+  video: boolean,
+  screen: { readonly width: number; readonly height: number },
+): ViewerState {
+  return {
+    policy,
+    video,
+    transport: "none",
+    epoch: -1,
+    width: screen.width,
+    height: screen.height,
+    held: nothingHeld,
+    pointerSeq: null,
+    lastRefusalMs: null,
+    lastPingMs: null,
+  };
+}
+
+/** One event of the viewer; `now` in ms of any steady clock. */
+export function stepViewer(state: ViewerState, event: ViewerEvent, now: number): Step {
+  switch (event.kind) {
+    case "control":
+      return onControl(state, event.path, event.message, now);
+    case "input":
+      return onInput(state, event.bytes, now);
+    case "screen":
+      return [{ ...state, width: event.width, height: event.height }, [{
+        kind: "control",
+        path: null,
+        message: { op: "screen", width: event.width, height: event.height },
+      }]];
+    case "policy":
+      return onPolicy({ ...state, policy: event.policy }, state.policy);
+    case "video":
+      return onVideo(state, event.available);
+    case "console-away":
+      return release({ ...state, lastPingMs: null });
+    case "ended":
+      return release({ ...state, transport: "none", lastPingMs: null });
+    case "tick":
+      return onTick(state, now);
+    default:
+      return never(event);
+  }
+}
+
+/** When `tick` is due, or null: the heartbeat of a data channel that holds something down. */
+export function viewerDeadline(state: ViewerState): number | null {
+  return state.lastPingMs === null ? null : state.lastPingMs + PEER_TIMEOUT_MS;
+}
+
+function onTick(state: ViewerState, now: number): Step {
+  const due = viewerDeadline(state);
+  // The path broke without a word; the console comes back by the relay, with nothing pressed.
+  return due !== null && due <= now ? release({ ...state, lastPingMs: null }) : [state, []];
+}
+
+function onControl(
+  state: ViewerState,
+  path: ControlPath,
+  message: ControlMessage,
+  now: number,
+): Step {
+  switch (message.op) {
+    case "select":
+      return onSelect(state, path, message);
+    case "keyframe":
+      return [state, state.transport === "rtp" ? [{ kind: "keyframe" }] : []];
+    case "refresh":
+      return [state, isDiff(state.transport) ? [{ kind: "refresh" }] : []];
+    case "ping":
+      return [path === "channel" ? { ...state, lastPingMs: now } : state, [{
+        kind: "pong",
+        path,
+        ping: message,
+      }]];
+    case "selected":
+    case "pong":
+    case "screen":
+    case "cursor":
+    case "cursor-position":
+    case "grants":
+    case "fault":
+      return [state, [{
+        kind: "refuse",
+        error: codedError("wrong-direction", message.op),
+        refType: "VIEWER_CONTROL",
+      }]];
+    default:
+      return never(message);
+  }
+}
+
+const isDiff = (transport: Transport): boolean =>
+  transport === "diff-dc" || transport === "diff-ws";
+
+function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"select">): Step {
+  // A choice that was overtaken by a newer one on another path.
+  if (select.epoch < state.epoch) return [state, []];
+  const refusal = refuseTransport(state, select.transport);
+  const transport = refusal === null ? select.transport : state.transport;
+  const effects: ViewerEffect[] = [{
+    kind: "control",
+    path,
+    message: { op: "selected", transport, epoch: select.epoch },
+  }];
+  if (refusal !== null) {
+    if (refusal.code === "encoder-failed") {
+      effects.push({ kind: "control", path, message: { op: "fault", code: "encoder-failed" } });
+    }
+    effects.push({ kind: "refuse", error: refusal, refType: "VIEWER_CONTROL" });
+  } else if (select.epoch > state.epoch) {
+    effects.push({ kind: "greet", path }, { kind: "transport", transport });
+  }
+  return [{ ...state, transport, epoch: select.epoch }, effects];
+}
+
+function refuseTransport(state: ViewerState, transport: Transport): CodedError | null {
+  if (transport === "rtp") {
+    if (state.policy.diffOnly) return codedError("caps-mismatch", "this desktop is diff only");
+    if (!state.video) return codedError("encoder-failed");
+  }
+  if (isDiff(transport) && state.policy.videoOnly) {
+    return codedError("caps-mismatch", "this desktop is video only");
+  }
+  return null;
+}
+
+function onVideo(state: ViewerState, available: boolean): Step {
+  if (available || state.transport !== "rtp") return [{ ...state, video: available }, []];
+  return [{ ...state, video: false, transport: "none" }, [
+    { kind: "transport", transport: "none" },
+    { kind: "control", path: null, message: { op: "fault", code: "encoder-failed" } },
+  ]];
+}
+
+function onPolicy(state: ViewerState, previous: ViewerPolicy): Step {
+  const { viewOnly } = state.policy;
+  if (viewOnly === previous.viewOnly) return [state, []];
+  const [next, effects] = viewOnly ? release(state) : [state, []];
+  return [next, [...effects, {
+    kind: "control",
+    path: null,
+    message: { op: "grants", input: !viewOnly },
+  }]];
+}
+
+function onInput(state: ViewerState, bytes: Uint8Array, now: number): Step {
+  const decoded = decodeInput(bytes);
+  if (!decoded.ok) {
+    return [state, [{ kind: "refuse", error: decoded.error, refType: "input" }]];
+  }
+  if (state.policy.viewOnly) {
+    if (state.lastRefusalMs !== null && now - state.lastRefusalMs < REFUSAL_INTERVAL_MS) {
+      return [state, []];
+    }
+    return [{ ...state, lastRefusalMs: now }, [
+      { kind: "control", path: null, message: { op: "fault", code: "view-only" } },
+      { kind: "refuse", error: codedError("view-only"), refType: "input" },
+    ]];
+  }
+  const input = clamp(state, decoded.value);
+  if (input.kind === "release-all") return release(state);
+  if (input.kind === "move" || input.kind === "button" || input.kind === "wheel") {
+    // Only motion may be dropped: a late button press still has to be played.
+    if (input.kind === "move" && isOlder(input.seq, state.pointerSeq)) return [state, []];
+    const pointerSeq = isOlder(input.seq, state.pointerSeq) ? state.pointerSeq : input.seq;
+    return play({ ...state, pointerSeq }, input);
+  }
+  return play(state, input);
+}
+
+function play(state: ViewerState, input: InputMessage): Step {
+  const held = hold(state.held, input);
+  if (held.keys.length > MAX_HELD_KEYS) return [state, []];
+  return [{ ...state, held }, [{ kind: "play", input }]];
+}
+
+/** Whether `seq` comes before `newest` in numbers modulo 2^32 (RFC 1982). */
+function isOlder(seq: number, newest: number | null): boolean {
+  if (newest === null) return false;
+  return ((seq - newest) | 0) < 0;
+}
+
+function clamp(state: ViewerState, input: InputMessage): InputMessage {
+  if (input.kind !== "move" && input.kind !== "button" && input.kind !== "wheel") return input;
+  return {
+    ...input,
+    x: Math.min(input.x, Math.max(0, state.width - 1)),
+    y: Math.min(input.y, Math.max(0, state.height - 1)),
+  };
+}
+
+function release(state: ViewerState): Step {
+  const effects = releases(state.held).map((input): ViewerEffect => ({ kind: "play", input }));
+  return [{ ...state, held: { ...state.held, buttons: [], keys: [] } }, effects];
+}
