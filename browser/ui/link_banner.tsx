@@ -1,0 +1,93 @@
+/** Says how the console stands with its server. */
+import { never } from "@farglass/protocol";
+import type { LinkView } from "../core/mod.ts";
+import { Button, Dot, Spinner } from "./controls.tsx";
+import { useNow } from "./hooks.ts";
+import type { Tone } from "./words.ts";
+
+const LINK_WORDS: Readonly<Record<LinkView["state"], readonly [string, Tone]>> = {
+  "connecting": ["Connecting", "busy"],
+  "online": ["Online", "good"],
+  "offline": ["Server unreachable", "bad"],
+  "signed-out": ["Signed out", "bad"],
+};
+
+/** A dot and a word for the page's header. */
+export function LinkStatus({ link }: { link: LinkView }) {
+  const [text, tone] = LINK_WORDS[link.state];
+  return (
+    <span
+      className="flex items-center gap-2 px-1 text-muted"
+      data-testid="link-status"
+      data-value={link.state}
+      role="status"
+    >
+      <Dot tone={tone} />
+      {text}
+    </span>
+  );
+}
+
+/** Properties of `LinkBanner`. */
+export interface LinkBannerProps {
+  readonly link: LinkView;
+  readonly onRetry: () => void;
+  /** In a session the picture may go on without the server. */
+  readonly inSession?: boolean;
+}
+
+/** Nothing while all is well; otherwise what is wrong and what happens next. */
+export function LinkBanner({ link, onRetry, inSession = false }: LinkBannerProps) {
+  switch (link.state) {
+    case "online":
+      return null;
+    case "connecting":
+      return inSession ? null : (
+        <div
+          className="mb-5 flex items-center gap-3 rounded-xl border border-line bg-surface px-4 py-3 text-muted"
+          data-testid="link-banner"
+          role="status"
+        >
+          <Spinner size={18} />
+          Connecting to the server
+        </div>
+      );
+    case "offline":
+      return <OfflineBanner inSession={inSession} link={link} onRetry={onRetry} />;
+    case "signed-out":
+      return (
+        <div className={bannerLook(inSession)} data-testid="link-banner" role="alert">
+          <p>
+            You are signed out: this session goes on until it ends. Then open a fresh sign-in link
+          </p>
+        </div>
+      );
+    default:
+      return never(link);
+  }
+}
+
+const bannerLook = (inSession: boolean) =>
+  `flex flex-wrap items-center gap-x-4 gap-y-2 border-warn/30 bg-warn-soft text-ink ${
+    inSession ? "border-b px-4 py-1.5" : "mb-5 rounded-xl border px-4 py-3"
+  }`;
+
+function OfflineBanner(
+  props: { link: LinkView & { state: "offline" }; inSession: boolean; onRetry: () => void },
+) {
+  const now = useNow();
+  const leftS = Math.max(0, Math.ceil((props.link.retryAtMs - now) / 1000));
+  return (
+    <div className={bannerLook(props.inSession)} data-testid="link-banner">
+      <p className="grow basis-64" role="alert">
+        <strong className="font-semibold">The server cannot be reached.</strong> {props.inSession
+          ? "The picture goes on where it has its own path."
+          : "Check that it is running."}
+      </p>
+      <span className="text-muted tabular-nums" data-testid="link-retry-in">
+        {leftS > 0 ? `Next attempt in ${leftS} s` : "Trying now"}
+      </span>
+      <Button className="h-8" onClick={props.onRetry} testId="retry-now">Retry now</Button>
+    </div>
+  );
+}
