@@ -1,0 +1,269 @@
+import { MAX_SCREEN_PIXELS, MAX_SCREEN_SIDE_PX, type Rect } from "@farglass/protocol";
+import { type FrameLimiter, frameLimiter, taken, waitMs } from "../../core/frame_limiter.ts";
+import type { Capture, CaptureEvents, CursorShape, Frame } from "../../core/ports.ts";
+import { tidyDamage } from "../../core/region.ts";
+import type { XConnection } from "./connection.ts";
+import { PointerQuery, readCursorShape, selectCursorEvents, XI_RAW_MOTION } from "./cursor.ts";
+import { RootDamage } from "./damage.ts";
+import { CONFIGURE_NOTIFY, EVENT, GENERIC_EVENT } from "./layout.ts";
+import type { X11Libraries } from "./libraries.ts";
+import { ShmImage } from "./shm_image.ts";
+import { Waiter } from "./waiter.ts";
+
+/** More rectangles than this tell an encoder nothing that a few larger ones do not. */
+const MAX_DAMAGE_RECTS = 128;
+const STRUCTURE_NOTIFY_MASK = 1n << 17n;
+/** A moving pointer is reported this often; the console draws it between the frames. */
+const POINTER_INTERVAL_MS = 16;
+/** A program that warps the pointer causes no motion event: look after frames, but rarely. */
+const WARP_CHECK_MS = 100;
+/** Sizes may change again while an image is being made; more often than this is a fault. */
+const MAX_RESIZE_ATTEMPTS = 8;
+
+export interface X11CaptureOptions {
+  readonly maxFps: number;
+  /** Event numbers that the server gave its extensions. */
+  readonly events: {
+    readonly damageNotify: number;
+    readonly cursorNotify: number;
+    readonly xiOpcode: number;
+  };
+  /** Called once, after `close` has given everything back but the libraries. */
+  onClosed(): void;
+}
+
+/** A screen of this size that the product can carry. */
+export const screenFits = (size: { readonly width: number; readonly height: number }): boolean =>
+  size.width <= MAX_SCREEN_SIDE_PX && size.height <= MAX_SCREEN_SIDE_PX &&
+  size.width * size.height <= MAX_SCREEN_PIXELS;
+
+/** The X screen: XDamage says when to look, MIT-SHM brings the pixels. */
+export class X11Capture implements Capture {
+  readonly name = "x11";
+  readonly #libraries: X11Libraries;
+  readonly #connection: XConnection;
+  readonly #options: X11CaptureOptions;
+  readonly #waiter: Waiter;
+  readonly #damage: RootDamage;
+  readonly #pointerQuery = new PointerQuery();
+  #image: ShmImage;
+  #limiter: FrameLimiter;
+  #events: CaptureEvents | null = null;
+  #running: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+  #closed = false;
+  /** What has to be looked at. */
+  #changed = true;
+  #resized = false;
+  #wholeScreen = true;
+  #shapeChanged = true;
+  #pointerMoved = true;
+  #pointerReadAtMs = -Infinity;
+  #last: Frame | null = null;
+  #sequence = 0;
+  #shape: CursorShape | null = null;
+  #x = 0;
+  #y = 0;
+
+  constructor(
+    libraries: X11Libraries,
+    connection: XConnection,
+    image: ShmImage,
+    options: X11CaptureOptions,
+  ) {
+    this.#libraries = libraries;
+    this.#connection = connection;
+    this.#image = image;
+    this.#options = options;
+    this.#limiter = frameLimiter(options.maxFps);
+    this.#waiter = new Waiter(libraries, connection.descriptor);
+    this.#damage = new RootDamage(libraries, connection);
+    // RandR changes the root window's size; ConfigureNotify reports that to every client.
+    libraries.x.XSelectInput(connection.display, connection.root, STRUCTURE_NOTIFY_MASK);
+    selectCursorEvents(libraries, connection);
+    connection.sync();
+  }
+
+  get width(): number {
+    return this.#image.width;
+  }
+
+  get height(): number {
+    return this.#image.height;
+  }
+
+  start(events: CaptureEvents): void {
+    if (this.#events !== null) throw new Error("The capture has been started already");
+    this.#events = events;
+    if (this.#closed) return;
+    this.#running = this.#run(events);
+  }
+
+  current(): Frame | null {
+    return this.#last === null || this.#closed ? null : { ...this.#last, damage: [] };
+  }
+
+  cursor(): { readonly shape: CursorShape; readonly x: number; readonly y: number } | null {
+    return this.#shape === null ? null : { shape: this.#shape, x: this.#x, y: this.#y };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true;
+    this.#waiter.wake();
+    await this.#running;
+    this.#waiter.close();
+    this.#damage.close();
+    this.#image.close();
+    this.#connection.close();
+    this.#options.onClosed();
+  }
+
+  async #run(events: CaptureEvents): Promise<void> {
+    // Never call back before `start` has returned.
+    await Promise.resolve();
+    try {
+      while (!this.#closed) {
+        const waitForMs = this.#work(events);
+        if (this.#closed) return;
+        if (!await this.#waiter.wait(waitForMs)) throw serverGone();
+      }
+    } catch (cause) {
+      if (this.#closed) return;
+      this.#closed = true;
+      events.onFault(cause instanceof Error ? cause : new Error("Capture failed", { cause }));
+      // Not awaited: closing waits for this very loop.
+      void this.close();
+    }
+  }
+
+  /** Does all that is due and returns how long to sleep, null until the next X event. */
+  #work(events: CaptureEvents): number | null {
+    for (;;) {
+      this.#readEvents();
+      if (this.#shapeChanged) this.#readShape(events);
+      if (this.#resized) this.#resize();
+      if (this.#connection.lost) throw serverGone();
+      let waitForMs: number | null = null;
+      if (this.#changed) {
+        waitForMs = waitMs(this.#limiter, performance.now());
+        if (waitForMs === 0) {
+          this.#takeFrame(events);
+          if (this.#closed) return null;
+          continue;
+        }
+      }
+      const now = performance.now();
+      if (this.#pointerMoved) {
+        const due = this.#pointerReadAtMs + POINTER_INTERVAL_MS - now;
+        if (due <= 0) {
+          this.#readPointer(events, now);
+          continue;
+        }
+        waitForMs = Math.min(waitForMs ?? Infinity, due);
+      }
+      return waitForMs;
+    }
+  }
+
+  #readEvents(): void {
+    const connection = this.#connection;
+    const { damageNotify, cursorNotify, xiOpcode } = this.#options.events;
+    while (connection.nextEvent()) {
+      const { event } = connection;
+      const type = event.getInt32(EVENT.type, true);
+      if (type === damageNotify) this.#changed = true;
+      else if (type === cursorNotify) this.#shapeChanged = true;
+      else if (type === CONFIGURE_NOTIFY) {
+        if (event.getBigUint64(EVENT.configure.window, true) === connection.root) {
+          this.#resized = true;
+        }
+      } else if (
+        type === GENERIC_EVENT &&
+        event.getInt32(EVENT.generic.extension, true) === xiOpcode &&
+        event.getInt32(EVENT.generic.evtype, true) === XI_RAW_MOTION
+      ) this.#pointerMoved = true;
+    }
+    if (connection.lost) throw serverGone();
+  }
+
+  #readShape(events: CaptureEvents): void {
+    this.#shapeChanged = false;
+    this.#shape = readCursorShape(this.#libraries, this.#connection);
+    if (this.#connection.lost) throw serverGone();
+    events.onCursorShape(this.#shape);
+  }
+
+  #readPointer(events: CaptureEvents, nowMs: number): void {
+    this.#pointerMoved = false;
+    const first = this.#pointerReadAtMs === -Infinity;
+    this.#pointerReadAtMs = nowMs;
+    const at = this.#pointerQuery.read(this.#libraries, this.#connection);
+    if (at === null) throw serverGone();
+    if (!first && at.x === this.#x && at.y === this.#y) return;
+    this.#x = at.x;
+    this.#y = at.y;
+    events.onCursorPosition(at.x, at.y);
+  }
+
+  /** Makes an image of the screen's new size, if it has one. */
+  #resize(): void {
+    this.#resized = false;
+    const size = this.#connection.screenSize();
+    if (size === null) throw serverGone();
+    if (size.width === this.#image.width && size.height === this.#image.height) return;
+    if (!screenFits(size)) {
+      throw new Error(`The screen of ${size.width}×${size.height} pixels is too large to share`);
+    }
+    const made = ShmImage.create(this.#libraries, this.#connection, size);
+    if (!made.ok) throw new Error(made.error.message);
+    this.#image.close();
+    this.#image = made.value;
+    this.#last = null;
+    this.#changed = true;
+    this.#wholeScreen = true;
+  }
+
+  #takeFrame(events: CaptureEvents): void {
+    const now = performance.now();
+    const reported = this.#damage.take();
+    if (reported.length === 0 && !this.#wholeScreen) {
+      this.#changed = false;
+      return;
+    }
+    for (let attempt = 0; !this.#image.read(); attempt++) {
+      // The screen shrank before its ConfigureNotify was read: BadMatch.
+      this.#connection.takeError();
+      if (this.#connection.lost) throw serverGone();
+      if (attempt === MAX_RESIZE_ATTEMPTS) throw new Error("The X server refuses to be read");
+      this.#resize();
+    }
+    this.#changed = false;
+    this.#limiter = taken(this.#limiter, now);
+    const { width, height, strideBytes, pixels } = this.#image;
+    const whole: Rect = { x: 0, y: 0, width, height };
+    const damage = this.#wholeScreen
+      ? [whole]
+      : tidyDamage(reported, { width, height }, MAX_DAMAGE_RECTS);
+    this.#wholeScreen = false;
+    if (now - this.#pointerReadAtMs > WARP_CHECK_MS) this.#pointerMoved = true;
+    if (damage.length === 0) return;
+    const frame: Frame = {
+      sequence: ++this.#sequence,
+      width,
+      height,
+      strideBytes,
+      pixels,
+      damage,
+      capturedAtMs: performance.now(),
+    };
+    this.#last = frame;
+    events.onFrame(frame);
+  }
+}
+
+const serverGone = () => new Error("The X server closed the connection");
