@@ -1,1 +1,13 @@
+/** The console's pure core: one machine, its view, and the mapping of input. */
+export * from "./events.ts";
+export * from "./machine.ts";
+export * from "./policy.ts";
 export * from "./session_view.ts";
+export * from "./state.ts";
+export * from "./stats.ts";
+export * from "./view.ts";
+export * from "./key_usages.ts";
+export * from "./keyboard.ts";
+export * from "./keysyms.ts";
+export * from "./pointer.ts";
+export * from "./touch.ts";

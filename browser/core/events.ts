@@ -1,0 +1,126 @@
+/** What the console's core hears and what it wants done. */
+import type {
+  ChannelName,
+  ControlOf,
+  ErrorCode,
+  IceServer,
+  Transport,
+  TransportChoice,
+} from "@farglass/protocol";
+import type { PeerStats } from "./stats.ts";
+
+/** A local or remote ICE candidate; null ends them (RFC 8838 section 8.2). */
+export type IceCandidate = {
+  readonly candidate: string;
+  readonly sdpMid: string | null;
+  readonly sdpMLineIndex: number | null;
+} | null;
+
+/** States of RTCPeerConnection and RTCIceTransport that matter, merged by the adapter. */
+export type PeerConnectionState =
+  | "new"
+  | "connecting"
+  | "connected"
+  | "disconnected"
+  | "failed"
+  | "closed";
+
+/** Callbacks of a socket or peer carry its number; one that was replaced is ignored. */
+export type ConsoleEvent =
+  | { readonly type: "start" }
+  | { readonly type: "tick" }
+  /** What the operator asks for. */
+  | { readonly type: "connect"; readonly desktopId: string }
+  | { readonly type: "disconnect" }
+  | { readonly type: "choose"; readonly choice: TransportChoice }
+  | { readonly type: "set-view-only"; readonly viewOnly: boolean }
+  | { readonly type: "retry-now" }
+  /** The signalling link. */
+  | { readonly type: "ticket"; readonly epoch: number; readonly ticket: string }
+  | { readonly type: "ticket-failed"; readonly epoch: number; readonly signedOut: boolean }
+  | { readonly type: "socket-open"; readonly epoch: number }
+  | { readonly type: "socket-text"; readonly epoch: number; readonly text: string }
+  /** A binary frame came: a sign of life, told at most once a second. */
+  | { readonly type: "socket-alive"; readonly epoch: number }
+  | { readonly type: "socket-closed"; readonly epoch: number; readonly code: number }
+  /** A peer connection. */
+  | { readonly type: "peer-offer"; readonly peerId: number; readonly sdp: string }
+  | { readonly type: "peer-candidate"; readonly peerId: number; readonly candidate: IceCandidate }
+  | { readonly type: "peer-error"; readonly peerId: number }
+  | { readonly type: "peer-state"; readonly peerId: number; readonly state: PeerConnectionState }
+  | {
+    readonly type: "channel";
+    readonly peerId: number;
+    readonly channel: ChannelName;
+    readonly open: boolean;
+  }
+  | { readonly type: "control-text"; readonly peerId: number; readonly text: string }
+  | { readonly type: "peer-stats"; readonly peerId: number; readonly stats: PeerStats }
+  /** The picture. Counters count since the console's start. */
+  | { readonly type: "diff-stats"; readonly frames: number; readonly bytes: number }
+  /** The transport selected with `epoch` has painted its first whole picture. */
+  | { readonly type: "painted"; readonly epoch: number }
+  | { readonly type: "screen-size"; readonly width: number; readonly height: number }
+  /** The picture was proved equal to the screen, or is no longer known to be. */
+  | { readonly type: "exact"; readonly proved: boolean }
+  | { readonly type: "diff-fault"; readonly code: ErrorCode }
+  /** The video element reported an error. */
+  | { readonly type: "video-fault" }
+  /** A hidden page paints no video; then decoded frames count as painted. */
+  | { readonly type: "visibility"; readonly hidden: boolean };
+
+/** Where diff messages are accepted from. */
+export type DiffSource =
+  | { readonly via: "dc"; readonly peerId: number }
+  | { readonly via: "ws"; readonly sessionId: string };
+
+export type ConsoleEffect =
+  | { readonly type: "fetch-ticket"; readonly epoch: number }
+  | { readonly type: "open-socket"; readonly epoch: number }
+  | { readonly type: "send-text"; readonly epoch: number; readonly text: string }
+  | { readonly type: "close-socket"; readonly epoch: number; readonly code: number }
+  | {
+    readonly type: "peer-open";
+    readonly peerId: number;
+    readonly iceServers: readonly IceServer[];
+    readonly iceTransportPolicy: "all" | "relay";
+    readonly video: boolean;
+  }
+  | { readonly type: "peer-answer"; readonly peerId: number; readonly sdp: string }
+  | {
+    readonly type: "peer-add-candidate";
+    readonly peerId: number;
+    readonly candidate: IceCandidate;
+  }
+  | { readonly type: "peer-send"; readonly peerId: number; readonly text: string }
+  | { readonly type: "peer-close"; readonly peerId: number }
+  /** Read the statistics of the peer, if any, and of the diff painter. */
+  | { readonly type: "sample"; readonly peerId: number | null }
+  /** Show this peer's video on the video element; what is visible stays visible. */
+  | { readonly type: "bind-video"; readonly peerId: number }
+  /** Tell `painted` at the next frame of the bound video. */
+  | { readonly type: "await-video"; readonly epoch: number }
+  /** Take diff messages only from there; with an epoch, tell `painted` at the first whole picture. */
+  | {
+    readonly type: "accept-diff";
+    readonly source: DiffSource | null;
+    readonly epoch: number | null;
+  }
+  | { readonly type: "cursor-shape"; readonly shape: ControlOf<"cursor"> | null }
+  | { readonly type: "cursor-position"; readonly x: number; readonly y: number }
+  /** Release everything that is pressed: on the old way if it still works, and on the new one. */
+  | { readonly type: "release-input" };
+
+/** Where input goes. */
+export type InputPath =
+  | { readonly via: "dc"; readonly peerId: number }
+  | { readonly via: "ws"; readonly sessionId: string };
+
+/** A transport as it stands on the screen. */
+export interface Shown {
+  readonly transport: Transport;
+  /** The peer that carries it; null through the server. */
+  readonly peerId: number | null;
+  /** The session it belongs to; a picture of an older session stays until the new one paints. */
+  readonly sessionId: string | null;
+}

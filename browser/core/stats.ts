@@ -1,0 +1,107 @@
+/**
+ * Reads what the console needs out of an RTCStatsReport (W3C webrtc-stats): plain records in,
+ * numbers out. A browser that leaves a field out yields null.
+ */
+import type { CandidatePair } from "@farglass/protocol";
+
+/** A stats object as the browser gives it; nothing in it is trusted. */
+export type StatsRecord = Readonly<Record<string, unknown>>;
+
+/** Counters of the inbound video stream since its start. */
+export interface VideoCounters {
+  readonly framesReceived: number | null;
+  readonly framesDecoded: number;
+  readonly framesDropped: number | null;
+  readonly keyFramesDecoded: number | null;
+  readonly bytesReceived: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  readonly totalDecodeTimeS: number | null;
+  readonly jitterBufferDelayS: number | null;
+  readonly jitterBufferEmittedCount: number | null;
+}
+
+export interface PeerStats {
+  readonly video: VideoCounters | null;
+  readonly rttMs: number | null;
+  readonly candidatePair: CandidatePair | null;
+}
+
+const CANDIDATE_TYPES = ["host", "srflx", "prflx", "relay"] as const;
+const RELAY_PROTOCOLS = ["udp", "tcp", "tls"] as const;
+
+const numberOf = (record: StatsRecord | undefined, key: string): number | null => {
+  const value = record?.[key];
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+};
+const memberOf = <T extends string>(value: unknown, set: readonly T[]): T | undefined =>
+  set.find((member) => member === value);
+
+/** Reads the records of one `getStats()`. */
+export function parseStats(records: readonly StatsRecord[]): PeerStats {
+  const byId = new Map(records.map((record) => [record.id, record]));
+  const pair = selectedPair(records, byId);
+  const rttS = numberOf(pair, "currentRoundTripTime");
+  return {
+    video: videoCounters(records),
+    rttMs: rttS === null ? null : rttS * 1000,
+    candidatePair: pair === undefined
+      ? null
+      : describePair(byId.get(pair.localCandidateId), byId.get(pair.remoteCandidateId)),
+  };
+}
+
+function videoCounters(records: readonly StatsRecord[]): VideoCounters | null {
+  const video = records.find((r) =>
+    r.type === "inbound-rtp" && (r.kind === "video" || r.mediaType === "video")
+  );
+  if (video === undefined) return null;
+  return {
+    framesReceived: numberOf(video, "framesReceived"),
+    framesDecoded: numberOf(video, "framesDecoded") ?? 0,
+    framesDropped: numberOf(video, "framesDropped"),
+    keyFramesDecoded: numberOf(video, "keyFramesDecoded"),
+    bytesReceived: numberOf(video, "bytesReceived") ?? 0,
+    packetsReceived: numberOf(video, "packetsReceived") ?? 0,
+    packetsLost: numberOf(video, "packetsLost") ?? 0,
+    totalDecodeTimeS: numberOf(video, "totalDecodeTime"),
+    jitterBufferDelayS: numberOf(video, "jitterBufferDelay"),
+    jitterBufferEmittedCount: numberOf(video, "jitterBufferEmittedCount"),
+  };
+}
+
+/** Chromium names the pair in its transport record; Firefox marks it `selected`. */
+function selectedPair(
+  records: readonly StatsRecord[],
+  byId: ReadonlyMap<unknown, StatsRecord>,
+): StatsRecord | undefined {
+  const transport = records.find((r) =>
+    r.type === "transport" && typeof r.selectedCandidatePairId === "string"
+  );
+  const named = transport === undefined ? undefined : byId.get(transport.selectedCandidatePairId);
+  if (named !== undefined) return named;
+  const pairs = records.filter((r) => r.type === "candidate-pair");
+  return pairs.find((r) => r.selected === true) ??
+    pairs.find((r) => r.nominated === true && r.state === "succeeded");
+}
+
+function describePair(
+  local: StatsRecord | undefined,
+  remote: StatsRecord | undefined,
+): CandidatePair | null {
+  const localType = memberOf(local?.candidateType, CANDIDATE_TYPES);
+  const remoteType = memberOf(remote?.candidateType, CANDIDATE_TYPES);
+  if (localType === undefined || remoteType === undefined) return null;
+  const protocol = local?.protocol === "tcp" ? "tcp" : "udp";
+  const relayProtocol = localType === "relay"
+    ? memberOf(local?.relayProtocol, RELAY_PROTOCOLS)
+    : undefined;
+  return relayProtocol === undefined
+    ? { local: localType, remote: remoteType, protocol }
+    : { local: localType, remote: remoteType, protocol, relayProtocol };
+}
+
+/** Whether two descriptions of the selected pair are the same. */
+export const samePair = (a: CandidatePair | null, b: CandidatePair | null): boolean =>
+  a === b || (a !== null && b !== null && a.local === b.local && a.remote === b.remote &&
+    a.protocol === b.protocol && a.relayProtocol === b.relayProtocol);

@@ -1,0 +1,119 @@
+/** The state as the UI paints it. */
+import { REASONS } from "@farglass/protocol";
+import { hudView } from "./hud.ts";
+import { linkView } from "./link_machine.ts";
+import { hasPicture } from "./peers.ts";
+import { choicesOf, effectiveChoice } from "./policy.ts";
+import type { ConsoleView, Phase, SessionView } from "./session_view.ts";
+import type { ConsoleState, SessionState } from "./state.ts";
+import { pictureLives } from "./transport.ts";
+
+/** Which of the two surfaces is visible: always exactly one. */
+export function surfaceOf(state: ConsoleState): "video" | "canvas" {
+  const shown = state.session?.transport.shown.transport;
+  return shown === "diff-dc" || shown === "diff-ws" ? "canvas" : "video";
+}
+
+/** Whether the desktop lets this operator send input. */
+export function inputGranted(session: SessionState): boolean {
+  const { caps } = session;
+  return session.request.kind === "approved" && session.granted && !session.decidedViewOnly &&
+    caps !== null && !caps.policy.viewOnly && (caps.input.pointer || caps.input.keyboard);
+}
+
+/** Whether input flows: granted, and not switched off by the operator. */
+export const controls = (session: SessionState): boolean =>
+  inputGranted(session) && !session.viewOnly;
+
+/** What the session is doing, in plain words. */
+export function phaseOf(state: ConsoleState, session: SessionState): Phase {
+  const { request, transport } = session;
+  if (request.kind === "ended") {
+    return { kind: "ended", reason: request.reason, error: request.error };
+  }
+  const online = state.link.phase.kind === "online";
+  if (pictureLives(session, online) && (hasPicture(session) || carriesStill(session))) {
+    return { kind: "live" };
+  }
+  const text = waitingFor(state, session, online);
+  return { kind: transport.shown.transport === "none" ? "waiting" : "recovering", text };
+}
+
+/** The peer of an ended session still feeds the picture while the next session is made. */
+const carriesStill = (session: SessionState): boolean => session.carrier?.dead === false;
+
+function waitingFor(state: ConsoleState, session: SessionState, online: boolean): string {
+  const { request, transport } = session;
+  if (!online) {
+    return state.link.attempts === 0
+      ? "Connecting to the server"
+      : "The server cannot be reached; trying again";
+  }
+  if (session.agentOnline === false) return "The agent is offline; waiting for it to come back";
+  switch (request.kind) {
+    case "queued":
+      return session.agentOnline === null
+        ? "Waiting for the list of desktops"
+        : "Asking for the desktop";
+    case "asked":
+      return "Asking for the desktop";
+    case "deciding":
+      return "Waiting for the desktop's owner or its policy to allow the session";
+    case "approved":
+      if (transport.loss !== null) {
+        return `${REASONS[transport.loss.reason]}; trying another way`;
+      }
+      return transport.pending === null
+        ? "Connecting to the desktop"
+        : "Waiting for the first picture";
+    default:
+      return "The session has ended";
+  }
+}
+
+function sessionView(state: ConsoleState, session: SessionState): SessionView {
+  return {
+    desktopId: session.desktopId,
+    desktopName: session.desktopName,
+    sessionId: session.sessionId,
+    phase: phaseOf(state, session),
+    stage: session.stage,
+    transport: session.transport.shown.transport,
+    choice: effectiveChoice(session.caps, session.transport.choice),
+    choices: choicesOf(session.caps),
+    viewOnly: session.viewOnly,
+    inputGranted: inputGranted(session),
+    width: session.screen.width,
+    height: session.screen.height,
+    caps: session.caps,
+    hud: hudView(session),
+    timeline: session.timeline,
+  };
+}
+
+/** Builds the snapshot; `sameView` tells whether it differs from the last. */
+export const viewOf = (state: ConsoleState): ConsoleView => ({
+  link: linkView(state.link),
+  desktops: state.desktops,
+  session: state.session === null ? null : sessionView(state, state.session),
+});
+
+function shallow(a: object, b: object): boolean {
+  const left = Object.entries(a);
+  const right = new Map(Object.entries(b));
+  return left.length === right.size && left.every(([key, value]) => right.get(key) === value);
+}
+
+/** How two snapshots differ: not at all, only in the live facts, or in more. */
+export function compareViews(a: ConsoleView, b: ConsoleView): "same" | "hud" | "different" {
+  if (a.desktops !== b.desktops || !shallow(a.link, b.link)) return "different";
+  if (a.session === null || b.session === null) {
+    return a.session === b.session ? "same" : "different";
+  }
+  const { phase: phaseA, hud: hudA, choices: choicesA, ...restA } = a.session;
+  const { phase: phaseB, hud: hudB, choices: choicesB, ...restB } = b.session;
+  if (
+    !shallow(restA, restB) || !shallow(phaseA, phaseB) || choicesA.join() !== choicesB.join()
+  ) return "different";
+  return shallow(hudA, hudB) ? "same" : "hud";
+}
