@@ -10,6 +10,7 @@ import {
   MAX_SDP_CANDIDATES,
   MAX_SDP_MEDIA_SECTIONS,
 } from "./limits.ts";
+import { isForbiddenAddress, isLoopbackAddress, parseIp } from "./ip_address.ts";
 import { err, ok, type Result } from "./result.ts";
 
 /** What the controller needs to know about a description. */
@@ -87,9 +88,6 @@ export interface CandidateSummary {
 const CANDIDATE =
   /^candidate:[\w+/]{1,32} \d{1,3} (udp|tcp) \d{1,10} ([0-9A-Za-z:.-]{1,64}) (\d{1,5}) typ (host|srflx|prflx|relay)(?: [\x21-\x7e]{1,64}){0,24}$/i;
 const MDNS = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.local$/i;
-const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
-const IPV6 = /^[0-9a-f:.]{2,45}$/i;
-
 /**
  * Checks one `candidate:…` line. Addresses are IP literals or mDNS names (UUID.local): a plain
  * host name would make the agent ask a resolver. Ports below 1024 are refused, except TCP active
@@ -102,14 +100,11 @@ export function checkCandidate(candidate: string): Result<CandidateSummary, Code
   if (match === null) return bad("syntax");
   const [, protocol, address, portText, type] = match;
   const port = Number(portText);
-  if (
-    !IPV4.test(address) && !MDNS.test(address) && !(address.includes(":") && IPV6.test(address))
-  ) {
-    return bad("address");
-  }
+  const ip = parseIp(address);
+  if (ip === null && !MDNS.test(address)) return bad("address");
   const tcpActive = protocol.toLowerCase() === "tcp" && port === 9;
   if (port > 65535 || (port < 1024 && !tcpActive)) return bad("port");
-  if (isForbidden(address)) return bad("address range");
+  if (ip !== null && isForbiddenAddress(ip)) return bad("address range");
   return ok({
     protocol: protocol.toLowerCase() as "udp" | "tcp",
     address,
@@ -118,12 +113,8 @@ export function checkCandidate(candidate: string): Result<CandidateSummary, Code
   });
 }
 
-/** Link-local, multicast and unspecified addresses are never a peer (loopback is judged by policy). */
-function isForbidden(address: string): boolean {
-  const lower = address.toLowerCase();
-  return /^(?:0\.|169\.254\.|22[4-9]\.|23\d\.|24\d\.|25[0-5]\.)/.test(lower) ||
-    /^(?:ff|fe[89ab])/.test(lower) || lower === "::" || /^::ffff:/.test(lower);
-}
-
 /** Whether an address is loopback; allowed only where the settings say so (tests, the demo). */
-export const isLoopback = (address: string): boolean => /^127\./.test(address) || address === "::1";
+export function isLoopback(address: string): boolean {
+  const ip = parseIp(address);
+  return ip !== null && isLoopbackAddress(ip);
+}
