@@ -1,0 +1,147 @@
+/** Hono, fenced in this folder: the console's files, sign-in, REST, health and metrics. */
+import { type Context, Hono } from "hono";
+import { SOFTWARE_VERSION } from "@farglass/protocol";
+import type { OriginPolicy } from "../../core/origins.ts";
+import type { DesktopStore, Log, Metrics } from "../../core/ports.ts";
+import type { ControllerShell } from "../controller_shell.ts";
+import { COOKIE_NAME, COOKIE_TTL_MS, type Identities } from "../identity.ts";
+import { apiRoutes, unknownApi } from "./api.ts";
+import { Assets } from "./assets.ts";
+import { page, PAGE_CSS, PAGE_CSS_PATH } from "./pages.ts";
+import { checkHost, fail, securityHeaders } from "./security.ts";
+
+export interface HttpAppOptions {
+  readonly identities: Identities;
+  readonly store: DesktopStore;
+  readonly shell: ControllerShell;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly newId: () => string;
+  /** Known once the server listens. */
+  readonly origins: () => OriginPolicy;
+  readonly consoleDirectory: string;
+  /** Whether cookies travel by https only. */
+  readonly secureCookies: boolean;
+  /** The exposition text, or null when it may not be shown. */
+  readonly metricsText: (() => Promise<{ readonly text: string; readonly contentType: string }>) | null;
+  /** False while the server is stopping. */
+  readonly ready: () => boolean;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const API = "/api/v1";
+/** Methods of each REST path, to tell 405 from 404. */
+const API_PATHS = [
+  /^\/api\/v1\/console\/ticket$/,
+  /^\/api\/v1\/remote-desktop\/agents(?:\/[^/]+)?$/,
+  /^\/api\/v1\/remote-desktop\/sessions(?:\/[^/]+)?$/,
+];
+
+/** Builds the app; `app.request()` tests it without a socket. */
+export function makeHttpApp(options: HttpAppOptions): Hono {
+  const app = new Hono();
+  app.use("*", securityHeaders);
+  app.get("/healthz", () => Response.json({ status: "ok", version: SOFTWARE_VERSION }));
+  app.get("/readyz", async () => {
+    // A store that does not answer makes this fail, and with it the load balancer's check.
+    await options.store.list();
+    const ready = options.ready();
+    return Response.json({ status: ready ? "ready" : "stopping" }, { status: ready ? 200 : 503 });
+  });
+  app.get("/metrics", async (c) => {
+    if (options.metricsText === null) return fail(c, options, { code: "forbidden" });
+    const { text, contentType } = await options.metricsText();
+    return new Response(text, { headers: { "content-type": contentType } });
+  });
+  app.get(PAGE_CSS_PATH, () =>
+    new Response(PAGE_CSS, {
+      headers: { "content-type": "text/css; charset=utf-8", "cache-control": "max-age=3600" },
+    }));
+  app.route(API, apiRoutes(options));
+  app.get("/sign-in", checkHost(options), (c) => signIn(c, options));
+  consoleRoutes(app, options);
+  app.notFound((c) => {
+    if (c.req.path.startsWith("/api/")) {
+      return unknownApi(options, API_PATHS.some((p) => p.test(c.req.path)));
+    }
+    return fail(c, options, { code: c.req.method === "GET" ? "not-found" : "method-not-allowed" });
+  });
+  app.onError((cause, c) => {
+    options.log.write("error", "request-failed", { error: String(cause) });
+    return fail(c, options, { code: "internal" });
+  });
+  return app;
+}
+
+/** Turns a link into a cookie and takes it out of the address at once. */
+async function signIn(c: Context, options: HttpAppOptions): Promise<Response> {
+  const link = c.req.query("link") ?? "";
+  const connect = c.req.query("connect") ?? "";
+  const target = UUID.test(connect) ? `/?connect=${connect}` : "/";
+  if (!await options.identities.useSignInLink(link)) {
+    options.log.write("warn", "sign-in-refused");
+    return fail(c, options, { code: "link-used" });
+  }
+  options.log.write("info", "sign-in");
+  const attributes = [
+    `${COOKIE_NAME}=${options.identities.newCookie()}`,
+    "HttpOnly",
+    "SameSite=Strict",
+    "Path=/",
+    `Max-Age=${COOKIE_TTL_MS / 1000}`,
+    ...(options.secureCookies ? ["Secure"] : []),
+  ];
+  return new Response(null, {
+    status: 303,
+    headers: { location: target, "set-cookie": attributes.join("; ") },
+  });
+}
+
+function consoleRoutes(app: Hono, options: HttpAppOptions): void {
+  const assets = new Assets(options.consoleDirectory);
+  app.get("/", checkHost(options), async (c) => {
+    if (options.identities.operatorOf(c.req.header("cookie") ?? null) === null) {
+      return fail(c, options, { code: "unauthorized" });
+    }
+    const response = await asset(c, assets, "/index.html", "no-cache");
+    return response ?? notBuilt();
+  });
+  app.get("/assets/:name", async (c) => {
+    const immutable = "public, max-age=31536000, immutable";
+    return await asset(c, assets, c.req.path, immutable) ?? c.notFound();
+  });
+  app.get("/:name", async (c) => {
+    // Such as favicon.svg: not hashed, so revalidated soon. The page itself is at "/".
+    const response = c.req.path.endsWith(".html")
+      ? null
+      : await asset(c, assets, c.req.path, "max-age=3600");
+    return response ?? c.notFound();
+  });
+}
+
+async function asset(
+  c: Context,
+  assets: Assets,
+  path: string,
+  cacheControl: string,
+): Promise<Response | null> {
+  const found = await assets.read(path, c.req.header("accept-encoding") ?? "");
+  if (found === null) return null;
+  const headers = new Headers({
+    "content-type": found.type,
+    "cache-control": cacheControl,
+    vary: "accept-encoding",
+  });
+  if (found.encoding !== null) headers.set("content-encoding", found.encoding);
+  return new Response(found.body, { headers });
+}
+
+function notBuilt(): Response {
+  const body = page("The console is not built yet", {
+    text: ["Build it where the server runs, then reload this page:"],
+    command: "deno task console:build",
+    code: "503",
+  });
+  const headers = { "content-type": "text/html; charset=utf-8" };
+  return new Response(body, { status: 503, headers });
+}

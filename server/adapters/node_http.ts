@@ -1,0 +1,178 @@
+/**
+ * `node:http` under a fetch handler: requests with a capped body in, whole responses out, and
+ * upgrades handed on. RFC 9110.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { codedError, type ErrorCode, statusOf } from "@farglass/protocol";
+
+/** The API's bodies are a few hundred bytes. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+export interface HttpServerOptions {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
+  readonly maxConnections: number;
+  readonly onError: (cause: unknown) => void;
+  readonly onRejected: (code: ErrorCode) => void;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** The address is taken. */
+export class PortTakenError extends Error {}
+
+/** Listens; rejects with PortTakenError when the port is in use. */
+export function listen(
+  address: { readonly host: string; readonly port: number },
+  options: HttpServerOptions,
+): Promise<HttpServer> {
+  const server = createServer((request, response) => {
+    handle(request, response, options).catch((cause) => {
+      options.onError(cause);
+      if (!response.headersSent) respondCoded(response, "internal");
+      else response.destroy();
+    });
+  });
+  server.on("upgrade", (request, socket, head) => options.upgrade(request, socket, head));
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    if (sockets.size >= options.maxConnections) {
+      options.onRejected("too-many-connections");
+      refuseUpgrade(socket, "too-many-connections");
+      return;
+    }
+    sockets.add(socket);
+    socket.on("error", () => {
+      // A peer that resets its connection is no event of ours; `close` follows.
+    });
+    socket.once("close", () => sockets.delete(socket));
+  });
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: Error & { code?: string }) => {
+      reject(error.code === "EADDRINUSE" ? new PortTakenError("port taken", { cause: error }) : error);
+    });
+    server.listen(address.port, address.host, () => {
+      server.removeAllListeners("error");
+      // Such as EMFILE on accept: the server goes on.
+      server.on("error", options.onError);
+      const { port } = server.address() as AddressInfo;
+      resolve({ port, close: () => closeServer(server, sockets) });
+    });
+  });
+}
+
+function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of sockets) socket.destroy();
+    server.closeAllConnections();
+  });
+}
+
+async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpServerOptions,
+): Promise<void> {
+  const body = await readBody(request);
+  if (body === null) {
+    options.onRejected("too-large");
+    return respondCoded(response, "too-large");
+  }
+  const converted = toRequest(request, body);
+  if (converted === null) {
+    options.onRejected("malformed");
+    return respondCoded(response, "malformed");
+  }
+  const answer = await options.fetch(converted);
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const headers: Record<string, string | string[]> = {};
+  for (const [name, value] of answer.headers) if (name !== "set-cookie") headers[name] = value;
+  const cookies = answer.headers.getSetCookie();
+  if (cookies.length > 0) headers["set-cookie"] = cookies;
+  if (answer.status !== 204 && answer.status !== 304 && headers["content-length"] === undefined) {
+    headers["content-length"] = String(bytes.length);
+  }
+  response.writeHead(answer.status, headers);
+  response.end(request.method === "HEAD" ? undefined : bytes);
+}
+
+/** The whole body, or null when it is larger than the cap. */
+async function readBody(request: IncomingMessage): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) return null;
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Uint8Array>) {
+    length += part.length;
+    if (length > MAX_BODY_BYTES) return null;
+    parts.push(part);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  return body;
+}
+
+/** A fetch Request, or null when the request line or a header makes none. */
+export function toRequest(
+  request: Pick<IncomingMessage, "method" | "url" | "headers">,
+  body: Uint8Array<ArrayBuffer> = new Uint8Array(),
+): Request | null {
+  try {
+    const { method = "GET", headers } = request;
+    const path = request.url ?? "/";
+    if (!path.startsWith("/")) return null;
+    const url = new URL(`http://${headers.host ?? "localhost"}${path}`);
+    const copied = new Headers();
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined) copied.set(name, Array.isArray(value) ? value.join(", ") : value);
+    }
+    const bodyless = method === "GET" || method === "HEAD";
+    return new Request(url, { method, headers: copied, body: bodyless ? null : body });
+  } catch {
+    // A host that is no host, or a method that fetch forbids (TRACE, CONNECT).
+    return null;
+  }
+}
+
+const jsonOf = (code: ErrorCode): string =>
+  JSON.stringify({ success: false, error: codedError(code) });
+
+function respondCoded(response: ServerResponse, code: ErrorCode): void {
+  response.writeHead(statusOf(code), {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    connection: "close",
+  });
+  response.end(jsonOf(code));
+}
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  503: "Service Unavailable",
+};
+
+/** Answers a raw connection with a coded error and closes it. */
+export function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
+  const body = jsonOf(code);
+  const status = statusOf(code);
+  socket.on("error", () => {
+    // The peer left before it read the refusal.
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? "Error"}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+  );
+}

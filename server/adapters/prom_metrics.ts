@@ -1,0 +1,127 @@
+/** prom-client, fenced. Base units, `_total` for counters, no ids as labels. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ErrorCode } from "@farglass/protocol";
+import type { Metrics } from "../core/ports.ts";
+import type { DesktopState, SessionEvent } from "../core/state.ts";
+
+/** The server's metrics in a registry of their own. */
+export class PromMetrics implements Metrics {
+  readonly #registry = new Registry();
+  readonly #messages: Counter;
+  readonly #rejected: Counter;
+  readonly #fallbacks: Counter;
+  readonly #restored: Counter;
+  readonly #negotiation: Histogram;
+  readonly #agents: Gauge;
+  readonly #consoles: Gauge;
+  readonly #relayBytes: Counter;
+  readonly #relaySkipped: Counter;
+
+  /** `desktops` is asked at each scrape, so that gauges cannot drift from the state. */
+  constructor(desktops: () => Promise<readonly DesktopState[]>) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: "farglass_sessions",
+      help: "Live sessions by stage and transport",
+      labelNames: ["stage", "transport"],
+      registers,
+      async collect() {
+        this.reset();
+        for (const desktop of await desktops()) {
+          for (const { stage, transport } of Object.values(desktop.sessions)) {
+            this.inc({ stage, transport });
+          }
+        }
+      },
+    });
+    this.#messages = new Counter({
+      name: "farglass_messages_total",
+      help: "Signalling messages by type and direction",
+      labelNames: ["type", "direction"],
+      registers,
+    });
+    this.#rejected = new Counter({
+      name: "farglass_rejected_messages_total",
+      help: "Messages and requests answered with an error, by code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#fallbacks = new Counter({
+      name: "farglass_transport_fallbacks_total",
+      help: "Switches to a lesser transport, by reason",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#restored = new Counter({
+      name: "farglass_transport_restored_total",
+      help: "Returns to a better transport, by reason",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#negotiation = new Histogram({
+      name: "farglass_negotiation_duration_seconds",
+      help: "From an offer to its connection",
+      buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15],
+      registers,
+    });
+    this.#agents = new Gauge({
+      name: "farglass_connected_agents",
+      help: "Agents with an open link",
+      registers,
+    });
+    this.#consoles = new Gauge({
+      name: "farglass_connected_consoles",
+      help: "Consoles with an open link",
+      registers,
+    });
+    this.#relayBytes = new Counter({
+      name: "farglass_relay_bytes_total",
+      help: "Bytes forwarded by the diff relay, both ways",
+      registers,
+    });
+    this.#relaySkipped = new Counter({
+      name: "farglass_relay_skipped_frames_total",
+      help: "Diff frames skipped because a console read too slowly",
+      registers,
+    });
+  }
+
+  message(type: string, direction: "in" | "out"): void {
+    this.#messages.inc({ type, direction });
+  }
+
+  rejected(code: ErrorCode): void {
+    this.#rejected.inc({ code });
+  }
+
+  sessionEvent(event: SessionEvent): void {
+    if (event.type === "DESKTOP_TRANSPORT_FALLBACK") this.#fallbacks.inc({ reason: event.reason });
+    if (event.type === "DESKTOP_TRANSPORT_RESTORED") this.#restored.inc({ reason: event.reason });
+    const negotiated = event.type === "DESKTOP_WEBRTC_STATE" && event.stage === "connected" &&
+      (event.previous === "answered" || event.previous === "connecting");
+    if (negotiated) this.#negotiation.observe(event.elapsedMs / 1000);
+  }
+
+  connections(role: "agent" | "console", count: number): void {
+    (role === "agent" ? this.#agents : this.#consoles).set(count);
+  }
+
+  relayed(bytes: number): void {
+    this.#relayBytes.inc(bytes);
+  }
+
+  relaySkipped(frames: number): void {
+    this.#relaySkipped.inc(frames);
+  }
+
+  /** The exposition text and its content type. */
+  async text(): Promise<{ readonly text: string; readonly contentType: string }> {
+    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  /** Lets go of what the collectors hold. */
+  close(): void {
+    this.#registry.clear();
+  }
+}

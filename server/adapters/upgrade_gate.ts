@@ -1,0 +1,59 @@
+/** Authenticates a WebSocket before its handshake is finished. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type ErrorCode, SUBPROTOCOL } from "@farglass/protocol";
+import { isHostAllowed, isOriginAllowed, type OriginPolicy } from "../core/origins.ts";
+import type { Identities } from "./identity.ts";
+import type { Identity, LinkHub } from "./link_hub.ts";
+import { refuseUpgrade } from "./node_http.ts";
+import type { WsServer } from "./ws_server.ts";
+
+/** Path of the signalling WebSocket. */
+export const SIGNAL_PATH = "/ws/rd-signal";
+
+export interface UpgradeGateOptions {
+  readonly identities: Identities;
+  readonly sockets: WsServer;
+  readonly hub: LinkHub;
+  readonly origins: () => OriginPolicy;
+  readonly maxSockets: number;
+  readonly stopping: () => boolean;
+  readonly rejected: (code: ErrorCode) => void;
+}
+
+/** An agent by its proof; a console by cookie, exact Origin and Host. */
+export class UpgradeGate {
+  readonly #options: UpgradeGateOptions;
+
+  constructor(options: UpgradeGateOptions) {
+    this.#options = options;
+  }
+
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
+    const { sockets, hub, rejected } = this.#options;
+    const identity = await this.#check(request);
+    if (typeof identity === "string") {
+      rejected(identity);
+      return refuseUpgrade(socket, identity);
+    }
+    if (socket.destroyed) return;
+    sockets.upgrade(request, socket, head, (ws) => hub.accept(ws, identity));
+  }
+
+  async #check(request: IncomingMessage): Promise<Identity | ErrorCode> {
+    const { identities, sockets, origins, maxSockets, stopping } = this.#options;
+    const { headers, url = "" } = request;
+    if (url.split("?", 1)[0] !== SIGNAL_PATH) return "not-found";
+    if (stopping() || sockets.count >= maxSockets) return "too-many-connections";
+    const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((p) => p.trim());
+    if (!offered.includes(SUBPROTOCOL)) return "wrong-version";
+    if (headers.authorization !== undefined) {
+      const agentId = await identities.checkAgent(headers.authorization);
+      return agentId === null ? "unauthorized" : { role: "agent", agentId };
+    }
+    if (!isHostAllowed(origins(), headers.host ?? null)) return "bad-origin";
+    if (!isOriginAllowed(origins(), headers.origin ?? null)) return "bad-origin";
+    const operator = identities.operatorOf(headers.cookie ?? null);
+    return operator === null ? "unauthorized" : { role: "console", operator };
+  }
+}

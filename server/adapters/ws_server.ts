@@ -1,0 +1,118 @@
+/**
+ * The WebSocket library, fenced: `ws` under `node:http`, because it caps a message, whole or in
+ * fragments, at `maxPayload` and closes with 1009 (design section 8). RFC 6455.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { type RawData, type WebSocket, WebSocketServer } from "ws";
+import { MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
+import type { LinkSocket, LinkSocketEvents } from "./link_hub.ts";
+
+/** How long a peer may take to answer a close frame. */
+const CLOSE_GRACE_MS = 1_000;
+
+/** Upgrades authenticated requests. */
+export class WsServer {
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_ENVELOPE_BYTES,
+    handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
+  });
+  readonly #open = new Map<WebSocket, ReturnType<typeof setTimeout> | null>();
+  readonly #onOversize: () => void;
+
+  constructor(onOversize: () => void) {
+    this.#onOversize = onOversize;
+  }
+
+  /** Sockets that are open or closing. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Finishes the handshake; the caller has authenticated the request. */
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    accept: (socket: LinkSocket) => LinkSocketEvents,
+  ): void {
+    this.#server.handleUpgrade(request, socket, head as never, (ws) => this.#serve(ws, accept));
+  }
+
+  /** Cuts every socket that is still there after its goodbye. */
+  async close(graceMs: number): Promise<void> {
+    if (this.#open.size > 0) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      const closed = [...this.#open.keys()].map((ws) =>
+        new Promise<void>((resolve) => ws.once("close", () => resolve()))
+      );
+      await Promise.race([grace, Promise.all(closed)]);
+      clearTimeout(timer);
+    }
+    for (const [ws, timer] of this.#open) {
+      clearTimeout(timer ?? undefined);
+      ws.terminate();
+    }
+    this.#open.clear();
+    this.#server.close();
+  }
+
+  #serve(ws: WebSocket, accept: (socket: LinkSocket) => LinkSocketEvents): void {
+    this.#open.set(ws, null);
+    let over = false;
+    const finish = (code: number) => {
+      if (over) return;
+      over = true;
+      events.closed(code);
+    };
+    const isOpen = () => !over && ws.readyState === ws.OPEN;
+    const events = accept({
+      sendText: (text) => {
+        if (isOpen()) ws.send(text);
+      },
+      sendBinary: (bytes) => {
+        if (isOpen()) ws.send(bytes);
+      },
+      close: (code, reason) => {
+        if (ws.readyState === ws.OPEN) ws.close(code, reason);
+        this.#cutLater(ws);
+        finish(code);
+      },
+      bufferedBytes: () => ws.bufferedAmount,
+    });
+    ws.on("message", (data: RawData, isBinary: boolean) => {
+      if (over) return;
+      const bytes = toBytes(data);
+      if (isBinary) events.binary(bytes);
+      else events.text(new TextDecoder().decode(bytes));
+    });
+    ws.on("error", (error: Error & { code?: string }) => {
+      // `ws` closes by itself, with 1009, 1002 or 1007; the close event follows.
+      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#onOversize();
+      this.#cutLater(ws);
+    });
+    ws.on("close", (code: number) => {
+      clearTimeout(this.#open.get(ws) ?? undefined);
+      this.#open.delete(ws);
+      finish(code);
+    });
+  }
+
+  #cutLater(ws: WebSocket): void {
+    if (this.#open.get(ws) !== null) return;
+    this.#open.set(ws, setTimeout(() => ws.terminate(), CLOSE_GRACE_MS));
+  }
+}
+
+function toBytes(data: RawData): Uint8Array {
+  if (Array.isArray(data)) throw new Error("Fragments are joined by the library");
+  return data instanceof ArrayBuffer
+    ? new Uint8Array(data)
+    : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

@@ -1,0 +1,218 @@
+/** Puts the server together from its settings, and takes it apart again. */
+import { randomUUID } from "node:crypto";
+import { resolve } from "node:path";
+import { mintsCredentials, parseDuration, webrtcCapsFor, type WebrtcSettings } from "../turn/mod.ts";
+import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
+import { makeHttpApp } from "./adapters/http/app.ts";
+import { Identities, loadSecrets } from "./adapters/identity.ts";
+import { LinkHub } from "./adapters/link_hub.ts";
+import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
+import { listen, refuseUpgrade } from "./adapters/node_http.ts";
+import { PromMetrics } from "./adapters/prom_metrics.ts";
+import { Relay } from "./adapters/relay.ts";
+import { SignalRouter } from "./adapters/signal_router.ts";
+import { SIGNAL_PATH, UpgradeGate } from "./adapters/upgrade_gate.ts";
+import { WsServer } from "./adapters/ws_server.ts";
+import {
+  isLoopbackHost,
+  originPolicy,
+  type OriginPolicy,
+  parseOrigin,
+} from "./core/origins.ts";
+import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
+import type { Bus, DesktopStore, Log, OnceStore } from "./core/ports.ts";
+import type { Settings } from "./settings_schema.ts";
+
+export interface ServerOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  /** Relative `console.directory` starts here. */
+  readonly rootDirectory: string;
+  /** Unix ms. */
+  readonly clock?: () => number;
+  readonly store?: DesktopStore;
+  readonly bus?: Bus;
+  readonly once?: OnceStore;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** `http://127.0.0.1:8080`, or the public URL. */
+  readonly baseUrl: string;
+  readonly metricsUrl: string;
+  /** `ws://…/ws/rd-signal` */
+  readonly signalUrl: string;
+  readonly agentSecretFile: string;
+  /** The console's address with a fresh single-use sign-in link. */
+  newConsoleUrl(): Promise<string>;
+  /** Closes every socket with 1001 and stops listening. */
+  close(): Promise<void>;
+}
+
+/** Goodbyes may take this long; the whole stop has two seconds. */
+const CLOSE_GRACE_MS = 700;
+
+const policyOf = (settings: Settings, webrtc: WebrtcSettings): ControllerPolicy => ({
+  ...DEFAULT_POLICY,
+  webrtcEnabled: webrtc.enabled,
+  loopbackCandidates: autoOf(settings.webrtc.loopbackCandidates, settings.host),
+  credentialTtlMs: mintsCredentials(webrtc) ? webrtc.credentialTtlSeconds * 1000 : null,
+  maxSessionsPerDesktop: settings.limits.sessionsPerDesktop,
+});
+
+const autoOf = (value: "auto" | "yes" | "no", host: string): boolean =>
+  value === "auto" ? isLoopbackHost(host) : value === "yes";
+
+function webrtcOf(settings: Settings): WebrtcSettings {
+  const { credentialTTL, loopbackCandidates: _controllers, ...rest } = settings.webrtc;
+  const credentialTtlSeconds = parseDuration(credentialTTL);
+  if (credentialTtlSeconds === null) throw new Error("The settings were not checked");
+  return { ...rest, credentialTtlSeconds };
+}
+
+/** Starts a server. Rejects with PortTakenError when the port is in use. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { settings, log } = options;
+  const clock = options.clock ?? Date.now;
+  const store = options.store ?? new MemoryDesktopStore();
+  const bus = options.bus ?? new MemoryBus();
+  const once = options.once ?? new MemoryOnceStore(clock);
+  const secrets = await loadSecrets(resolve(options.rootDirectory, settings.dataDir));
+  const identities = new Identities(secrets, once, clock);
+  const metrics = new PromMetrics(() => store.list());
+  const webrtc = webrtcOf(settings);
+  let origins: OriginPolicy = { origins: new Set(), hosts: new Set() };
+  let stopping = false;
+
+  const relay: Relay = new Relay({
+    metrics,
+    clock,
+    socketOf: (linkId) => hub.socketOf(linkId),
+    send: (linkId, draft) => hub.send(linkId, draft),
+  });
+  const shell = new ControllerShell({
+    store,
+    bus,
+    log,
+    metrics,
+    clock,
+    policy: policyOf(settings, webrtc),
+    webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
+    onRoute: (route) => relay.route(route),
+    onUnroute: (sessionId) => relay.unroute(sessionId),
+  });
+  const router = new SignalRouter({
+    store,
+    shell,
+    relay,
+    log,
+    metrics,
+    newId: randomUUID,
+    maxDesktops: settings.limits.desktops,
+    hub: () => hub,
+  });
+  const hub: LinkHub = new LinkHub({
+    bus,
+    log,
+    metrics,
+    clock,
+    newId: randomUUID,
+    limits: linkLimits(settings),
+    checkTicket: (ticket, operator) => identities.useTicket(ticket, operator),
+    handlers: router,
+  });
+  const unsubscribe = bus.subscribe(DESKTOPS_TOPIC, () => router.desktopsChanged());
+  const sockets = new WsServer(() => metrics.rejected("too-large"));
+  const app = makeHttpApp({
+    identities,
+    store,
+    shell,
+    metrics,
+    log,
+    newId: randomUUID,
+    origins: () => origins,
+    consoleDirectory: resolve(options.rootDirectory, settings.console.directory),
+    secureCookies: settings.publicUrl.startsWith("https:"),
+    metricsText: autoOf(settings.metrics.public, settings.host) ? () => metrics.text() : null,
+    ready: () => !stopping,
+  });
+  const gate = new UpgradeGate({
+    identities,
+    sockets,
+    hub,
+    origins: () => origins,
+    maxSockets: settings.limits.connections,
+    stopping: () => stopping,
+    rejected: (code) => metrics.rejected(code),
+  });
+  const http = await listen(settings, {
+    fetch: (request) => app.fetch(request),
+    upgrade: (request, socket, head) => {
+      gate.upgrade(request, socket, head).catch((cause) => {
+        log.write("error", "upgrade-failed", { error: String(cause) });
+        refuseUpgrade(socket, "internal");
+      });
+    },
+    // A few more than sockets, so that /healthz answers when the links are used up.
+    maxConnections: settings.limits.connections + 64,
+    onError: (cause) => log.write("error", "http-failed", { error: String(cause) }),
+    onRejected: (code) => metrics.rejected(code),
+  }).catch((error) => {
+    hub.close();
+    unsubscribe();
+    metrics.close();
+    throw error;
+  });
+  const { host, publicUrl, allowedOrigins } = settings;
+  origins = originPolicy({ host, port: http.port, publicUrl, allowedOrigins });
+  const baseUrl = baseUrlOf(settings, http.port);
+  const close = runOnce(async () => {
+    stopping = true;
+    hub.close();
+    unsubscribe();
+    await sockets.close(CLOSE_GRACE_MS);
+    await http.close();
+    await shell.close();
+    metrics.close();
+    log.write("info", "server-stopped");
+  });
+  await shell.start();
+  log.write("info", "server-started", { port: http.port });
+  return {
+    port: http.port,
+    baseUrl,
+    metricsUrl: `${baseUrl}/metrics`,
+    signalUrl: `${baseUrl.replace(/^http/, "ws")}${SIGNAL_PATH}`,
+    agentSecretFile: secrets.agentSecretFile,
+    newConsoleUrl: async () => {
+      const token = await identities.newSignInLink();
+      if (token === null) throw new Error("Too many sign-in links are waiting");
+      return `${baseUrl}/sign-in?link=${token}`;
+    },
+    close,
+  };
+}
+
+function runOnce(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  return () => running ??= run();
+}
+
+function linkLimits(settings: Settings) {
+  const { badMessages, agentMessagesPerSecond, consoleMessagesPerSecond } = settings.limits;
+  const of = (perSecond: number) => ({
+    rate: { perSecond, burst: perSecond * 2 },
+    maxBadMessages: badMessages,
+  });
+  return { agent: of(agentMessagesPerSecond), console: of(consoleMessagesPerSecond) };
+}
+
+/** Where a browser on this machine reaches the server. */
+function baseUrlOf(settings: Settings, port: number): string {
+  const known = parseOrigin(settings.publicUrl);
+  if (known !== null) return known.origin;
+  const { host } = settings;
+  const everywhere = host === "0.0.0.0" || host === "::";
+  const name = everywhere ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}

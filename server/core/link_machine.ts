@@ -1,0 +1,247 @@
+/**
+ * One signalling link at the server, from WELCOME to its death: numbering, resume, heartbeat,
+ * rate limit, bad messages. A link outlives its socket by LINK_RESUME_MS.
+ */
+import {
+  CLOSE,
+  type CodedError,
+  codedError,
+  decodeMessage,
+  type Draft,
+  type ErrorCode,
+  LINK_HEARTBEAT_MS,
+  LINK_RESUME_MS,
+  LINK_TIMEOUT_MS,
+  linkReceive,
+  linkResume,
+  linkSend,
+  type LinkState,
+  MAX_UNACKED_BYTES,
+  MAX_UNACKED_MESSAGES,
+  type Message,
+  type MessageType,
+  newLink,
+  PROTOCOL_VERSION,
+  SOFTWARE_VERSION,
+} from "@farglass/protocol";
+import { type Bucket, type BucketRate, fullBucket, takeToken } from "./rate_limit.ts";
+
+export interface LinkLimits {
+  readonly rate: BucketRate;
+  /** Bad messages on one link before it is closed for good. */
+  readonly maxBadMessages: number;
+}
+
+export interface ServerLink {
+  readonly linkId: string;
+  readonly role: "agent" | "console";
+  readonly limits: LinkLimits;
+  readonly link: LinkState;
+  /** When the socket went, in Unix ms; null while there is one. */
+  readonly detachedAtMs: number | null;
+  readonly heardAtMs: number;
+  /** Highest sequence number that an outgoing message has acknowledged. */
+  readonly ackSent: number;
+  readonly badMessages: number;
+  readonly bucket: Bucket;
+  readonly dead: boolean;
+}
+
+export type LinkEvent =
+  /** A new socket after HELLO; `lastSeq` is what the client has seen of this link, null for a new one. */
+  | { readonly kind: "attach"; readonly lastSeq: number | null }
+  | { readonly kind: "text"; readonly text: string }
+  /** A binary frame came; it is dealt with elsewhere, but the link is alive. */
+  | { readonly kind: "binary" }
+  | { readonly kind: "send"; readonly draft: Draft }
+  /** The socket closed. `final`: the client will not resume. */
+  | { readonly kind: "detach"; readonly final: boolean }
+  | { readonly kind: "tick" };
+
+export type LinkEffect =
+  | { readonly kind: "write"; readonly text: string; readonly type: MessageType | null }
+  | { readonly kind: "close"; readonly code: number; readonly reason: string }
+  | { readonly kind: "deliver"; readonly message: Message }
+  | { readonly kind: "rejected"; readonly code: ErrorCode }
+  /** Nobody will resume the link any more. */
+  | { readonly kind: "gone" };
+
+type Stepped = readonly [ServerLink, readonly LinkEffect[]];
+
+/** The client acknowledges at least with every PING; before that this many may wait for it. */
+const ACK_EVERY = 64;
+
+export function newServerLink(
+  options: Pick<ServerLink, "linkId" | "role" | "limits">,
+  now: number,
+): ServerLink {
+  return {
+    ...options,
+    link: newLink,
+    detachedAtMs: now,
+    heardAtMs: now,
+    ackSent: 0,
+    badMessages: 0,
+    bucket: fullBucket(options.limits.rate, now),
+    dead: false,
+  };
+}
+
+/** One event; effects are to be run in order. A dead link does nothing. */
+export function linkStep(state: ServerLink, event: LinkEvent, now: number): Stepped {
+  if (state.dead) return [state, []];
+  switch (event.kind) {
+    case "attach":
+      return onAttach(state, event.lastSeq, now);
+    case "text":
+      return onText({ ...state, heardAtMs: now }, event.text, now);
+    case "binary":
+      return [{ ...state, heardAtMs: now }, []];
+    case "send":
+      return onSend(state, event.draft, now);
+    case "detach":
+      if (event.final) return die(state, null);
+      return [state.detachedAtMs === null ? { ...state, detachedAtMs: now } : state, []];
+    case "tick":
+      return onTick(state, now);
+  }
+}
+
+function onAttach(state: ServerLink, lastSeq: number | null, now: number): Stepped {
+  const resume = linkResume(state.link, lastSeq ?? 0);
+  const payload = {
+    version: PROTOCOL_VERSION,
+    software: SOFTWARE_VERSION,
+    linkId: state.linkId,
+    resumed: lastSeq !== null,
+    lastSeq: state.link.received,
+    heartbeatMs: LINK_HEARTBEAT_MS,
+  };
+  const welcome = { type: "WELCOME", seq: 0, ack: state.link.received, ts: now, payload };
+  return [
+    {
+      ...state,
+      link: resume.link,
+      detachedAtMs: null,
+      heardAtMs: now,
+      ackSent: state.link.received,
+    },
+    [
+      { kind: "write", text: JSON.stringify(welcome), type: "WELCOME" },
+      ...resume.resend.map((text) => ({ kind: "write", text, type: null }) as const),
+    ],
+  ];
+}
+
+function onText(state: ServerLink, text: string, now: number): Stepped {
+  const { ok, bucket } = takeToken(state.bucket, state.limits.rate, now);
+  const next = { ...state, bucket };
+  const decoded = decodeMessage(text, state.role);
+  if (!ok || !decoded.ok) {
+    const error = ok && !decoded.ok ? decoded.error : codedError("rate-limited");
+    return onBad(next, { error, ...peek(text) }, now);
+  }
+  const message = decoded.value;
+  const receipt = linkReceive(state.link, message);
+  const received = { ...next, link: receipt.link };
+  if (receipt.kind === "duplicate") return [received, []];
+  if (receipt.kind === "gap") {
+    return [
+      received,
+      [
+        { kind: "rejected", code: "sequence-gap" },
+        { kind: "close", code: CLOSE.policyViolation, reason: "sequence-gap" },
+      ],
+    ];
+  }
+  if (message.type === "PING") return onSend(received, { type: "PONG", payload: {} }, now);
+  if (message.type === "PONG") return [received, []];
+  if (message.type === "HELLO") {
+    const error = codedError("out-of-state", "HELLO came twice");
+    return onBad(received, { error, seq: 0, type: "HELLO" }, now);
+  }
+  const [acked, effects] = ackIfDue(received, now);
+  return [acked, [...effects, { kind: "deliver", message }]];
+}
+
+/** Acknowledges a long run of messages early, so that the client's buffer cannot fill up. */
+function ackIfDue(state: ServerLink, now: number): Stepped {
+  if (state.link.received - state.ackSent < ACK_EVERY) return [state, []];
+  return onSend(state, { type: "PONG", payload: {} }, now);
+}
+
+/** A message that cannot be read has still been sent: its number, where legible, is used up. */
+function onBad(
+  state: ServerLink,
+  bad: { readonly error: CodedError; readonly seq: number; readonly type: string },
+  now: number,
+): Stepped {
+  const { error, seq, type } = bad;
+  const link = seq === state.link.received + 1 ? { ...state.link, received: seq } : state.link;
+  // A burst is no bad message; its errors fill the link's own bounded buffer if it never ends.
+  const badMessages = state.badMessages + (error.code === "rate-limited" ? 0 : 1);
+  const next = { ...state, link, badMessages };
+  const rejected = { kind: "rejected", code: error.code } as const;
+  if (badMessages > state.limits.maxBadMessages) {
+    const [dead, effects] = die(next, { code: CLOSE.policyViolation, reason: "too many errors" });
+    return [dead, [rejected, ...effects]];
+  }
+  const draft: Draft = {
+    type: "ERROR",
+    payload: { ...error, refSeq: seq, ...(type === "" ? {} : { refType: type }) },
+  };
+  const [sent, effects] = onSend(next, draft, now);
+  return [sent, [rejected, ...effects]];
+}
+
+function peek(text: string): { readonly seq: number; readonly type: string } {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json !== "object" || json === null) return { seq: 0, type: "" };
+    const seq = "seq" in json && Number.isSafeInteger(json.seq) ? Number(json.seq) : 0;
+    const type = "type" in json && typeof json.type === "string" ? json.type.slice(0, 64) : "";
+    return { seq: Math.max(0, seq), type };
+  } catch {
+    // Not JSON: the error says so already.
+    return { seq: 0, type: "" };
+  }
+}
+
+function onSend(state: ServerLink, draft: Draft, now: number): Stepped {
+  const { unacked, unackedBytes } = state.link;
+  const pressed = state.detachedAtMs !== null || unacked.length > MAX_UNACKED_MESSAGES / 2 ||
+    unackedBytes > MAX_UNACKED_BYTES / 2;
+  if (pressed && isDroppable(draft)) return [state, []];
+  const sent = linkSend(state.link, draft, now);
+  if (!sent.ok) {
+    const [dead, effects] = die(state, { code: CLOSE.tryAgainLater, reason: sent.error.code });
+    return [dead, [{ kind: "rejected", code: sent.error.code }, ...effects]];
+  }
+  const next = { ...state, link: sent.value.link, ackSent: state.link.received };
+  if (state.detachedAtMs !== null) return [next, []];
+  return [next, [{ kind: "write", text: sent.value.text, type: draft.type }]];
+}
+
+/** What a newer message replaces: better lost than kept for a peer that does not read. */
+function isDroppable(draft: Draft): boolean {
+  if (draft.type === "PONG" || draft.type === "PING") return true;
+  if (draft.type !== "VIEWER_CONTROL") return false;
+  const { op } = draft.payload;
+  return op === "cursor-position" || op === "ping" || op === "pong";
+}
+
+function onTick(state: ServerLink, now: number): Stepped {
+  if (state.detachedAtMs !== null) {
+    return now - state.detachedAtMs >= LINK_RESUME_MS ? die(state, null) : [state, []];
+  }
+  if (now - state.heardAtMs < LINK_TIMEOUT_MS) return [state, []];
+  return [state, [{ kind: "close", code: CLOSE.heartbeatLost, reason: "silence" }]];
+}
+
+function die(
+  state: ServerLink,
+  close: { readonly code: number; readonly reason: string } | null,
+): Stepped {
+  const effects: LinkEffect[] = close === null ? [] : [{ kind: "close", ...close }];
+  return [{ ...state, dead: true }, [...effects, { kind: "gone" }]];
+}

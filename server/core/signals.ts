@@ -1,0 +1,240 @@
+/** DESKTOP_WEBRTC_SIGNAL: the table of what may come when, and its way to the other end. */
+import {
+  checkCandidate,
+  checkSdp,
+  type CodedError,
+  codedError,
+  isLoopback,
+  never,
+  ok,
+  type Result,
+  type SdpSummary,
+  type Signal,
+} from "@farglass/protocol";
+import type { MessageRef } from "./events.ts";
+import { MAX_CANDIDATES_PER_GENERATION } from "./policy.ts";
+import { hold, holdDescription, release } from "./signal_buffer.ts";
+import type { SessionState } from "./state.ts";
+import { changeStage, headerOf, put, reject, sendAgent, sendConsole, type Work } from "./work.ts";
+
+type Side = "agent" | "console";
+type SignalOf<K extends Signal["kind"]> = Extract<Signal, { kind: K }>;
+type Description = SignalOf<"offer"> | SignalOf<"answer">;
+type Trickle = SignalOf<"ice-candidate"> | SignalOf<"ice-end">;
+
+/** Decides one signal: forwarded, kept for later, or answered with a coded error. */
+export function onSignal(
+  work: Work,
+  session: SessionState,
+  input: {
+    readonly from: Side;
+    readonly linkId: string;
+    readonly signal: Signal;
+    readonly ref: MessageRef;
+  },
+): void {
+  const decided = decide(work, session, input.from, input.signal);
+  if (!decided.ok) {
+    reject(work, { ...input, sessionId: session.sessionId }, decided.error);
+    return;
+  }
+  const { signal } = input;
+  if (signal.kind === "offer") onOffer(work, session, signal);
+  else if (signal.kind === "answer") onAnswer(work, session, signal);
+  else if (signal.kind === "restart") onRestart(work, session, input.from, signal);
+  else put(work, decided.value);
+}
+
+/** The table: whether a signal is taken in this state, and for a trickled one the new state. */
+function decide(
+  work: Work,
+  session: SessionState,
+  from: Side,
+  signal: Signal,
+): Result<SessionState, CodedError> {
+  const no = (code: Parameters<typeof codedError>[0], detail?: string) =>
+    ({ ok: false, error: codedError(code, detail) }) as const;
+  if (session.stage === "requested") return no("out-of-state", "the session is not approved");
+  if (!webrtcAllowed(work)) return no("webrtc-disabled");
+  const { generation, answered } = session.negotiation;
+  switch (signal.kind) {
+    case "offer": {
+      if (from !== "console") return no("wrong-direction", "the console makes the offer");
+      if (signal.generation < generation) return no("stale-generation");
+      if (signal.generation === generation) return no("duplicate");
+      if (session.retries >= work.policy.maxRetries) return no("rate-limited", "retries");
+      const checked = checkOffer(work, signal.sdp);
+      return checked.ok ? ok(session) : checked;
+    }
+    case "answer": {
+      if (from !== "agent") return no("wrong-direction", "the agent answers");
+      if (signal.generation < generation) return no("stale-generation");
+      if (signal.generation > generation) return no("out-of-state", "no such offer");
+      if (signal.generation === answered) return no("duplicate");
+      const checked = checkDescription(work, signal.sdp);
+      return checked.ok ? ok(session) : checked;
+    }
+    case "ice-candidate":
+    case "ice-end":
+      return takeTrickle(work, session, from, signal);
+    case "restart":
+      if (signal.generation < generation) return no("stale-generation");
+      if (signal.generation > generation || generation === 0) {
+        return no("out-of-state", "no such offer");
+      }
+      return ok(session);
+    default:
+      return never(signal);
+  }
+}
+
+const webrtcAllowed = (work: Work): boolean =>
+  work.policy.webrtcEnabled && work.desktop.caps.transports.includes("webrtc");
+
+function checkDescription(work: Work, sdp: string): Result<SdpSummary, CodedError> {
+  const checked = checkSdp(sdp);
+  if (!checked.ok || work.policy.loopbackCandidates) return checked;
+  for (const [, line] of sdp.matchAll(/^a=(candidate:[^\r\n]*)/gm)) {
+    const candidate = checkCandidate(line);
+    if (candidate.ok && isLoopback(candidate.value.address)) {
+      return { ok: false, error: codedError("candidate-invalid", "loopback address") };
+    }
+  }
+  return checked;
+}
+
+/** Compares an offer with what the desktop can do. */
+function checkOffer(work: Work, sdp: string): Result<SdpSummary, CodedError> {
+  const checked = checkDescription(work, sdp);
+  if (!checked.ok) return checked;
+  const { media, videoCodecs } = checked.value;
+  const { encoders, audio, policy } = work.desktop.caps;
+  const bad = (detail: string) =>
+    ({ ok: false, error: codedError("caps-mismatch", detail) }) as const;
+  if (media.includes("audio") && !audio.available) return bad("audio");
+  const shared = encoders.some((e) => videoCodecs.includes(e.codec.toUpperCase()));
+  if (media.includes("video") && !policy.diffOnly && !shared) return bad("video codec");
+  if (policy.videoOnly && !media.includes("video")) return bad("no video section");
+  return checked;
+}
+
+function takeTrickle(
+  work: Work,
+  session: SessionState,
+  from: Side,
+  signal: Trickle,
+): Result<SessionState, CodedError> {
+  const { negotiation } = session;
+  const no = (code: Parameters<typeof codedError>[0], detail?: string) =>
+    ({ ok: false, error: codedError(code, detail) }) as const;
+  if (signal.generation < negotiation.generation) return no("stale-generation");
+  // Only the console can be ahead: its offer may have been overtaken by nothing else.
+  if (from === "agent" && signal.generation > negotiation.generation) {
+    return no("out-of-state", "no such offer");
+  }
+  if (signal.kind === "ice-candidate") {
+    const checked = checkCandidate(signal.candidate);
+    if (!checked.ok) return checked;
+    if (!work.policy.loopbackCandidates && isLoopback(checked.value.address)) {
+      return no("candidate-invalid", "loopback address");
+    }
+  }
+  const current = signal.generation === negotiation.generation;
+  const seen = from === "agent" ? negotiation.fromAgent : negotiation.fromConsole;
+  const mark = signal.kind === "ice-end" ? null : `${signal.sdpMid ?? ""} ${signal.candidate}`;
+  const early = (s: Signal) =>
+    s.generation === signal.generation && s.kind === signal.kind &&
+    (s.kind !== "ice-candidate" || signal.kind !== "ice-candidate" ||
+      (s.candidate === signal.candidate && s.sdpMid === signal.sdpMid));
+  if (current ? seen.includes(mark) : session.toAgent.some(early)) return no("duplicate");
+  if (current && seen.length >= MAX_CANDIDATES_PER_GENERATION) return no("buffer-full");
+  const held = hold(from === "agent" ? session.toConsole : session.toAgent, signal);
+  if (held === null) return no("buffer-full");
+  const marks = current ? [...seen, mark] : seen;
+  return ok(flush(work, {
+    ...session,
+    negotiation: {
+      ...negotiation,
+      ...(from === "agent" ? { fromAgent: marks } : { fromConsole: marks }),
+    },
+    ...(from === "agent" ? { toConsole: held } : { toAgent: held }),
+  }));
+}
+
+function onOffer(work: Work, session: SessionState, offer: SignalOf<"offer">): void {
+  const first = session.negotiation.generation === 0;
+  const early = session.toAgent.filter((s) => s.generation === offer.generation);
+  const next = place(work, {
+    ...session,
+    retries: first ? session.retries : session.retries + 1,
+    negotiation: {
+      generation: offer.generation,
+      answered: session.negotiation.answered,
+      startedAtMs: work.now,
+      agentPeer: null,
+      consolePeer: null,
+      fromAgent: [],
+      fromConsole: early.map((s) =>
+        s.kind === "ice-candidate" ? `${s.sdpMid ?? ""} ${s.candidate}` : null
+      ),
+    },
+    toConsole: session.toConsole.filter((s) => s.generation >= offer.generation),
+    negotiateByMs: work.now + work.policy.negotiationMs,
+  }, offer);
+  if (first && session.stage !== "restarting") changeStage(work, next, "offered", "offer-received");
+  else changeStage(work, next, "restarting", "retry");
+}
+
+function onAnswer(work: Work, session: SessionState, answer: SignalOf<"answer">): void {
+  const next = place(work, {
+    ...session,
+    negotiation: { ...session.negotiation, answered: answer.generation },
+  }, answer);
+  // After a fallback the late answer still goes through, but the stage tells what is shown.
+  if (session.stage === "offered" || session.stage === "restarting") {
+    changeStage(work, next, "answered", "answer-received");
+  } else put(work, next);
+}
+
+function onRestart(
+  work: Work,
+  session: SessionState,
+  from: Side,
+  signal: SignalOf<"restart">,
+): void {
+  const key = from === "agent" ? "toConsole" : "toAgent";
+  const held = hold(session[key], signal) ?? [signal];
+  const next = flush(work, {
+    ...session,
+    [key]: held,
+    negotiateByMs: work.now + work.policy.negotiationMs,
+  });
+  // On the diff relay the picture goes on meanwhile; the stage follows with the next offer.
+  if (session.stage === "fallback") put(work, { ...next, negotiateByMs: session.negotiateByMs });
+  else changeStage(work, next, "restarting", signal.reason);
+}
+
+function place(work: Work, session: SessionState, description: Description): SessionState {
+  const key = description.kind === "offer" ? "toAgent" : "toConsole";
+  return flush(work, { ...session, [key]: holdDescription(session[key], description) });
+}
+
+/** Sends what each end can take now. */
+export function flush(work: Work, session: SessionState): SessionState {
+  let next = session;
+  if (work.desktop.link.at === "online" && next.toAgent.length > 0) {
+    const { out, rest } = release(next.toAgent, next.negotiation.generation);
+    for (const payload of out) {
+      sendAgent(work, { type: "DESKTOP_WEBRTC_SIGNAL", ...headerOf(session), payload });
+    }
+    if (out.length > 0) next = { ...next, toAgent: rest };
+  }
+  if (next.console.at === "online" && next.toConsole.length > 0) {
+    const { out, rest } = release(next.toConsole, next.negotiation.answered);
+    for (const payload of out) {
+      sendConsole(work, next, { type: "DESKTOP_WEBRTC_SIGNAL", ...headerOf(session), payload });
+    }
+    if (out.length > 0) next = { ...next, toConsole: rest };
+  }
+  return next;
+}

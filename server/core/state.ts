@@ -1,0 +1,167 @@
+/**
+ * What the server knows of one desktop and its sessions: plain JSON, so that any store can hold
+ * it. All times are Unix milliseconds.
+ */
+import type {
+  AgentInfo,
+  CandidatePair,
+  DesktopCaps,
+  Evidence,
+  MessageOf,
+  Reason,
+  Signal,
+  Stage,
+  Transport,
+} from "@farglass/protocol";
+
+export type PeerState = MessageOf<"PEER_STATE">["payload"]["state"];
+export type EndedBy = MessageOf<"SESSION_ENDED">["payload"]["by"];
+
+/** One end of a session. A link keeps its id when its socket is replaced by a resume. */
+export type End =
+  /** A session made by REST that no console has attached to yet. */
+  | { readonly at: "unattached"; readonly sinceMs: number }
+  | { readonly at: "online"; readonly linkId: string }
+  | { readonly at: "away"; readonly linkId: string; readonly sinceMs: number };
+
+/** A person, as the connection (never a message) told. */
+export interface Operator {
+  readonly operatorId: string;
+  readonly name: string;
+}
+
+/** Where the negotiation of the current generation stands. */
+export interface Negotiation {
+  /** Counts offers of this session; 0 before the first. */
+  readonly generation: number;
+  /** Generation of the last answer that was accepted. */
+  readonly answered: number;
+  readonly startedAtMs: number;
+  readonly agentPeer: PeerState | null;
+  readonly consolePeer: PeerState | null;
+  /** Candidates seen in this generation, to tell duplicates; null stands for the end mark. */
+  readonly fromAgent: readonly (string | null)[];
+  readonly fromConsole: readonly (string | null)[];
+}
+
+/** One line of a session's history. */
+export type SessionEvent =
+  | {
+    readonly type: "DESKTOP_WEBRTC_STATE";
+    readonly at: number;
+    readonly stage: Stage;
+    readonly previous: Stage | null;
+    readonly reason: Reason;
+    readonly elapsedMs: number;
+    readonly retries: number;
+    readonly candidatePair: CandidatePair | null;
+    readonly transport: Transport;
+  }
+  | {
+    readonly type: "DESKTOP_TRANSPORT_FALLBACK" | "DESKTOP_TRANSPORT_RESTORED";
+    readonly at: number;
+    readonly from: Transport;
+    readonly to: Transport;
+    readonly reason: Reason;
+    readonly evidence: Evidence;
+  }
+  | {
+    readonly type: "SESSION_REQUEST";
+    readonly at: number;
+    readonly operator: string;
+  }
+  | {
+    readonly type: "SESSION_DECISION";
+    readonly at: number;
+    readonly decision: "accept" | "deny" | "timeout";
+    readonly by: "policy" | "owner";
+    readonly reason: Reason;
+  }
+  | {
+    readonly type: "SESSION_ENDED";
+    readonly at: number;
+    readonly reason: Reason;
+    readonly by: EndedBy;
+  }
+  | {
+    readonly type: "PEER_PRESENCE";
+    readonly at: number;
+    readonly peer: "agent" | "console";
+    readonly online: boolean;
+  }
+  | { readonly type: "TURN_ISSUED"; readonly at: number }
+  | { readonly type: "TURN_REVOKED"; readonly at: number };
+
+export interface SessionState {
+  readonly sessionId: string;
+  readonly desktopId: string;
+  readonly requestId: string;
+  readonly operator: Operator;
+  readonly console: End;
+  readonly stage: Stage;
+  readonly createdAtMs: number;
+  readonly stageSinceMs: number;
+  /** What paints at the console, by its own report. */
+  readonly transport: Transport;
+  /** What the agent last confirmed through the server; the control channel's choices are not seen. */
+  readonly selected: Transport;
+  readonly retries: number;
+  readonly viewOnly: boolean;
+  readonly candidatePair: CandidatePair | null;
+  readonly negotiation: Negotiation;
+  /** Signals that wait for their end or for the description they belong to. */
+  readonly toAgent: readonly Signal[];
+  readonly toConsole: readonly Signal[];
+  readonly consentByMs: number | null;
+  readonly negotiateByMs: number | null;
+  readonly rotateAtMs: number | null;
+  readonly events: readonly SessionEvent[];
+}
+
+export interface EndedSession {
+  readonly sessionId: string;
+  readonly desktopId: string;
+  readonly operator: Operator;
+  readonly stage: Stage;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number;
+  readonly reason: Reason;
+  readonly by: EndedBy;
+  readonly retries: number;
+  readonly events: readonly SessionEvent[];
+}
+
+export interface DesktopState {
+  readonly desktopId: string;
+  readonly agent: AgentInfo;
+  readonly caps: DesktopCaps;
+  readonly link:
+    | { readonly at: "online"; readonly linkId: string; readonly sinceMs: number }
+    | { readonly at: "away"; readonly linkId: string; readonly sinceMs: number }
+    | { readonly at: "gone"; readonly sinceMs: number };
+  /** Live sessions by id, oldest first. */
+  readonly sessions: Readonly<Record<string, SessionState>>;
+  /** Newest last. */
+  readonly ended: readonly EndedSession[];
+}
+
+export const newNegotiation = (now: number): Negotiation => ({
+  generation: 0,
+  answered: 0,
+  startedAtMs: now,
+  agentPeer: null,
+  consolePeer: null,
+  fromAgent: [],
+  fromConsole: [],
+});
+
+/** The agent's link, online or waited for; null when it is gone. */
+export const agentLinkId = (desktop: DesktopState): string | null =>
+  desktop.link.at === "gone" ? null : desktop.link.linkId;
+
+/** The console's link, online or waited for; null when none has attached. */
+export const consoleLinkId = (session: SessionState): string | null =>
+  session.console.at === "unattached" ? null : session.console.linkId;
+
+/** Whether the agent has accepted the session, so that pixels and signals may flow. */
+export const isApproved = (session: SessionState): boolean => session.stage !== "requested";

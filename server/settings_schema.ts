@@ -1,0 +1,120 @@
+/** Shape, bounds and defaults of the server's settings. */
+import * as v from "valibot";
+import { LOG_LEVELS } from "./adapters/json_log.ts";
+import { parseOrigin } from "./core/origins.ts";
+import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, parseDuration } from "../turn/mod.ts";
+
+const whole = (min: number, max: number) =>
+  v.pipe(
+    v.number(`a whole number from ${min} to ${max}`),
+    v.check(
+      (n) => Number.isInteger(n) && n >= min && n <= max,
+      `a whole number from ${min} to ${max}`,
+    ),
+  );
+const text = (max = 1024) =>
+  v.pipe(
+    v.string("a text"),
+    v.maxLength(max, `a text of at most ${max} characters`),
+  );
+const flag = v.boolean("true or false");
+const choice = <const T extends readonly string[]>(options: T) =>
+  v.picklist(options, options.map((o) => `"${o}"`).join(" or "));
+
+const originRule = "an origin such as https://desk.example.com";
+const origin = v.pipe(text(256), v.check((t) => parseOrigin(t) !== null, originRule));
+const durationRule = `a duration from ${MIN_TTL_SECONDS}s to ${MAX_TTL_SECONDS / 3600}h, such as "10m"`;
+const lifetime = v.pipe(
+  text(32),
+  v.check((t) => {
+    const seconds = parseDuration(t);
+    return seconds !== null && seconds >= MIN_TTL_SECONDS && seconds <= MAX_TTL_SECONDS;
+  }, durationRule),
+);
+const iceUrlRule = "a stun:, turn: or turns: URL such as turn:turn.example.com:3478?transport=udp";
+const iceUrl = v.pipe(
+  text(256),
+  // RFC 7064 section 3.1 and RFC 7065 section 3.1.
+  v.regex(
+    /^(?:stuns?:(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?|turns?:(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?)$/i,
+    iceUrlRule,
+  ),
+);
+const iceServer = v.pipe(
+  v.strictObject({
+    urls: v.pipe(
+      v.array(iceUrl, "a list of URLs"),
+      v.minLength(1, "at least one URL"),
+      v.maxLength(8, "at most 8 URLs"),
+    ),
+    credentialSecret: v.optional(text(256), ""),
+    credentialType: v.optional(choice(["password"]), "password"),
+  }, "an object with urls, credentialSecret and credentialType"),
+  v.check(
+    (s) => s.credentialSecret !== "" || s.urls.every((u) => /^stuns?:/i.test(u)),
+    "credentialSecret is needed for turn: and turns: URLs",
+  ),
+);
+
+/** `server/config.json`. Every key has a default; unknown keys are refused. */
+export const settingsSchema = v.strictObject({
+  /** Address to listen on. */
+  host: v.optional(v.pipe(text(255), v.minLength(1, "an address or host name")), "127.0.0.1"),
+  /** Port to listen on; 0 picks a free one. */
+  port: v.optional(whole(0, 65535), 8080),
+  /** Holds the agent secret and the cookie key; made when it is missing. */
+  dataDir: v.optional(v.pipe(text(), v.minLength(1, "a directory")), ".farglass/server"),
+  /** The address people use, where it is not the one the server listens on; empty for none. */
+  publicUrl: v.optional(v.union([v.literal(""), origin], originRule), ""),
+  /** Further origins the console may be loaded from. */
+  allowedOrigins: v.optional(v.array(origin, "a list of origins"), []),
+  console: v.optional(
+    v.strictObject({
+      /** The built console; a relative path starts at the project's root. */
+      directory: v.optional(v.pipe(text(), v.minLength(1, "a directory")), "browser/dist"),
+    }, "an object"),
+    {},
+  ),
+  limits: v.optional(
+    v.strictObject({
+      /** WebSockets and HTTP connections together. */
+      connections: v.optional(whole(1, 15_000), 1024),
+      desktops: v.optional(whole(1, 256), 128),
+      sessionsPerDesktop: v.optional(whole(1, 64), 8),
+      /** Unreadable messages on one link before it is closed. */
+      badMessages: v.optional(whole(1, 1000), 20),
+      consoleMessagesPerSecond: v.optional(whole(10, 10_000), 200),
+      agentMessagesPerSecond: v.optional(whole(10, 100_000), 2000),
+    }, "an object"),
+    {},
+  ),
+  webrtc: v.optional(
+    v.strictObject({
+      enabled: v.optional(flag, true),
+      credentialTTL: v.optional(lifetime, "10m"),
+      relayHint: v.optional(text(64), ""),
+      iceTransportPolicy: v.optional(choice(["all", "relay"]), "all"),
+      /** Whether 127.0.0.0/8 may be an ICE candidate; `auto`: only when `host` is loopback. */
+      loopbackCandidates: v.optional(choice(["auto", "yes", "no"]), "auto"),
+      servers: v.optional(
+        v.pipe(v.array(iceServer, "a list of servers"), v.maxLength(8, "at most 8 servers")),
+        [],
+      ),
+    }, "an object"),
+    {},
+  ),
+  metrics: v.optional(
+    v.strictObject({
+      /** Whether /metrics may be read by anyone; `auto`: only when `host` is loopback. */
+      public: v.optional(choice(["auto", "yes", "no"]), "auto"),
+    }, "an object"),
+    {},
+  ),
+  log: v.optional(
+    v.strictObject({ level: v.optional(choice(LOG_LEVELS), "info") }, "an object"),
+    {},
+  ),
+}, "an object");
+
+export type Settings = v.InferOutput<typeof settingsSchema>;
+export const DEFAULT_SETTINGS: Settings = v.parse(settingsSchema, {});
