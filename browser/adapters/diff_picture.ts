@@ -1,0 +1,148 @@
+/**
+ * The desktop's picture in memory, put together from diff messages. It knows which pixels it has
+ * received since it was last begun, so that only a whole picture is ever shown, and compares the
+ * agent's hash with its own pixels.
+ */
+import {
+  BYTES_PER_PIXEL,
+  type CodedError,
+  codedError,
+  decodeDiff,
+  type DiffMessage,
+  err,
+  hashPixels,
+  ok,
+  patchPixels,
+  type Rect,
+  type Result,
+} from "@farglass/protocol";
+import { copyExact, inflateExact } from "./inflate.ts";
+
+/** What one diff message did. */
+export interface DiffStep {
+  readonly frame: number;
+  /** Now paint and acknowledge. */
+  readonly last: boolean;
+  /** Every pixel has been received since `begin`. */
+  readonly whole: boolean;
+  /** Whether the picture equals the agent's, when the message could tell. */
+  readonly equal: boolean | null;
+  readonly changed: boolean;
+}
+
+/** Above this many rectangles one large repaint is cheaper than many small ones. */
+const MAX_RECTS = 128;
+
+export class DiffPicture {
+  #width = 0;
+  #height = 0;
+  /** Little-endian BGRX, as the agent hashes it. */
+  #bgrx = new Uint32Array(0);
+  #rgba = new Uint8ClampedArray(0);
+  #rgbaWords = new Uint32Array(this.#rgba.buffer);
+  /** 1 where a pixel has been received; null once all have. */
+  #received: Uint8Array | null = new Uint8Array(0);
+  #missing = 0;
+  #dirty: Rect[] = [];
+
+  get width(): number {
+    return this.#width;
+  }
+
+  get height(): number {
+    return this.#height;
+  }
+
+  /** Row by row RGBA, opaque; replaced when the size changes. */
+  get rgba(): Uint8ClampedArray<ArrayBuffer> {
+    return this.#rgba;
+  }
+
+  get whole(): boolean {
+    return this.#width > 0 && this.#received === null;
+  }
+
+  /** A new stream begins: nothing of the old one counts as received. */
+  begin(): void {
+    this.#received = new Uint8Array(this.#width * this.#height);
+    this.#missing = this.#received.length;
+  }
+
+  /** What changed since the last call; the whole picture when that is cheaper. */
+  takeDirty(): readonly Rect[] {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    if (dirty.length <= MAX_RECTS) return dirty;
+    return [{ x: 0, y: 0, width: this.#width, height: this.#height }];
+  }
+
+  /** Reads one diff message into the picture; a damaged one changes nothing. */
+  take(bytes: Uint8Array): Result<DiffStep, CodedError> {
+    const decoded = decodeDiff(bytes);
+    if (!decoded.ok) return decoded;
+    const message = decoded.value;
+    const pixels = this.#pixelsOf(message);
+    if (pixels === null) return err(codedError("malformed", "diff body"));
+    if (message.width !== this.#width || message.height !== this.#height) {
+      this.#resize(message.width, message.height);
+    }
+    let at = 0;
+    for (const patch of message.patches) {
+      this.#draw(patch, pixels, at);
+      at += patch.width * patch.height;
+    }
+    const equal = message.hash === null ? null : hashPixels(this.#bgrx) === message.hash;
+    // Equal is equal, however it came about.
+    if (equal === true) this.#received = null;
+    return ok({
+      frame: message.frame,
+      last: message.last,
+      whole: this.whole,
+      equal,
+      changed: message.patches.length > 0,
+    });
+  }
+
+  #pixelsOf(message: DiffMessage): Uint32Array | null {
+    const sizeBytes = patchPixels(message.patches) * BYTES_PER_PIXEL;
+    const blob = message.deflated ? inflateExact(message.body, sizeBytes) : copyExact(message.body);
+    return blob === null ? null : new Uint32Array(blob.buffer, blob.byteOffset, sizeBytes >>> 2);
+  }
+
+  #resize(width: number, height: number): void {
+    this.#width = width;
+    this.#height = height;
+    this.#bgrx = new Uint32Array(width * height);
+    this.#rgba = new Uint8ClampedArray(width * height * BYTES_PER_PIXEL);
+    this.#rgbaWords = new Uint32Array(this.#rgba.buffer);
+    this.#dirty = [];
+    this.begin();
+  }
+
+  #draw(patch: Rect, pixels: Uint32Array, from: number): void {
+    const bgrx = this.#bgrx;
+    const rgba = this.#rgbaWords;
+    let at = from;
+    for (let row = 0; row < patch.height; row++) {
+      let to = (patch.y + row) * this.#width + patch.x;
+      for (const end = to + patch.width; to < end; to++, at++) {
+        const pixel = pixels[at];
+        bgrx[to] = pixel;
+        rgba[to] = 0xff000000 | ((pixel & 0xff) << 16) | (pixel & 0xff00) | ((pixel >>> 16) & 0xff);
+      }
+    }
+    this.#dirty.push(patch);
+    if (this.#received !== null) this.#cover(patch, this.#received);
+  }
+
+  #cover(patch: Rect, received: Uint8Array): void {
+    for (let row = 0; row < patch.height; row++) {
+      const start = (patch.y + row) * this.#width + patch.x;
+      for (let at = start; at < start + patch.width; at++) {
+        this.#missing -= 1 - received[at];
+        received[at] = 1;
+      }
+    }
+    if (this.#missing === 0) this.#received = null;
+  }
+}

@@ -1,0 +1,189 @@
+/** One RTCPeerConnection: a video track in, four data channels, trickled candidates. */
+import {
+  type ChannelName,
+  CHANNELS,
+  type IceServer,
+  MAX_CANDIDATE_BYTES,
+} from "@farglass/protocol";
+import type {
+  Environment,
+  IceCandidate,
+  PeerConnectionState,
+  PeerStats,
+  StatsRecord,
+} from "../core/mod.ts";
+import { parseStats } from "../core/mod.ts";
+
+export interface PeerEvents {
+  onOffer(sdp: string): void;
+  onCandidate(candidate: IceCandidate): void;
+  onState(state: PeerConnectionState): void;
+  /** Making the offer or applying the answer failed. */
+  onError(): void;
+  onChannel(channel: ChannelName, open: boolean): void;
+  onControl(text: string): void;
+  onDiff(message: Uint8Array | null): void;
+}
+
+export interface PeerOptions {
+  readonly iceServers: readonly IceServer[];
+  readonly iceTransportPolicy: "all" | "relay";
+  readonly video: boolean;
+}
+
+/** Motion that would only arrive late is dropped. */
+const MAX_MOTION_BUFFERED_BYTES = 4 * 1024;
+const CHANNEL_NAMES = Object.keys(CHANNELS) as ChannelName[];
+
+/** H.264 and its repair formats, as this browser lists them. */
+function h264Codecs(): RTCRtpCodec[] {
+  const all = globalThis.RTCRtpReceiver?.getCapabilities?.("video")?.codecs ?? [];
+  const h264 = all.filter((codec) => codec.mimeType.toLowerCase() === "video/h264");
+  // Packetization mode 1 (RFC 6184 section 6.3) before mode 0: frames are larger than packets.
+  const mode = (codec: RTCRtpCodec) => /packetization-mode=1/.test(codec.sdpFmtpLine ?? "") ? 0 : 1;
+  h264.sort((a, b) => mode(a) - mode(b));
+  return h264.length === 0
+    ? []
+    : [...h264, ...all.filter((codec) => codec.mimeType.toLowerCase() === "video/rtx")];
+}
+
+/** What this browser can do. */
+export const peerEnvironment = (): Environment => ({
+  webrtc: typeof globalThis.RTCPeerConnection === "function",
+  h264: h264Codecs().length > 0,
+});
+
+export class PeerConnection {
+  readonly #events: PeerEvents;
+  readonly #pc: RTCPeerConnection;
+  readonly #channels = new Map<ChannelName, RTCDataChannel>();
+  /** The answer first, then candidates in order. */
+  #queue: Promise<void> = Promise.resolve();
+  #closed = false;
+  #stream: MediaStream | null = null;
+
+  /** Throws when the browser refuses the configuration. */
+  constructor(options: PeerOptions, events: PeerEvents) {
+    this.#events = events;
+    const pc = new RTCPeerConnection({
+      iceServers: options.iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+      iceTransportPolicy: options.iceTransportPolicy,
+      bundlePolicy: "max-bundle",
+    });
+    this.#pc = pc;
+    pc.onicecandidate = ({ candidate }) => {
+      if (this.#closed) return;
+      if (candidate === null) return events.onCandidate(null);
+      // An empty candidate ends one generation's; null follows at the end of all.
+      if (candidate.candidate === "" || candidate.candidate.length > MAX_CANDIDATE_BYTES) return;
+      const { sdpMid, sdpMLineIndex } = candidate;
+      events.onCandidate({ candidate: candidate.candidate, sdpMid, sdpMLineIndex });
+    };
+    pc.onconnectionstatechange = () => this.#closed || events.onState(pc.connectionState);
+    if (options.video) this.#receiveVideo();
+    for (const name of CHANNEL_NAMES) this.#open(name);
+    void this.#offer();
+  }
+
+  /** The video, once it was negotiated. */
+  get stream(): MediaStream | null {
+    return this.#stream;
+  }
+
+  answer(sdp: string): void {
+    this.#enqueue(() => this.#pc.setRemoteDescription({ type: "answer", sdp }), true);
+  }
+
+  addCandidate(candidate: IceCandidate): void {
+    // A candidate that this browser does not take harms no other.
+    this.#enqueue(() => this.#pc.addIceCandidate(candidate ?? undefined), false);
+  }
+
+  /** False when the channel is not open, or motion has piled up. */
+  send(name: ChannelName, data: string | Uint8Array<ArrayBuffer>): boolean {
+    const channel = this.#channels.get(name);
+    if (channel === undefined || channel.readyState !== "open") return false;
+    if (name === "motion" && channel.bufferedAmount > MAX_MOTION_BUFFERED_BYTES) return false;
+    try {
+      if (typeof data === "string") channel.send(data);
+      else channel.send(data);
+      return true;
+    } catch {
+      // Its buffer is full: the heartbeat decides about the path.
+      return false;
+    }
+  }
+
+  async stats(): Promise<PeerStats | null> {
+    if (this.#closed) return null;
+    try {
+      const records: StatsRecord[] = [];
+      (await this.#pc.getStats()).forEach((record) => records.push(record));
+      return this.#closed ? null : parseStats(records);
+    } catch {
+      // Closed meanwhile.
+      return null;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pc.onicecandidate = this.#pc.onconnectionstatechange = null;
+    for (const channel of this.#channels.values()) {
+      channel.onopen = channel.onclose = channel.onmessage = null;
+    }
+    this.#pc.close();
+  }
+
+  #receiveVideo(): void {
+    const transceiver = this.#pc.addTransceiver("video", { direction: "recvonly" });
+    const codecs = h264Codecs();
+    if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
+    const { receiver } = transceiver;
+    this.#stream = new MediaStream([receiver.track]);
+    // Show each frame as soon as it is decoded. The first name is the standard's (WebRTC
+    // Extensions, section 5), the second Chromium's older one.
+    for (const name of ["jitterBufferTarget", "playoutDelayHint"]) {
+      if (name in receiver) Object.assign(receiver, { [name]: 0 });
+    }
+  }
+
+  #open(name: ChannelName): void {
+    const { label, ...options } = CHANNELS[name];
+    const channel = this.#pc.createDataChannel(label, options);
+    channel.binaryType = "arraybuffer";
+    channel.onopen = () => this.#events.onChannel(name, true);
+    channel.onclose = () => this.#events.onChannel(name, false);
+    channel.onmessage = ({ data }) => {
+      if (name === "control" && typeof data === "string") this.#events.onControl(data);
+      else if (name === "diff") {
+        this.#events.onDiff(data instanceof ArrayBuffer ? new Uint8Array(data) : null);
+      }
+    };
+    this.#channels.set(name, channel);
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      const offer = await this.#pc.createOffer();
+      if (this.#closed) return;
+      // Candidates start with setLocalDescription; the offer has to go first.
+      this.#events.onOffer(offer.sdp ?? "");
+      await this.#pc.setLocalDescription(offer);
+    } catch {
+      if (!this.#closed) this.#events.onError();
+    }
+  }
+
+  #enqueue(job: () => Promise<void>, needed: boolean): void {
+    this.#queue = this.#queue.then(async () => {
+      if (this.#closed) return;
+      try {
+        await job();
+      } catch {
+        if (needed && !this.#closed) this.#events.onError();
+      }
+    });
+  }
+}

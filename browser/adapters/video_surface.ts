@@ -1,0 +1,66 @@
+/** The video element: which peer's stream it plays, and when that stream has painted. */
+
+export class VideoSurface {
+  readonly #onFault: () => void;
+  #video: HTMLVideoElement | null = null;
+  #stream: MediaStream | null = null;
+  /** Numbers waits: only the last one is answered. */
+  #wait = 0;
+
+  constructor(onFault: () => void) {
+    this.#onFault = onFault;
+  }
+
+  get element(): HTMLVideoElement | null {
+    return this.#video;
+  }
+
+  attach(video: HTMLVideoElement | null): void {
+    if (this.#video !== null) {
+      this.#video.onerror = null;
+      this.#video.srcObject = null;
+    }
+    this.#video = video;
+    if (video === null) return;
+    video.muted = true;
+    video.autoplay = true;
+    video.playsInline = true;
+    video.onerror = () => this.#stream !== null && this.#onFault();
+    this.#play();
+  }
+
+  /** Whether another stream stands on the element now. */
+  differs(stream: MediaStream | null): boolean {
+    return this.#stream !== stream;
+  }
+
+  show(stream: MediaStream | null): void {
+    if (this.#stream === stream) return;
+    this.#stream = stream;
+    this.#wait++;
+    this.#play();
+  }
+
+  /** Calls back once, at the next frame that is presented; a later call replaces this one. */
+  awaitFrame(onFrame: () => void): void {
+    const wait = ++this.#wait;
+    const video = this.#video;
+    if (video === null) return;
+    const presented = () => {
+      if (wait === this.#wait) onFrame();
+    };
+    if (typeof video.requestVideoFrameCallback === "function") {
+      video.requestVideoFrameCallback(presented);
+    } else {
+      video.addEventListener("timeupdate", presented, { once: true });
+    }
+  }
+
+  #play(): void {
+    const video = this.#video;
+    if (video === null || video.srcObject === this.#stream) return;
+    video.srcObject = this.#stream;
+    // Refused while another stream is put on, or by an autoplay policy that muted video passes.
+    if (this.#stream !== null) video.play().catch(() => undefined);
+  }
+}
