@@ -15,6 +15,7 @@ export const KEYSYM = {
   enter: 0xff0d,
   escape: 0xff1b,
   delete: 0xffff,
+  keypadEnter: 0xff8d,
   numLock: 0xff7f,
   shiftLeft: 0xffe1,
   level3Shift: 0xfe03,
