@@ -1,12 +1,7 @@
 /** The whole server on a loopback port with real sockets. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { MessageOf } from "@farglass/protocol";
-import { JsonLog } from "./adapters/json_log.ts";
-import { type RunningServer, startServer } from "./app.ts";
 import { DEFAULT_SETTINGS, type Settings } from "./settings_schema.ts";
 import {
   CAPS,
@@ -16,30 +11,7 @@ import {
   sampleCandidate,
   sampleSdp,
 } from "./testing/link_client.ts";
-
-interface Fixture {
-  readonly server: RunningServer;
-  readonly lines: string[];
-}
-
-async function withServer(
-  settings: Partial<Settings>,
-  run: (fixture: Fixture) => Promise<void>,
-): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "farglass-server-"));
-  const lines: string[] = [];
-  const server = await startServer({
-    settings: { ...DEFAULT_SETTINGS, port: 0, dataDir: directory, ...settings },
-    log: new JsonLog("debug", (line) => lines.push(line), Date.now),
-    rootDirectory: directory,
-  });
-  try {
-    await run({ server, lines });
-  } finally {
-    await server.close();
-    await rm(directory, { recursive: true });
-  }
-}
+import { approve, withDesktop, withServer } from "./testing/server_fixture.ts";
 
 const TURN: Settings["webrtc"] = {
   ...DEFAULT_SETTINGS.webrtc,
@@ -50,37 +22,6 @@ const TURN: Settings["webrtc"] = {
     credentialType: "password",
   }],
 };
-
-/** An agent with one desktop, online in the console's list. */
-async function withDesktop(server: RunningServer) {
-  const desktopId = randomUUID();
-  const agent = await connectAgent(server);
-  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
-  const viewer = await connectConsole(server);
-  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
-  return { desktopId, agent, viewer };
-}
-
-/** Asks for the desktop and lets the agent accept. */
-async function approve(console_: LinkClient, agent: LinkClient, desktopId: string) {
-  const requestId = randomUUID();
-  console_.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId } });
-  const asked = await agent.next(
-    "SESSION_REQUEST",
-    0,
-    (m) => m.payload.requestId === requestId,
-  );
-  const { sessionId = "" } = asked;
-  agent.send({
-    type: "SESSION_DECISION",
-    desktopId,
-    sessionId,
-    payload: { decision: "accept", by: "policy", reason: "approved-by-policy", viewOnly: false },
-  });
-  await console_.next("DESKTOP_CAPS", 0, (m) => m.sessionId === sessionId);
-  await agent.next("DESKTOP_CAPS", 0, (m) => m.sessionId === sessionId);
-  return { sessionId, desktopId };
-}
 
 const stagesOf = (client: LinkClient) =>
   client.messages.filter((m): m is MessageOf<"DESKTOP_WEBRTC_STATE"> =>
@@ -177,5 +118,149 @@ Deno.test("server: a negotiation from request to connected, with TURN, history a
     assert.match(metrics, /farglass_negotiation_duration_seconds_count 1/);
     await c.close();
     await a.close();
+  });
+});
+
+Deno.test("server: a resumed agent receives what it missed exactly once, in order", async () => {
+  await withServer({}, async ({ server }) => {
+    const { desktopId, agent, viewer } = await withDesktop(server);
+    const a = agent.client;
+    const c = viewer.client;
+    const ids = await approve(c, a, desktopId);
+    await a.drop();
+    await c.next("PEER_PRESENCE", 0, (m) => !m.payload.online);
+    await c.next("DESKTOP_LIST", 0, (m) => !m.payload.desktops[0].online);
+    const epochs = [1, 2, 3, 4, 5];
+    for (const epoch of epochs) {
+      c.send({
+        type: "VIEWER_CONTROL",
+        ...ids,
+        payload: { op: "select", transport: "diff-ws", epoch },
+      });
+    }
+    // Said while it was away: sent with the resume.
+    a.send({
+      type: "VIEWER_CONTROL",
+      ...ids,
+      payload: { op: "selected", transport: "diff-ws", epoch: 1 },
+    });
+    const again = await connectAgent(server, { agentId: agent.agentId, client: a });
+    assert.equal(again.resumed, true);
+    await c.next("PEER_PRESENCE", 0, (m) => m.payload.online);
+    await c.next("VIEWER_CONTROL");
+    await a.next("VIEWER_CONTROL", 0, (m) => "epoch" in m.payload && m.payload.epoch === 5);
+    const seen = a.messages.flatMap((m) =>
+      m.type === "VIEWER_CONTROL" && m.payload.op === "select" ? [m.payload.epoch] : []
+    );
+    assert.deepEqual(seen, epochs);
+    await c.close();
+    await a.close();
+  });
+});
+
+Deno.test("server: an agent that comes back without its link ends its sessions", async () => {
+  await withServer({}, async ({ server }) => {
+    const { desktopId, agent, viewer } = await withDesktop(server);
+    await approve(viewer.client, agent.client, desktopId);
+    const next = await connectAgent(server, { agentId: agent.agentId });
+    assert.equal(next.resumed, false);
+    assert.equal((await agent.client.closed).code, 4000);
+    const ended = await viewer.client.next("SESSION_ENDED");
+    assert.equal(ended.payload.reason, "agent-restarted");
+    await viewer.client.next("DESKTOP_LIST", 0, (m) => !m.payload.desktops[0].online);
+    const count = viewer.client.messages.length;
+    next.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
+    await viewer.client.next("DESKTOP_LIST", count, (m) => m.payload.desktops[0].online);
+    await next.client.close();
+    const gone = viewer.client.messages.length;
+    await viewer.client.next("DESKTOP_LIST", gone, (m) => !m.payload.desktops[0].online);
+    await viewer.client.close();
+  });
+});
+
+Deno.test("server: bad messages get a coded error and disturb nobody", async () => {
+  await withServer({}, async ({ server }) => {
+    const { agent, viewer, desktopId } = await withDesktop(server);
+    const c = viewer.client;
+    const other = await connectConsole(server);
+    const bad: readonly (readonly [string, string])[] = [
+      ["{", "malformed"],
+      ["[]", "malformed"],
+      [JSON.stringify({ type: "NO_SUCH_TYPE", seq: c.link.sent + 1 }), "unknown-type"],
+      [JSON.stringify({ type: "WELCOME", seq: 0 }), "wrong-direction"],
+      [JSON.stringify({ type: "PEER_STATE", seq: c.link.sent + 2 }), "malformed"],
+    ];
+    for (const [text, code] of bad) {
+      const from = c.messages.length;
+      c.raw(text);
+      assert.equal((await c.next("ERROR", from)).payload.code, code);
+    }
+    // Two of them had used up a number.
+    c.link = { ...c.link, sent: c.link.sent + 2 };
+    const ids = await approve(c, agent.client, desktopId);
+    const stale = c.send({
+      type: "DESKTOP_WEBRTC_SIGNAL",
+      ...ids,
+      payload: { kind: "answer", generation: 1, sdp: "v=0" },
+    });
+    const error = await c.next("ERROR", 0, (m) => m.payload.refSeq === stale);
+    assert.equal(error.payload.code, "wrong-direction");
+    assert.equal(error.payload.refType, "DESKTOP_WEBRTC_SIGNAL");
+    // Another console knows nothing of the session.
+    other.client.send({ type: "SESSION_ENDED", ...ids, payload: { reason: "killed", by: "server" } });
+    assert.equal((await other.client.next("ERROR")).payload.code, "session-not-found");
+    assert.equal(c.messages.some((m) => m.type === "SESSION_ENDED"), false);
+    for (let i = 0; i < 30; i++) c.raw("nonsense");
+    assert.equal((await c.closed).code, 1008);
+    const metrics = await (await fetch(server.metricsUrl)).text();
+    assert.match(metrics, /farglass_rejected_messages_total\{code="unknown-type"\} 1/);
+    await other.client.close();
+    await agent.client.close();
+  });
+});
+
+Deno.test("server: a session made by REST is taken over by its operator's console", async () => {
+  await withServer({}, async ({ server }) => {
+    const { agent, viewer, desktopId } = await withDesktop(server);
+    const headers = { cookie: viewer.cookie, origin: server.baseUrl };
+    const api = `${server.baseUrl}/api/v1/remote-desktop`;
+    const post = (body: unknown) =>
+      fetch(`${api}/sessions`, { method: "POST", headers, body: JSON.stringify(body) });
+    const made = await post({ desktopId });
+    assert.equal(made.status, 201);
+    const { data: { sessionId } } = await made.json();
+    const asked = await agent.client.next("SESSION_REQUEST");
+    assert.equal(asked.sessionId, sessionId);
+    const request = { type: "SESSION_REQUEST", desktopId, sessionId } as const;
+    const stranger = await connectConsole(server);
+    stranger.client.send({ ...request, payload: { requestId: randomUUID() } });
+    assert.equal((await stranger.client.next("ERROR")).payload.code, "forbidden");
+    const requestId = randomUUID();
+    viewer.client.send({ ...request, payload: { requestId } });
+    const answer = await viewer.client.next("SESSION_REQUEST");
+    assert.deepEqual([answer.sessionId, answer.payload.requestId], [sessionId, requestId]);
+    const list = await (await fetch(`${api}/sessions?stage=requested`, { headers })).json();
+    assert.equal(list.data[0].sessionId, sessionId);
+    const bad = await fetch(`${api}/sessions?stage=nonsense`, { headers });
+    assert.equal(bad.status, 400);
+    assert.equal((await bad.json()).error.code, "malformed");
+    const missing = await post({ desktopId: randomUUID() });
+    assert.equal(missing.status, 404);
+    assert.equal((await missing.json()).error.code, "desktop-not-found");
+    const large = await post({ desktopId, filler: "x".repeat(70_000) });
+    assert.equal(large.status, 413);
+    assert.equal((await large.json()).error.code, "too-large");
+    await Promise.all([stranger.client.close(), viewer.client.close(), agent.client.close()]);
+  });
+});
+
+Deno.test("server: stopping closes every socket with 1001", async () => {
+  await withServer({}, async ({ server }) => {
+    const { agent, viewer } = await withDesktop(server);
+    await server.close();
+    assert.deepEqual(
+      await Promise.all([agent.client.closed, viewer.client.closed]),
+      [{ code: 1001 }, { code: 1001 }],
+    );
   });
 });

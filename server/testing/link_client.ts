@@ -62,7 +62,7 @@ export class LinkClient {
   linkId = "";
   socket: WebSocket | null = null;
   closed: Promise<Closed> = Promise.resolve({ code: 0 });
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Map<() => void, (error: Error) => void>();
 
   /** Opens a socket, says HELLO and waits for WELCOME. */
   async open(
@@ -141,12 +141,16 @@ export class LinkClient {
         this.#waiters.delete(check);
         resolve();
       };
-      const timer = setTimeout(() => {
+      const fail = (error: Error) => {
+        clearTimeout(timer);
         this.#waiters.delete(check);
+        reject(error);
+      };
+      const timer = setTimeout(() => {
         const got = this.messages.map((m) => m.type).join(" ");
-        reject(new Error(`Waited in vain for ${what}; got: ${got}`));
+        fail(new Error(`Waited in vain for ${what}; got: ${got}`));
       }, WAIT_MS);
-      this.#waiters.add(check);
+      this.#waiters.set(check, fail);
     });
   }
 
@@ -159,6 +163,11 @@ export class LinkClient {
   async close(): Promise<Closed> {
     this.socket?.close(1000);
     return await this.closed;
+  }
+
+  /** Calls off whatever is still waited for. */
+  abandon(): void {
+    for (const fail of [...this.#waiters.values()]) fail(new Error("abandoned"));
   }
 
   /** At once: what follows on the socket is numbered by the link that begins here. */
@@ -174,7 +183,7 @@ export class LinkClient {
   }
 
   #wake(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const check of [...this.#waiters.keys()]) check();
   }
 
   #receive(text: string): void {

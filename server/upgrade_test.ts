@@ -1,0 +1,156 @@
+/** Who gets a WebSocket, and how much it may send. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import WebSocket from "ws";
+import { MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
+import type { RunningServer } from "./app.ts";
+import { DEFAULT_SETTINGS } from "./settings_schema.ts";
+import {
+  agentAuthorization,
+  agentInfo,
+  connectAgent,
+  connectConsole,
+  LinkClient,
+  signIn,
+  ticketFor,
+} from "./testing/link_client.ts";
+import { withServer } from "./testing/server_fixture.ts";
+
+/** Status of a refused upgrade, or 101; the body's error code beside it. */
+async function tryUpgrade(
+  url: string,
+  headers: Record<string, string>,
+  protocols: readonly string[] = [SUBPROTOCOL],
+): Promise<string> {
+  const socket = new WebSocket(url, [...protocols], { headers });
+  const answer = await new Promise<string>((resolve, reject) => {
+    socket.once("open", () => resolve("101"));
+    socket.once("unexpected-response", (_request, response) => {
+      let body = "";
+      response.on("data", (part: Uint8Array) => body += new TextDecoder().decode(part));
+      response.once("end", () => resolve(`${response.statusCode} ${JSON.parse(body).error.code}`));
+    });
+    socket.once("error", reject);
+  });
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.on("error", () => {
+    // `terminate` before the handshake is an error to the client.
+  });
+  if (answer === "101") {
+    socket.terminate();
+    await closed;
+  }
+  return answer;
+}
+
+Deno.test("upgrade: identity, origin, host, path and subprotocol are judged before it", async () => {
+  await withServer({}, async ({ server }) => {
+    const { signalUrl: url, baseUrl: origin } = server;
+    const cookie = await signIn(server);
+    const agentId = randomUUID();
+    const used = await agentAuthorization(server, agentId);
+    const rows: readonly (readonly [string, Record<string, string>, string])[] = [
+      ["nothing", {}, "403 bad-origin"],
+      ["no cookie", { origin }, "401 unauthorized"],
+      ["forged cookie", { origin, cookie: cookie.replace(/.$/, "x") }, "401 unauthorized"],
+      ["evil origin", { origin: "https://evil.example", cookie }, "403 bad-origin"],
+      ["null origin", { origin: "null", cookie }, "403 bad-origin"],
+      ["absent origin", { cookie }, "403 bad-origin"],
+      ["suffix origin", { origin: `${origin}.evil.example`, cookie }, "403 bad-origin"],
+      ["other scheme", { origin: origin.replace("http", "https"), cookie }, "403 bad-origin"],
+      ["foreign host", { origin, cookie, host: "evil.example" }, "403 bad-origin"],
+      ["console", { origin, cookie }, "101"],
+      ["garbage proof", { authorization: "Farglass a:b:c" }, "401 unauthorized"],
+      [
+        "wrong secret",
+        { authorization: await agentAuthorization(server, agentId, "no") },
+        "401 unauthorized",
+      ],
+      ["agent", { authorization: used }, "101"],
+      ["nonce again", { authorization: used }, "401 unauthorized"],
+    ];
+    for (const [name, headers, expected] of rows) {
+      assert.equal(await tryUpgrade(url, headers), expected, name);
+    }
+    assert.equal(await tryUpgrade(url, { origin, cookie }, ["other.v1"]), "400 wrong-version");
+    const elsewhere = url.replace("rd-signal", "other");
+    assert.equal(await tryUpgrade(elsewhere, { origin, cookie }), "404 not-found");
+  });
+});
+
+Deno.test("upgrade: connections are capped", async () => {
+  const limits = { ...DEFAULT_SETTINGS.limits, connections: 1 };
+  await withServer({ limits }, async ({ server }) => {
+    const first = await connectConsole(server);
+    const headers = { origin: server.baseUrl, cookie: first.cookie };
+    assert.equal(await tryUpgrade(server.signalUrl, headers), "503 too-many-connections");
+    await first.client.close();
+  });
+});
+
+/** Code of the close that a HELLO of a console earns. */
+async function helloClose(
+  server: RunningServer,
+  cookie: string,
+  hello: { readonly ticket?: string; readonly version?: number; readonly role?: "agent" },
+): Promise<number> {
+  const client = new LinkClient();
+  const opened = client.open(server.signalUrl, { cookie, origin: server.baseUrl }, {
+    role: "console",
+    agent: agentInfo(),
+    ...hello,
+  });
+  const closed = (async () => {
+    await client.until(() => client.messages.some((m) => m.type === "ERROR"), "ERROR");
+    return await client.closed;
+  })();
+  // No WELCOME will come: its waiting is called off with the socket.
+  const { code } = await Promise.race([closed, opened.then(() => ({ code: 0 }))]);
+  client.abandon();
+  await opened.catch(() => {});
+  if (code === 0) await client.close();
+  return code;
+}
+
+Deno.test("HELLO: a ticket is good once, for its own cookie; versions and roles must fit", async () => {
+  await withServer({}, async ({ server }) => {
+    const cookie = await signIn(server);
+    const ticket = await ticketFor(server, cookie);
+    assert.equal(await helloClose(server, cookie, { ticket, version: 99 }), 4002);
+    assert.equal(await helloClose(server, cookie, { ticket, role: "agent" }), 4001);
+    assert.equal(await helloClose(server, cookie, { ticket }), 0);
+    assert.equal(await helloClose(server, cookie, { ticket }), 4001);
+    assert.equal(await helloClose(server, cookie, {}), 4001);
+    const foreign = await ticketFor(server, await signIn(server));
+    assert.equal(await helloClose(server, cookie, { ticket: foreign }), 4001);
+  });
+});
+
+Deno.test("sockets: an oversize message, whole or in fragments, is closed with 1009", async () => {
+  await withServer({}, async ({ server }) => {
+    const bystander = await connectConsole(server);
+    const before = Deno.memoryUsage().rss;
+    for (let round = 0; round < 4; round++) {
+      const whole = await connectConsole(server, { cookie: bystander.cookie });
+      whole.client.raw("x".repeat(MAX_ENVELOPE_BYTES + 1));
+      assert.equal((await whole.client.closed).code, 1009);
+      const agent = await connectAgent(server);
+      const part = new Uint8Array(16 * 1024);
+      const { socket } = agent.client;
+      // 200 fragments without an end: 3 MiB for a server that would wait for the last one.
+      for (let i = 0; i < 200; i++) {
+        socket?.send(part, { binary: true, fin: false }, () => {
+          // Fails once the server has closed.
+        });
+      }
+      assert.equal((await agent.client.closed).code, 1009);
+    }
+    const grown = Deno.memoryUsage().rss - before;
+    assert.ok(grown < 100 * 1024 * 1024, `memory grew by ${grown} bytes`);
+    const metrics = await (await fetch(server.metricsUrl)).text();
+    assert.match(metrics, /farglass_rejected_messages_total\{code="too-large"\} 8/);
+    bystander.client.send({ type: "PING", payload: {} });
+    await bystander.client.next("PONG");
+    await bystander.client.close();
+  });
+});
