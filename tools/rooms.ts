@@ -33,9 +33,9 @@ export function roomOf(path: string): Room | null {
   return first === "protocol" || first === "turn" || first === "tools" ? first : null;
 }
 
-/** Tests ship with nothing: those in `tests/` and every `*_test.ts` beside its subject. */
+/** What ships with nothing: `tests/`, `testdata/`, `testing/` and every `*_test.ts`. */
 export const isTest = (path: string): boolean =>
-  path.startsWith("tests/") || /_test\.tsx?$/.test(path);
+  path.startsWith("tests/") || /(?:^|\/)test(?:data|ing)\/|_test\.tsx?$/.test(path);
 
 /** Rooms that have no IO, clock, randomness or timers. */
 export const isPure = (room: Room | null): boolean =>

@@ -1,0 +1,77 @@
+/** Control messages that are read, and texts that are refused. */
+import { Buffer } from "node:buffer";
+import type { ControlMessage, ErrorCode } from "@farglass/protocol";
+
+export const CONTROL_CASES: readonly ControlMessage[] = [
+  { op: "select", transport: "rtp", epoch: 0 },
+  { op: "select", transport: "none", epoch: 9 },
+  { op: "selected", transport: "diff-ws", epoch: 1 },
+  { op: "keyframe" },
+  { op: "refresh" },
+  { op: "ping", id: 1, at: 12.5 },
+  { op: "pong", id: 1, at: -12.5, agentAt: 1e15, captured: 1, rtpFrames: 2, diffFrames: 3 },
+  { op: "screen", width: 1, height: 8192 },
+  { op: "cursor", width: 0, height: 0, hotX: 0, hotY: 0, rgba: "" },
+  {
+    op: "cursor",
+    width: 96,
+    height: 96,
+    hotX: 95,
+    hotY: 0,
+    rgba: Buffer.alloc(96 * 96 * 4, 0x7f).toString("base64"),
+  },
+  { op: "cursor-position", x: -8192, y: 16_384 },
+  { op: "grants", input: true },
+  { op: "fault", code: "capture-failed" },
+];
+
+export const BAD_CONTROL: readonly {
+  readonly name: string;
+  readonly text: string;
+  readonly code: ErrorCode;
+}[] = [
+  { name: "nothing", text: "", code: "malformed" },
+  { name: "not JSON", text: "select", code: "malformed" },
+  { name: "null", text: "null", code: "malformed" },
+  { name: "no operation", text: "{}", code: "malformed" },
+  { name: "an unknown operation", text: '{"op":"exec"}', code: "malformed" },
+  { name: "a name of Object.prototype", text: '{"op":"toString"}', code: "malformed" },
+  {
+    name: "an unknown transport",
+    text: '{"op":"select","transport":"vnc","epoch":1}',
+    code: "malformed",
+  },
+  { name: "no epoch", text: '{"op":"select","transport":"rtp"}', code: "malformed" },
+  { name: "a time that is no number", text: '{"op":"ping","id":1,"at":null}', code: "malformed" },
+  { name: "an endless time", text: '{"op":"ping","id":1,"at":1e999}', code: "malformed" },
+  {
+    name: "a screen without height",
+    text: '{"op":"screen","width":1,"height":0}',
+    code: "malformed",
+  },
+  { name: "a screen too wide", text: '{"op":"screen","width":8193,"height":1}', code: "malformed" },
+  {
+    name: "a cursor too large",
+    text: '{"op":"cursor","width":97,"height":1,"hotX":0,"hotY":0,"rgba":""}',
+    code: "malformed",
+  },
+  {
+    name: "a cursor that is not base64",
+    text: '{"op":"cursor","width":1,"height":1,"hotX":0,"hotY":0,"rgba":"<svg/>"}',
+    code: "malformed",
+  },
+  {
+    name: "a cursor with more pixels than any",
+    text: JSON.stringify({
+      op: "cursor",
+      width: 1,
+      height: 1,
+      hotX: 0,
+      hotY: 0,
+      rgba: "AAAA".repeat(13_001),
+    }),
+    code: "malformed",
+  },
+  { name: "an unknown fault", text: '{"op":"fault","code":"on-fire"}', code: "malformed" },
+  { name: "too much", text: `"${"x".repeat(64 * 1024 - 4096)}"`, code: "too-large" },
+];
