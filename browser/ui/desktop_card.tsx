@@ -45,13 +45,7 @@ export function DesktopCard({ desktop, now, reachable, onConnect }: DesktopCardP
           </p>
         </div>
       </div>
-      <p className="mt-4 flex items-center gap-2">
-        <Dot tone={desktop.online ? "good" : "idle"} />
-        <span className={`font-medium ${desktop.online ? "text-good" : "text-muted"}`}>
-          {desktop.online ? "Online" : "Offline"}
-        </span>
-        <span className="text-muted tabular-nums">for {spanText(now - desktop.since)}</span>
-      </p>
+      <Presence online={desktop.online} sinceText={spanText(now - desktop.since)} />
       <p className="mt-1.5 text-muted tabular-nums">{facts.join(" · ")}</p>
       <Labels labels={policyLabels(desktop)} />
       <div className="mt-auto flex items-center justify-between gap-3 pt-5">
@@ -69,6 +63,18 @@ export function DesktopCard({ desktop, now, reachable, onConnect }: DesktopCardP
         </Button>
       </div>
     </li>
+  );
+}
+
+function Presence({ online, sinceText }: { online: boolean; sinceText: string }) {
+  return (
+    <p className="mt-4 flex items-center gap-2">
+      <Dot tone={online ? "good" : "idle"} />
+      <span className={`font-medium ${online ? "text-good" : "text-muted"}`}>
+        {online ? "Online" : "Offline"}
+      </span>
+      <span className="text-muted tabular-nums">for {sinceText}</span>
+    </p>
   );
 }
 

@@ -41,7 +41,7 @@ export function Hud({ session, open, floating, onToggle }: HudProps) {
   return (
     <aside
       aria-label="Connection details"
-      className={`flex shrink-0 flex-col border-line bg-surface ${place}`}
+      className={`order-last flex shrink-0 flex-col border-line bg-surface ${place}`}
       data-open={open}
       data-testid="hud"
     >

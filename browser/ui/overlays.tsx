@@ -56,11 +56,17 @@ export interface EndedOverlayProps {
 }
 
 /** Why it ended, what to try, and both ways on. */
-export function EndedOverlay({ session, onConnectAgain, onLeave }: EndedOverlayProps) {
+export function EndedOverlay(props: EndedOverlayProps) {
+  const { phase } = props.session;
+  return phase.kind === "ended" ? <EndedDialog {...props} phase={phase} /> : null;
+}
+
+type EndedDialogProps = EndedOverlayProps & { readonly phase: Extract<Phase, { kind: "ended" }> };
+
+function EndedDialog({ phase, onConnectAgain, onLeave }: EndedDialogProps) {
   const again = useRef<HTMLButtonElement>(null);
   useEffect(() => again.current?.focus(), []);
-  if (session.phase.kind !== "ended") return null;
-  const { reason, error } = session.phase;
+  const { reason, error } = phase;
   return (
     <div
       className="absolute inset-0 z-10 flex items-center justify-center overflow-y-auto bg-black/45 p-4 backdrop-blur-[2px]"
@@ -68,8 +74,8 @@ export function EndedOverlay({ session, onConnectAgain, onLeave }: EndedOverlayP
       data-testid="overlay-ended"
     >
       <div
-        aria-labelledby="ended-title"
         aria-describedby="ended-advice"
+        aria-labelledby="ended-title"
         className="w-full max-w-md animate-rise rounded-2xl border border-line bg-surface p-6 shadow-float sm:p-7"
         role="alertdialog"
       >
@@ -85,9 +91,7 @@ export function EndedOverlay({ session, onConnectAgain, onLeave }: EndedOverlayP
             <p className="mt-2 text-muted" id="ended-advice">
               {error?.advice ?? endAdvice(reason)}.
             </p>
-            {error === null
-              ? null
-              : <p className="mt-2 font-mono text-xs text-muted">Code: {error.code}</p>}
+            <p className="mt-2 font-mono text-xs text-muted">{error?.code ?? reason}</p>
           </div>
         </div>
         <div className="mt-6 flex flex-wrap justify-end gap-2">

@@ -28,26 +28,13 @@ export interface PictureAreaProps {
   readonly children: ReactNode;
 }
 
-/** Hands the surfaces to the client once; from then on only the client shows and hides them. */
+/** The stage with its margin; knows how large the picture is and whether it has the keyboard. */
 export function PictureArea(props: PictureAreaProps) {
-  const { client, session, scaling, stageRef } = props;
+  const { session, scaling } = props;
   const area = useRef<HTMLDivElement>(null);
-  const video = useRef<HTMLVideoElement>(null);
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const cursor = useRef<HTMLCanvasElement>(null);
   const size = useAreaSize(area);
   const [focused, setFocused] = useState(false);
-  useEffect(() => {
-    if (!stageRef.current || !video.current || !canvas.current || !cursor.current) return;
-    return client.attach({
-      stage: stageRef.current,
-      video: video.current,
-      canvas: canvas.current,
-      cursor: cursor.current,
-    });
-  }, [client, stageRef]);
-  useFirstFocus(props.controllable, stageRef);
-
+  useFirstFocus(props.controllable, props.stageRef);
   const box = pictureBox(scaling, {
     areaWidth: size.width,
     areaHeight: size.height,
@@ -55,14 +42,6 @@ export function PictureArea(props: PictureAreaProps) {
     screenHeight: session.height,
     devicePixelRatio: size.devicePixelRatio,
   });
-  const onKeyDownCapture = (event: KeyboardEvent) => {
-    if (!(event.ctrlKey && event.altKey && event.shiftKey)) return;
-    // Not for the desktop: leaving the stage lets go of the modifiers that went there already.
-    event.preventDefault();
-    event.stopPropagation();
-    props.onRelease();
-  };
-  const touch = props.controllable ? "touch-none" : "touch-auto";
   return (
     <section aria-label="Picture" className="relative min-h-0 min-w-0 flex-1 bg-stage">
       <div
@@ -73,48 +52,89 @@ export function PictureArea(props: PictureAreaProps) {
         data-testid="picture-area"
         ref={area}
       >
-        <div
-          aria-label={`Screen of ${session.desktopName}`}
-          className={`relative m-auto shrink-0 overflow-hidden bg-black outline-none select-none ${touch} ${
-            props.panning ? "pointer-events-none" : ""
-          }`}
-          data-testid="stage"
-          onBlur={() => setFocused(false)}
-          onFocus={() => setFocused(true)}
-          onKeyDownCapture={onKeyDownCapture}
-          ref={stageRef}
-          role="application"
-          style={{ width: box.width, height: box.height }}
-          tabIndex={0}
-        >
-          <video
-            autoPlay
-            className="absolute inset-0 size-full object-fill"
-            data-testid="screen-video"
-            disablePictureInPicture
-            muted
-            playsInline
-            ref={video}
-          />
-          <canvas
-            className="absolute inset-0 size-full"
-            data-testid="screen-canvas"
-            hidden
-            ref={canvas}
-          />
-          <canvas
-            aria-hidden="true"
-            className="pointer-events-none absolute top-0 left-0"
-            data-testid="screen-cursor"
-            hidden
-            ref={cursor}
-          />
-        </div>
+        <Stage {...props} box={box} onFocused={setFocused} />
       </div>
       {focused ? <FocusRing /> : null}
       {focused && props.controllable ? <KeyHint /> : null}
       {props.children}
     </section>
+  );
+}
+
+interface StageProps extends PictureAreaProps {
+  readonly box: { readonly width: number; readonly height: number };
+  readonly onFocused: (focused: boolean) => void;
+}
+
+/** Lies exactly on the picture, takes pointer and keys. */
+function Stage(props: StageProps) {
+  const onKeyDownCapture = (event: KeyboardEvent) => {
+    if (!(event.ctrlKey && event.altKey && event.shiftKey)) return;
+    // Not for the desktop: leaving the stage lets go of the modifiers that went there already.
+    event.preventDefault();
+    event.stopPropagation();
+    props.onRelease();
+  };
+  const touch = props.controllable ? "touch-none" : "touch-auto";
+  return (
+    <div
+      aria-label={`Screen of ${props.session.desktopName}`}
+      className={`relative m-auto shrink-0 overflow-hidden bg-black outline-none select-none ${touch} ${
+        props.panning ? "pointer-events-none" : ""
+      }`}
+      data-testid="stage"
+      onBlur={() => props.onFocused(false)}
+      onFocus={() => props.onFocused(true)}
+      onKeyDownCapture={onKeyDownCapture}
+      ref={props.stageRef}
+      role="application"
+      style={{ width: props.box.width, height: props.box.height }}
+      tabIndex={0}
+    >
+      <Surfaces client={props.client} stageRef={props.stageRef} />
+    </div>
+  );
+}
+
+/** Hands the surfaces to the client once; from then on only the client shows and hides them. */
+function Surfaces({ client, stageRef }: Pick<PictureAreaProps, "client" | "stageRef">) {
+  const video = useRef<HTMLVideoElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const cursor = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    if (!stageRef.current || !video.current || !canvas.current || !cursor.current) return;
+    return client.attach({
+      stage: stageRef.current,
+      video: video.current,
+      canvas: canvas.current,
+      cursor: cursor.current,
+    });
+  }, [client, stageRef]);
+  return (
+    <>
+      <video
+        autoPlay
+        className="absolute inset-0 size-full object-fill"
+        data-testid="screen-video"
+        disablePictureInPicture
+        muted
+        playsInline
+        ref={video}
+      />
+      <canvas
+        className="absolute inset-0 size-full"
+        data-testid="screen-canvas"
+        hidden
+        ref={canvas}
+      />
+      <canvas
+        aria-hidden="true"
+        className="pointer-events-none absolute top-0 left-0"
+        data-testid="screen-cursor"
+        hidden
+        ref={cursor}
+      />
+    </>
   );
 }
 

@@ -1,5 +1,6 @@
 /** One desktop: the picture, the tools above it and the facts beside it. */
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { ConsoleClient, LinkView, SessionView } from "../core/mod.ts";
 import { useFullscreen, useMedia } from "./hooks.ts";
 import { Hud } from "./hud.tsx";
@@ -29,6 +30,59 @@ const NOTICE_MS = 6000;
 /** Mounted as long as the operator stays with the desktop, through every phase of its session. */
 export function SessionPage(props: SessionPageProps) {
   const { client, session } = props;
+  const page = usePage();
+  const shown = session.phase.kind === "live" || session.phase.kind === "recovering";
+  const controllable = session.inputGranted && !session.viewOnly && shown;
+  return (
+    <div
+      className="relative flex h-full flex-col overflow-hidden bg-canvas"
+      data-phase={session.phase.kind}
+      data-testid="session"
+      ref={page.root}
+    >
+      <p className="sr-only" role="status">
+        {session.desktopName}: {phaseWords(session)}, {transportWords(session.transport)}
+      </p>
+      <SessionToolbar {...props} controllable={controllable} page={page} />
+      <LinkBanner inSession link={props.link} onRetry={() => client.retryNow()} />
+      <div className="relative flex min-h-0 flex-1 flex-col lg:flex-row">
+        {/* First in the tab order, since the stage keeps the Tab key for the desktop. */}
+        <Hud
+          floating={page.fullscreen.active}
+          onToggle={page.toggleHud}
+          open={page.hudOpen}
+          session={session}
+        />
+        <PictureArea
+          client={client}
+          controllable={controllable}
+          onRelease={page.releaseKeys}
+          panning={page.panning}
+          scaling={page.scaling}
+          session={session}
+          stageRef={page.stage}
+        >
+          <WaitingOverlay onLeave={props.onLeave} phase={session.phase} />
+          <RecoveringBanner phase={session.phase} />
+          <EndedOverlay {...props} />
+          <Notice text={page.notice} />
+        </PictureArea>
+      </div>
+      <SoftKeyboard client={client} ref={page.keyboard} stageRef={page.stage} />
+      <TypeTextDialog
+        onClose={() => page.setTyping(false)}
+        onType={(text) => {
+          client.typeText(text);
+          page.focusStage();
+        }}
+        open={page.typing}
+      />
+    </div>
+  );
+}
+
+/** What the page itself remembers, and its elements. */
+function usePage() {
   const root = useRef<HTMLDivElement>(null);
   const stage = useRef<HTMLDivElement>(null);
   const toolbar = useRef<HTMLElement>(null);
@@ -42,93 +96,58 @@ export function SessionPage(props: SessionPageProps) {
   const compact = useMedia("(max-height: 480px)");
   const floating = fullscreen.active || compact;
   const autoHide = useAutoHide(floating, toolbar);
-  const focusStage = useCallback(() => stage.current?.focus({ preventScroll: true }), []);
-  const releaseKeys = useCallback(() => {
-    autoHide.show();
-    toolbar.current?.querySelector<HTMLElement>("button")?.focus();
-  }, [autoHide.show]);
-  const ended = session.phase.kind === "ended";
-  const controllable = session.inputGranted && !session.viewOnly && session.phase.kind === "live";
+  return {
+    ...{ root, stage, toolbar, keyboard, scaling, panning, typing, notice, hudOpen },
+    ...{ fullscreen, floating, setTyping, setNotice },
+    toolsShown: autoHide.shown,
+    focusStage: () => stage.current?.focus({ preventScroll: true }),
+    releaseKeys: () => {
+      flushSync(autoHide.show); // a hidden toolbar cannot take the focus
+      toolbar.current?.querySelector<HTMLElement>("button")?.focus();
+    },
+    toggleHud: () => setHudOpen(!hudOpen),
+    togglePanning: () => setPanning(!panning),
+    scale: (next: Scaling) => {
+      setScaling(next);
+      setPanning(false);
+    },
+  };
+}
 
+type SessionToolbarProps = SessionPageProps & {
+  readonly page: ReturnType<typeof usePage>;
+  readonly controllable: boolean;
+};
+
+function SessionToolbar({ client, session, page, controllable, onLeave }: SessionToolbarProps) {
   return (
-    <div
-      className="relative flex h-full flex-col overflow-hidden bg-canvas"
-      data-phase={session.phase.kind}
-      data-testid="session"
-      ref={root}
-    >
-      <p className="sr-only" role="status">
-        {session.desktopName}: {phaseWords(session)}, {transportWords(session.transport)}
-      </p>
+    <>
       <Toolbar
         controllable={controllable}
-        floating={floating}
-        fullscreen={fullscreen}
-        hudOpen={hudOpen}
+        floating={page.floating}
+        fullscreen={page.fullscreen}
+        hudOpen={page.hudOpen}
         onChoice={(choice) => client.choose(choice)}
-        onHud={() => setHudOpen(!hudOpen)}
-        onKeyboard={() => keyboard.current?.open()}
-        onLeave={props.onLeave}
-        onPanning={() => setPanning(!panning)}
-        onRefused={setNotice}
-        onScaling={(next) => {
-          setScaling(next);
-          setPanning(false);
-        }}
+        onHud={page.toggleHud}
+        onKeyboard={() => page.keyboard.current?.open()}
+        onLeave={onLeave}
+        onPanning={page.togglePanning}
+        onRefused={page.setNotice}
+        onScaling={page.scale}
         onSpecial={(keys) => {
           client.sendSpecial(keys);
-          focusStage();
+          page.focusStage();
         }}
-        onTypeText={() => setTyping(true)}
+        onTypeText={() => page.setTyping(true)}
         onViewOnly={(viewOnly) => client.setViewOnly(viewOnly)}
-        panning={panning}
-        ref={toolbar}
-        scaling={scaling}
+        panning={page.panning}
+        ref={page.toolbar}
+        scaling={page.scaling}
         session={session}
-        shown={autoHide.shown}
+        shown={page.toolsShown}
       />
-      {floating && !autoHide.shown ? <RevealHandle onClick={releaseKeys} /> : null}
-      <LinkBanner inSession link={props.link} onRetry={() => client.retryNow()} />
-      <div className="relative flex min-h-0 flex-1 flex-col lg:flex-row">
-        <PictureArea
-          client={client}
-          controllable={controllable}
-          onRelease={releaseKeys}
-          panning={panning}
-          scaling={scaling}
-          session={session}
-          stageRef={stage}
-        >
-          <WaitingOverlay onLeave={props.onLeave} phase={session.phase} />
-          <RecoveringBanner phase={session.phase} />
-          {ended
-            ? (
-              <EndedOverlay
-                onConnectAgain={props.onConnectAgain}
-                onLeave={props.onLeave}
-                session={session}
-              />
-            )
-            : null}
-          <Notice text={notice} />
-        </PictureArea>
-        <Hud
-          floating={fullscreen.active}
-          onToggle={() => setHudOpen(!hudOpen)}
-          open={hudOpen}
-          session={session}
-        />
-      </div>
-      <SoftKeyboard client={client} ref={keyboard} stageRef={stage} />
-      <TypeTextDialog
-        onClose={() => setTyping(false)}
-        onType={(text) => {
-          client.typeText(text);
-          focusStage();
-        }}
-        open={typing}
-      />
-    </div>
+      {page.floating && !page.toolsShown ? <RevealHandle onClick={page.releaseKeys} /> : null}
+    </>
   );
 }
 

@@ -3,14 +3,18 @@ import type { TransportChoice } from "@farglass/protocol";
 import { TRANSPORT_CHOICES } from "@farglass/protocol";
 import type { Ref } from "react";
 import type { SessionView, SpecialKeys } from "../core/mod.ts";
-import { Button, Dot, Segmented, ToolButton, ToolMenu } from "./controls.tsx";
+import { Button, Dot, ToolButton } from "./controls.tsx";
 import { ThemeButton } from "./frame.tsx";
 import { Icon } from "./icons.tsx";
 import type { Scaling } from "./picture_box.ts";
+import { Segmented } from "./segmented.tsx";
+import { ToolMenu } from "./tool_menu.tsx";
 import { choiceHint, choiceWords, phaseTone, phaseWords } from "./words.ts";
 
 /** The way back from the desktop's keyboard to the console's own controls. */
 export const RELEASE_CHORD = "Ctrl + Alt + Shift";
+
+const VIEW_ONLY_POLICY = "The desktop may only be viewed";
 
 const SPECIALS: readonly (readonly [SpecialKeys, string, string])[] = [
   ["ctrl-alt-del", "Ctrl + Alt + Del", "Lock screen, task manager"],
@@ -149,6 +153,14 @@ function Tools(props: ToolbarProps) {
       <Divider />
       <InputTools {...props} />
       <Divider />
+      <WindowTools {...props} />
+    </>
+  );
+}
+
+function WindowTools(props: ToolbarProps) {
+  return (
+    <>
       <ToolButton
         disabled={!props.fullscreen.available}
         icon="fullscreen"
@@ -173,13 +185,7 @@ function Tools(props: ToolbarProps) {
 
 function InputTools(props: ToolbarProps) {
   const { session, controllable } = props;
-  const whyNot = controllable
-    ? undefined
-    : session.phase.kind !== "live"
-    ? "Not while there is no live picture"
-    : session.inputGranted
-    ? "Switch “View only” off first"
-    : "The desktop may only be viewed";
+  const whyNot = controllable ? undefined : inputRefusal(session);
   return (
     <>
       <ToolButton
@@ -187,11 +193,11 @@ function InputTools(props: ToolbarProps) {
         icon="eye"
         label="View only"
         onClick={() => props.onViewOnly(!session.viewOnly)}
-        pressed={session.viewOnly || !session.inputGranted}
+        pressed={session.viewOnly || (!session.inputGranted && session.phase.kind === "live")}
         testId="view-only"
         title={session.inputGranted || session.phase.kind !== "live"
           ? "View only: nothing you do reaches the desktop"
-          : "The desktop may only be viewed"}
+          : VIEW_ONLY_POLICY}
       />
       <ToolMenu
         disabled={!controllable}
@@ -228,6 +234,11 @@ function InputTools(props: ToolbarProps) {
       </span>
     </>
   );
+}
+
+function inputRefusal(session: SessionView): string {
+  if (session.phase.kind !== "live") return "Not while there is no live picture";
+  return session.inputGranted ? "Switch “View only” off first" : VIEW_ONLY_POLICY;
 }
 
 const Divider = () => <span aria-hidden="true" className="mx-0.5 h-5 w-px shrink-0 bg-line" />;

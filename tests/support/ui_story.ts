@@ -14,20 +14,7 @@ import type {
 import { App } from "../../browser/ui/app.tsx";
 import { ErrorBoundary } from "../../browser/ui/message_page.tsx";
 import { applyStoredTheme } from "../../browser/ui/theme.ts";
-import { DESKTOP_ID, type Scene, sceneView, session } from "./ui_story_views.ts";
-
-/** What the page offers to its test. */
-export interface Story {
-  readonly calls: [name: string, argument: unknown][];
-  readonly keys: string[];
-  show(scene: Scene): void;
-  patch(view: Partial<ConsoleView>): void;
-  crash(): void;
-}
-
-declare global {
-  var story: Story;
-}
+import { DESKTOP_ID, type Scene, sceneView, session, type Story } from "./ui_story_views.ts";
 
 const scene = (new URLSearchParams(location.search).get("scene") ?? "list") as Scene;
 let view = sceneView(scene, Date.now());
@@ -89,7 +76,7 @@ function attach(stage: HTMLElementLike, video: HTMLElementLike, canvas: HTMLElem
     event.preventDefault();
   };
   stage.addEventListener("keydown", onKey);
-  record("attach" as keyof ConsoleActions)();
+  calls.push(["attach", null]);
   return () => stage.removeEventListener("keydown", onKey);
 }
 
@@ -119,6 +106,7 @@ function paintDesktop(canvas: HTMLCanvasElement): void {
 globalThis.story = {
   calls,
   keys,
+  view: () => view,
   show: (next) => patch(sceneView(next, Date.now())),
   patch,
   crash: () => patch({ desktops: [null] as unknown as ConsoleView["desktops"] }),

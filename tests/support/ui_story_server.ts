@@ -15,33 +15,41 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
-/** A running story; `await using` stops it and removes its build. */
-export interface StoryServer extends AsyncDisposable {
+/** Serves a folder; `await using` stops it. */
+export interface StaticServer extends AsyncDisposable {
   readonly origin: string;
 }
 
-/** Every path is answered from the build; `/` is the story's page. */
-export async function startStory(): Promise<StoryServer> {
+/** Builds the story into a folder of its own and serves it; the folder goes with the server. */
+export async function startStory(): Promise<StaticServer> {
   const outDir = await Deno.makeTempDir({ prefix: "farglass-story-" });
   await build(viteConfig({ root: import.meta.dirname!, html: "ui_story.html", outDir }));
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    (request) => answer(outDir, new URL(request.url).pathname),
-  );
+  const server = serveStrictly(outDir, "ui_story.html");
   return {
-    origin: `http://127.0.0.1:${server.addr.port}`,
+    origin: server.origin,
     [Symbol.asyncDispose]: async () => {
-      await server.shutdown();
+      await server[Symbol.asyncDispose]();
       await Deno.remove(outDir, { recursive: true });
     },
   };
 }
 
-async function answer(outDir: string, path: string): Promise<Response> {
-  const name = path === "/" ? "/ui_story.html" : path;
+/** Serves `dir` under the strict policy; `/` is `index`. */
+export function serveStrictly(dir: string, index: string): StaticServer {
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => answer(dir, index, new URL(request.url).pathname),
+  );
+  return {
+    origin: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+async function answer(dir: string, index: string, path: string): Promise<Response> {
   try {
-    const body = await Deno.readFile(join(outDir, name));
-    const type = TYPES[extname(name)] ?? "application/octet-stream";
+    const body = await Deno.readFile(join(dir, path === "/" ? index : path));
+    const type = TYPES[extname(path === "/" ? index : path)] ?? "application/octet-stream";
     return new Response(body, {
       headers: { "content-type": type, "content-security-policy": CSP },
     });

@@ -152,6 +152,20 @@ export type Scene =
   | "recovering"
   | "ended";
 
+/** What the page offers to its test. */
+export interface Story {
+  readonly calls: [name: string, argument: unknown][];
+  readonly keys: string[];
+  view(): ConsoleView;
+  show(scene: Scene): void;
+  patch(view: Partial<ConsoleView>): void;
+  crash(): void;
+}
+
+declare global {
+  var story: Story;
+}
+
 /** The view of a scene; times count from `now`. */
 export function sceneView(scene: Scene, now: number): ConsoleView {
   const online = { link: { state: "online" }, desktops: desktops(now), session: null } as const;
