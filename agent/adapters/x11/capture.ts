@@ -15,7 +15,7 @@ const MAX_DAMAGE_RECTS = 128;
 const STRUCTURE_NOTIFY_MASK = 1n << 17n;
 /** A moving pointer is reported this often; the console draws it between the frames. */
 const POINTER_INTERVAL_MS = 16;
-/** A program that warps the pointer causes no motion event: look after frames, but rarely. */
+/** A program that warps the pointer causes no motion event: look after changes, but rarely. */
 const WARP_CHECK_MS = 100;
 /** Sizes may change again while an image is being made; more often than this is a fault. */
 const MAX_RESIZE_ATTEMPTS = 8;
@@ -57,7 +57,8 @@ export class X11Capture implements Capture {
   #resized = false;
   #wholeScreen = true;
   #shapeChanged = true;
-  #pointerMoved = true;
+  /** When to ask for the pointer; null while nothing suggests that it has moved. */
+  #pointerDueMs: number | null = -Infinity;
   #pointerReadAtMs = -Infinity;
   #last: Frame | null = null;
   #sequence = 0;
@@ -158,8 +159,8 @@ export class X11Capture implements Capture {
         }
       }
       const now = performance.now();
-      if (this.#pointerMoved) {
-        const due = this.#pointerReadAtMs + POINTER_INTERVAL_MS - now;
+      if (this.#pointerDueMs !== null) {
+        const due = this.#pointerDueMs - now;
         if (due <= 0) {
           this.#readPointer(events, now);
           continue;
@@ -186,7 +187,7 @@ export class X11Capture implements Capture {
         type === GENERIC_EVENT &&
         event.getInt32(EVENT.generic.extension, true) === xiOpcode &&
         event.getInt32(EVENT.generic.evtype, true) === XI_RAW_MOTION
-      ) this.#pointerMoved = true;
+      ) this.#askPointerAfter(POINTER_INTERVAL_MS);
     }
     if (connection.lost) throw serverGone();
   }
@@ -198,8 +199,16 @@ export class X11Capture implements Capture {
     events.onCursorShape(this.#shape);
   }
 
+  /** Asks for the pointer once, this long after the last time. */
+  #askPointerAfter(intervalMs: number): void {
+    this.#pointerDueMs = Math.min(
+      this.#pointerDueMs ?? Infinity,
+      this.#pointerReadAtMs + intervalMs,
+    );
+  }
+
   #readPointer(events: CaptureEvents, nowMs: number): void {
-    this.#pointerMoved = false;
+    this.#pointerDueMs = null;
     const first = this.#pointerReadAtMs === -Infinity;
     this.#pointerReadAtMs = nowMs;
     const at = this.#pointerQuery.read(this.#libraries, this.#connection);
@@ -250,7 +259,7 @@ export class X11Capture implements Capture {
       ? [whole]
       : tidyDamage(reported, { width, height }, MAX_DAMAGE_RECTS);
     this.#wholeScreen = false;
-    if (now - this.#pointerReadAtMs > WARP_CHECK_MS) this.#pointerMoved = true;
+    this.#askPointerAfter(WARP_CHECK_MS);
     if (damage.length === 0) return;
     const frame: Frame = {
       sequence: ++this.#sequence,
