@@ -34,7 +34,9 @@ Enter prints a fresh sign-in link, Ctrl-C stops everything.`;
 const FLAGS = ["--port", "--capture", "--json", "--verbose", "--help"];
 
 /** Reads the arguments; `display` is the environment's DISPLAY. */
-export function parseDemo(args: readonly string[], display: string | undefined): DemoCommand {
+export function parseDemo(given: readonly string[], display: string | undefined): DemoCommand {
+  // `deno task demo -- --port 0` passes the dashes on.
+  const args = given.filter((arg) => arg !== "--");
   const problems: string[] = [];
   let port = DEFAULT_PORT;
   const hasDisplay = display !== undefined && display !== "";
@@ -48,15 +50,15 @@ export function parseDemo(args: readonly string[], display: string | undefined):
     else if (flag === "--json") json = true;
     else if (flag === "--verbose") verbose = true;
     else if (flag === "--port") {
-      const given = value();
-      port = Number(given);
-      if (given === undefined || !/^\d{1,5}$/.test(given) || port > 65_535) {
-        problems.push(`--port is ${said(given)}; allowed is a whole number from 0 to 65535`);
+      const text = value();
+      port = Number(text);
+      if (text === undefined || !/^\d{1,5}$/.test(text) || port > 65_535) {
+        problems.push(`--port is ${said(text)}; allowed is a whole number from 0 to 65535`);
       }
     } else if (flag === "--capture") {
-      const given = value();
-      if (given === "x11" || given === "synthetic") capture = given;
-      else problems.push(`--capture is ${said(given)}; allowed is x11 or synthetic`);
+      const text = value();
+      if (text === "x11" || text === "synthetic") capture = text;
+      else problems.push(`--capture is ${said(text)}; allowed is x11 or synthetic`);
     } else problems.push(`"${args[i]}" is no option; known are ${FLAGS.join(", ")}`);
   }
   if (capture === "x11" && !hasDisplay) {

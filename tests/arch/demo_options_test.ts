@@ -8,6 +8,7 @@ const GOOD: readonly { args: string[]; display?: string; options: Partial<DemoOp
   { args: [], display: "", options: {} },
   { args: [], display: ":0", options: { capture: "x11" } },
   { args: ["--port", "0"], options: { port: 0 } },
+  { args: ["--", "--port", "0"], options: { port: 0 } },
   { args: ["--port=65535", "--json"], options: { port: 65_535, json: true } },
   { args: ["--capture", "synthetic"], display: ":0", options: {} },
   {

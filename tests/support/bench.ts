@@ -1,0 +1,168 @@
+/// <reference lib="dom" />
+/** What the benchmarks share: flags, figures, the page's clock reader, a process's use of the machine. */
+import { parseArgs } from "node:util";
+import type { Page } from "playwright-core";
+import { CELL_PX, CELLS, readClockCells } from "./clock_cells.ts";
+
+/** Progress for people; standard output belongs to the JSON. */
+export const progress = (text: string): void => console.error(text);
+
+export interface BenchFlags {
+  readonly seconds: number;
+  readonly runs: number;
+  /** Only scenarios whose name contains one of these words. */
+  readonly only: readonly string[];
+}
+
+/** Reads `--seconds N --runs N` and words that choose scenarios. */
+export function benchFlags(
+  defaults: { readonly seconds: number; readonly runs: number },
+): BenchFlags {
+  const string = { type: "string" } as const;
+  const { values, positionals } = parseArgs({
+    args: Deno.args.filter((arg) => arg !== "--"),
+    allowPositionals: true,
+    options: { seconds: string, runs: string },
+  });
+  const number = (name: "seconds" | "runs") => {
+    const value = Number(values[name] ?? defaults[name]);
+    if (!(value > 0)) {
+      throw new Error(`--${name} is "${values[name]}"; allowed is a positive number`);
+    }
+    return value;
+  };
+  return { seconds: number("seconds"), runs: number("runs"), only: positionals };
+}
+
+/** The value below which `share` (0..1) of the numbers lie; null when there are none. */
+export function percentile(numbers: readonly number[], share: number): number | null {
+  if (numbers.length === 0) return null;
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+}
+
+export const round = (value: number | null, digits = 1): number | null =>
+  value === null ? null : Number(value.toFixed(digits));
+
+/** The machine, for the figures' sake. */
+export const machine = () => ({
+  cores: navigator.hardwareConcurrency,
+  os: `${Deno.build.os} ${Deno.osRelease()}`,
+  deno: Deno.version.deno,
+});
+
+/** A time that was read back, and how old it was when it was seen. */
+export interface ClockSample {
+  readonly painted: number;
+  readonly ageMs: number;
+}
+
+/**
+ * Reads the painted clock from the visible screen at every animation frame for `seconds`. Each
+ * painted time counts once, when it is first seen; the page and the painter have one clock.
+ */
+export async function sampleClock(page: Page, seconds: number): Promise<ClockSample[]> {
+  const raw = await page.evaluate(async ({ seconds, cells, cellPx }) => {
+    const width = cells * cellPx;
+    const strip = new OffscreenCanvas(width, 1);
+    const context = strip.getContext("2d", { willReadFrequently: true })!;
+    const visible = (id: string) => {
+      const element = document.querySelector<HTMLElement>(`[data-testid="${id}"]`);
+      return element?.checkVisibility() === true ? element : null;
+    };
+    const luma = new Uint8Array(width * cellPx * 2);
+    /** Brightness in the middle of each cell, from the decoded frame itself: no conversion to RGB. */
+    const readVideo = async (video: HTMLVideoElement): Promise<number[]> => {
+      const frame = new VideoFrame(video);
+      try {
+        const rect = { x: 0, y: 0, width, height: cellPx };
+        const [plane] = await frame.copyTo(luma, { rect });
+        const middle = plane.offset + plane.stride * (cellPx / 2) + cellPx / 2;
+        return Array.from({ length: cells }, (_, i) => luma[middle + i * cellPx]);
+      } finally {
+        frame.close();
+      }
+    };
+    const readCanvas = (canvas: HTMLCanvasElement): number[] => {
+      context.drawImage(canvas, 0, cellPx / 2, width, 1, 0, 0, width, 1);
+      const { data } = context.getImageData(0, 0, width, 1);
+      return Array.from({ length: cells }, (_, i) => data[(i * cellPx + cellPx / 2) * 4]);
+    };
+    const samples: { at: number; cells: boolean[] }[] = [];
+    let last = "";
+    const endsAt = performance.now() + seconds * 1000;
+    while (performance.now() < endsAt) {
+      await new Promise(requestAnimationFrame);
+      const at = performance.timeOrigin + performance.now();
+      const video = visible("screen-video") as HTMLVideoElement | null;
+      const canvas = visible("screen-canvas") as HTMLCanvasElement | null;
+      if (video !== null && video.readyState < 2) continue;
+      const levels = video !== null
+        ? await readVideo(video)
+        : canvas !== null && canvas.width >= width
+        ? readCanvas(canvas)
+        : [];
+      const bits = levels.map((level) => level > 127);
+      const key = bits.map(Number).join("");
+      if (key === last || levels.length === 0) continue;
+      last = key;
+      samples.push({ at, cells: bits });
+    }
+    return samples;
+  }, { seconds, cells: CELLS, cellPx: CELL_PX });
+  const seen = new Set<number>();
+  const samples: ClockSample[] = [];
+  for (const { at, cells } of raw) {
+    const painted = readClockCells(cells);
+    if (painted === null || seen.has(painted)) continue;
+    seen.add(painted);
+    samples.push({ painted, ageMs: at % 2 ** 32 - painted });
+  }
+  return samples;
+}
+
+/** Ticks of /proc/PID/stat in a second (sysconf(_SC_CLK_TCK), 100 on every Linux we run on). */
+const TICKS_PER_SECOND = 100;
+
+export interface Usage {
+  /** Share of one core, in percent. */
+  readonly cpuPercent: number;
+  readonly rssMb: number;
+  readonly peakRssMb: number;
+}
+
+/** What a process uses while `work` runs. */
+export async function usageDuring<T>(
+  pid: number,
+  work: () => Promise<T>,
+): Promise<{ readonly usage: Usage; readonly value: T }> {
+  const ticks = cpuTicks(pid);
+  const startedAt = performance.now();
+  const value = await work();
+  const seconds = (performance.now() - startedAt) / 1000;
+  const cpuPercent = (cpuTicks(pid) - ticks) / TICKS_PER_SECOND / seconds * 100;
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const megabytes = (key: string) => {
+    const kb = new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? "0";
+    return Math.round(Number(kb) / 1024);
+  };
+  return {
+    value,
+    usage: {
+      cpuPercent: round(cpuPercent)!,
+      rssMb: megabytes("VmRSS"),
+      peakRssMb: megabytes("VmHWM"),
+    },
+  };
+}
+
+/** User and system time of a process with all its threads. */
+function cpuTicks(pid: number): number {
+  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+  // proc_pid_stat(5); the name in brackets may hold blanks.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+export const pause = (seconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, seconds * 1000));
