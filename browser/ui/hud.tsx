@@ -28,16 +28,21 @@ import {
 export interface HudProps {
   readonly session: SessionView;
   readonly open: boolean;
-  /** In full screen it lies over the picture instead of beside it. */
+  /** In full screen and in low windows it lies over the picture instead of beside it. */
   readonly floating: boolean;
+  /** While floating: the toolbar lies over its top. */
+  readonly underToolbar: boolean;
   readonly onToggle: () => void;
 }
 
 /** Always in the page, so that whoever reads it by `data-testid` finds every fact. */
-export function Hud({ session, open, floating, onToggle }: HudProps) {
+export function Hud(props: HudProps) {
+  const { session, open, floating } = props;
   const place = floating
-    ? `absolute inset-y-0 right-0 z-10 w-80 max-w-full shadow-float ${open ? "" : "hidden"}`
-    : `border-t lg:w-80 lg:border-t-0 lg:border-l ${open ? "" : "lg:hidden"}`;
+    ? `absolute inset-y-0 right-0 z-10 w-84 max-w-full border-l shadow-float ${
+      open ? "" : "hidden"
+    } ${props.underToolbar ? "pt-13" : ""}`
+    : `border-t lg:w-84 lg:border-t-0 lg:border-l ${open ? "" : "lg:hidden"}`;
   return (
     <aside
       aria-label="Connection details"
@@ -45,7 +50,7 @@ export function Hud({ session, open, floating, onToggle }: HudProps) {
       data-open={open}
       data-testid="hud"
     >
-      <Peek floating={floating} onToggle={onToggle} open={open} session={session} />
+      <Peek {...props} />
       <div
         className={`thin-scroll min-h-0 flex-1 overflow-y-auto overscroll-contain px-4 pb-4 lg:max-h-none ${
           floating ? "" : "max-h-[52dvh]"

@@ -57,7 +57,7 @@ function BrokenPage({ error }: { error: unknown }) {
           Reload the page to go on: the desktop itself is not affected. If this comes back, tell
           whoever runs the server what stands below.
         </p>
-        <pre className="overflow-x-auto rounded-lg border border-line bg-sunken px-3 py-2 font-mono text-xs text-ink">{detail}</pre>
+        <pre className="rounded-lg border border-line bg-sunken px-3 py-2 font-mono text-xs wrap-anywhere whitespace-pre-wrap text-ink">{detail}</pre>
         <Button look="primary" onClick={() => location.reload()}>Reload the page</Button>
       </Message>
     </Frame>

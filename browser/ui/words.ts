@@ -99,7 +99,7 @@ export function relayHintWords(hint: string | null): string {
     case null:
       return UNKNOWN;
     case "turn":
-      return "TURN when there is no direct path";
+      return "TURN as a fallback";
     case "relay":
     case "always":
       return "Always TURN";

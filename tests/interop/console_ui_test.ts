@@ -219,7 +219,7 @@ async function hudFacts(stage: StoryStage): Promise<void> {
       "loss": ["0.4%", "0.004"],
       "decode": ["2.3 ms", "2.34"],
       "jitter-buffer": ["14 ms", "14"],
-      "relay-hint": ["TURN when there is no direct path", "turn"],
+      "relay-hint": ["TURN as a fallback", "turn"],
       "exact-since": ["—", ""],
     });
     assert.match(ttl[0]!, /^9:\d\d$/);

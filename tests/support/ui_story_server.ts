@@ -4,7 +4,7 @@ import { build } from "vite";
 import { viteConfig } from "../../browser/vite.config.ts";
 
 /** The strictest policy the console must live with; a violation is an error in the page's log. */
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
   "require-trusted-types-for 'script'";
 
