@@ -167,7 +167,7 @@ export class DiffEngine {
       if (ack.outcome === "skipped") {
         this.#lose(this.#open, nowMs);
         this.#open = null;
-        this.#slowDown(nowMs);
+        this.slowDown(nowMs);
       }
       return;
     }
@@ -189,7 +189,7 @@ export class DiffEngine {
         break;
       case "skipped":
         this.#lose(frame, nowMs);
-        this.#slowDown(nowMs);
+        this.slowDown(nowMs);
         break;
       case "mismatch":
         this.#stats.mismatches++;
@@ -198,6 +198,13 @@ export class DiffEngine {
         this.reset(nowMs);
         break;
     }
+  }
+
+  /** The way to the console has no room: pause, then send smaller frames for a while. */
+  slowDown(nowMs: number): void {
+    this.#frameBudgetBytes = SKIPPED_FRAME_BUDGET_BYTES;
+    this.#holdUntilMs = nowMs + this.#holdMs;
+    this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
   }
 
   /** Gives up on frames that were never answered. */
@@ -265,12 +272,6 @@ export class DiffEngine {
     this.#proved = false;
     // A lost proof is not a change of the screen: it is asked for again after the interval.
     if (frame.rects.length > 0) this.#lastChangeMs = nowMs;
-  }
-
-  #slowDown(nowMs: number): void {
-    this.#frameBudgetBytes = SKIPPED_FRAME_BUDGET_BYTES;
-    this.#holdUntilMs = nowMs + this.#holdMs;
-    this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
   }
 
   /** Compares further tiles until there is enough for one message or the pass is over. */

@@ -19,8 +19,11 @@ export interface VideoPacer {
   readonly lastFrameMs: number;
   readonly refinements: number;
   readonly refineAtMs: number | null;
+  readonly lastEncodeMs: number;
   /** Bytes that one picture may take on average. */
   readonly frameBudgetBytes: number;
+  /** Least time between the beginnings of two encodes. */
+  readonly intervalMs: number;
 }
 
 export type VideoPacerEvent =
@@ -30,8 +33,6 @@ export type VideoPacerEvent =
   | { readonly kind: "viewer-left" }
   /** PLI, FIR, or the control message. */
   | { readonly kind: "keyframe-request" }
-  /** A new encoder: its first picture is a keyframe. */
-  | { readonly kind: "encoder-changed"; readonly frameBudgetBytes: number }
   | { readonly kind: "encoded"; readonly bytes: number; readonly keyframe: boolean }
   | { readonly kind: "encode-failed" }
   | { readonly kind: "tick" };
@@ -50,8 +51,14 @@ const REFINE_ABOVE = 0.2;
 /** Pictures in a row after which quality may have dropped without a large last picture. */
 const BURST = 3;
 const BURST_GAP_MS = 300;
+/** Pictures come a little early or late; a whole interval's wait for that would halve the rate. */
+const INTERVAL_SLACK = 0.85;
+const BITS_PER_BYTE = 8;
 
-export function newVideoPacer(frameBudgetBytes: number): VideoPacer {
+/** No viewer yet; the encoder's settings bound size and rate. */
+export function newVideoPacer(
+  settings: { readonly bitrateKbps: number; readonly maxFps: number },
+): VideoPacer {
   return {
     viewers: 0,
     dirty: false,
@@ -63,7 +70,9 @@ export function newVideoPacer(frameBudgetBytes: number): VideoPacer {
     lastFrameMs: -BURST_GAP_MS,
     refinements: 0,
     refineAtMs: null,
-    frameBudgetBytes,
+    lastEncodeMs: -Infinity,
+    frameBudgetBytes: (settings.bitrateKbps * 1000) / BITS_PER_BYTE / settings.maxFps,
+    intervalMs: (1000 / settings.maxFps) * INTERVAL_SLACK,
   };
 }
 
@@ -89,13 +98,6 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
     case "keyframe-request":
       if (state.keyframe !== "no" || state.encodingKeyframe) return [state, []];
       return next({ ...state, keyframe: "soon" }, now);
-    case "encoder-changed":
-      return next({
-        ...state,
-        dirty: true,
-        keyframe: "now",
-        frameBudgetBytes: event.frameBudgetBytes,
-      }, now);
     case "encoded":
       return next(afterEncode(state, event.bytes, event.keyframe, now), now);
     case "encode-failed":
@@ -110,8 +112,11 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
 /** When `tick` is due, or null. */
 export function videoDeadline(state: VideoPacer): number | null {
   if (state.viewers === 0 || state.encoding) return null;
-  if (state.keyframe === "soon") return state.lastKeyframeMs + KEYFRAME_INTERVAL_MS;
-  return state.refineAtMs;
+  const due: number[] = [];
+  if (state.dirty) due.push(state.lastEncodeMs + state.intervalMs);
+  if (state.keyframe === "soon") due.push(state.lastKeyframeMs + KEYFRAME_INTERVAL_MS);
+  if (state.refineAtMs !== null) due.push(state.refineAtMs);
+  return due.length === 0 ? null : Math.min(...due);
 }
 
 function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: number): VideoPacer {
@@ -132,10 +137,12 @@ function next(state: VideoPacer, now: number): Step {
   const keyframe = state.keyframe === "now" ||
     (state.keyframe === "soon" && now - state.lastKeyframeMs >= KEYFRAME_INTERVAL_MS);
   const refine = state.refineAtMs !== null && state.refineAtMs <= now;
-  if (!state.dirty && !keyframe && !refine) return [state, []];
+  const fresh = state.dirty && now - state.lastEncodeMs >= state.intervalMs;
+  if (!fresh && !keyframe && !refine) return [state, []];
   return [{
     ...state,
     dirty: false,
+    lastEncodeMs: now,
     encoding: true,
     encodingKeyframe: keyframe,
     keyframe: keyframe ? "no" : state.keyframe,

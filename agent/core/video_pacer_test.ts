@@ -9,6 +9,8 @@ import {
   type VideoPacerEvent,
 } from "./video_pacer.ts";
 
+/** 10,000 bytes a picture, at least 8.5 ms apart. */
+const SETTINGS = { bitrateKbps: 8_000, maxFps: 100 };
 const BUDGET = 10_000;
 const encoded = (bytes = 100, keyframe = false): VideoPacerEvent => ({
   kind: "encoded",
@@ -20,7 +22,7 @@ const joined: VideoPacerEvent = { kind: "viewer-joined" };
 
 /** Runs events at their times; returns the state and, for each event, `-`, `P` or `I`. */
 function run(events: readonly (readonly [number, VideoPacerEvent])[]): [VideoPacer, string] {
-  let state = newVideoPacer(BUDGET);
+  let state = newVideoPacer(SETTINGS);
   let log = "";
   for (const [now, event] of events) {
     const [next, effects] = stepVideo(state, event, now);
@@ -37,9 +39,25 @@ Deno.test("nothing is encoded without a viewer; the first one gets a keyframe at
 
 Deno.test("frames while busy → one encode of the newest when free", () => {
   assert.equal(
-    run([[0, joined], [1, frame], [2, frame], [3, encoded(100, true)], [9, encoded()]])[1],
+    run([[0, joined], [1, frame], [2, frame], [10, encoded(100, true)], [15, encoded()]])[1],
     "I--P-",
   );
+});
+
+Deno.test("pictures faster than the limit wait for the interval; the newest one is encoded", () => {
+  const [state, log] = run([
+    [0, joined],
+    [1, encoded(100, true)],
+    [2, frame],
+    [5, frame],
+    [7, { kind: "tick" }],
+  ]);
+  assert.equal(log, "I----");
+  assert.equal(videoDeadline(state), 8.5);
+  assert.deepEqual(stepVideo(state, { kind: "tick" }, 8.5)[1], [{
+    kind: "encode",
+    keyframe: false,
+  }]);
 });
 
 Deno.test("keyframe requests: coalesced, 500 ms apart, served when still", () => {
@@ -94,14 +112,11 @@ Deno.test("a small picture needs no refinement; the end of a motion gets one", (
   assert.equal(videoDeadline(moved), 2071 + 80);
 });
 
-Deno.test("a new encoder begins with a keyframe; a failed one stays silent", () => {
-  const [state, log] = run([
-    [0, joined],
-    [1, { kind: "encode-failed" }],
-    [2, { kind: "encoder-changed", frameBudgetBytes: 5 }],
-  ]);
-  assert.equal(log, "I-I");
-  assert.equal(state.frameBudgetBytes, 5);
+Deno.test("after a failed encode: silent until the next frame", () => {
+  assert.equal(
+    run([[0, joined], [1, { kind: "encode-failed" }], [2, { kind: "tick" }], [10, frame]])[1],
+    "I--P",
+  );
 });
 
 Deno.test("property: one encode at a time, keyframe requests at least 500 ms apart, no encode without viewers", () => {
@@ -120,7 +135,7 @@ Deno.test("property: one encode at a time, keyframe requests at least 500 ms apa
     { maxLength: 80 },
   );
   fc.assert(fc.property(events, (list) => {
-    let state = newVideoPacer(BUDGET);
+    let state = newVideoPacer(SETTINGS);
     let now = 0;
     let running: boolean | null = null;
     for (const [pause, kind] of list) {

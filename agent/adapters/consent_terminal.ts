@@ -1,0 +1,87 @@
+/** Asks the owner on the terminal, one question at a time. */
+import { type ConsentAnswer, consentQuestion, readConsent } from "../core/consent.ts";
+
+export interface ConsentPrompt {
+  ask(id: string, operator: string, onAnswer: (answer: ConsentAnswer) => void): void;
+  /** The question has no use any more. */
+  cancel(id: string): void;
+  close(): void;
+}
+
+/** The terminal's lines and a place to write the question. */
+export interface Terminal {
+  readonly lines: ReadableStream<Uint8Array>;
+  write(text: string): void;
+}
+
+interface Question {
+  readonly id: string;
+  readonly operator: string;
+  readonly onAnswer: (answer: ConsentAnswer) => void;
+}
+
+const MAX_LINE = 1024;
+
+/** Prompts on `terminal`; lines that no question waits for are ignored. */
+export function openConsentPrompt(terminal: Terminal): ConsentPrompt {
+  const queue: Question[] = [];
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  let closed = false;
+
+  const show = () => {
+    if (queue.length > 0) terminal.write(consentQuestion(queue[0].operator));
+  };
+  const onLine = (line: string) => {
+    const question = queue.shift();
+    if (question === undefined) return;
+    question.onAnswer(readConsent(line));
+    show();
+  };
+  const read = async () => {
+    reader = terminal.lines.getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    for (;;) {
+      const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
+      if (done || closed) return;
+      text += decoder.decode(value, { stream: true });
+      const lines = text.split("\n");
+      text = (lines.pop() ?? "").slice(-MAX_LINE);
+      lines.forEach(onLine);
+    }
+  };
+
+  return {
+    ask: (id, operator, onAnswer) => {
+      queue.push({ id, operator, onAnswer });
+      if (queue.length === 1) show();
+      // Read only once something was asked: until then the terminal is not ours.
+      if (reader === null) read();
+    },
+    cancel: (id) => {
+      const at = queue.findIndex((q) => q.id === id);
+      if (at < 0) return;
+      queue.splice(at, 1);
+      if (at !== 0) return;
+      terminal.write("\n");
+      show();
+    },
+    close: () => {
+      closed = true;
+      queue.length = 0;
+      reader?.cancel().catch(() => {});
+    },
+  };
+}
+
+/** Standard input and error, or null when nobody sits there. */
+export function ownTerminal(): Terminal | null {
+  if (!Deno.stdin.isTerminal()) return null;
+  const encoder = new TextEncoder();
+  return {
+    lines: Deno.stdin.readable,
+    write: (text) => {
+      Deno.stderr.writeSync(encoder.encode(text));
+    },
+  };
+}

@@ -1,0 +1,368 @@
+/**
+ * The running agent: one desktop, its link, its sessions and their viewers. Shell: the decisions
+ * are made by core/session_table.ts, core/viewer.ts and core/link_client.ts.
+ */
+import {
+  type AgentInfo,
+  type CodedError,
+  decodeRelay,
+  type DesktopCaps,
+  type DesktopPolicy,
+  type Draft,
+  encodeRelay,
+  type Message,
+  never,
+  type Transport,
+} from "@farglass/protocol";
+import type { ConsentAnswer } from "./core/consent.ts";
+import type { Peer, PeerFactory } from "./core/ports.ts";
+import { sessionsDeadline, stepSessions } from "./core/session_table.ts";
+import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/session_types.ts";
+import { Link, type LinkPorts } from "./link.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { type ViewerPorts, ViewerSession } from "./viewer_session.ts";
+
+export interface AgentOptions {
+  readonly info: AgentInfo;
+  readonly desktopId: string;
+  readonly desktopName: string;
+  readonly capture: string;
+  readonly input: { readonly pointer: boolean; readonly keyboard: boolean };
+  readonly encoders: readonly DesktopCaps["encoders"][number][];
+  readonly policy: DesktopPolicy;
+  readonly loopbackOnly: boolean;
+  readonly relayOnly: boolean;
+}
+
+export interface AgentPorts extends LinkPorts {
+  readonly pipeline: Pipeline;
+  readonly createPeer: PeerFactory;
+  /** Null when nobody can be asked. */
+  readonly consent: {
+    ask(id: string, operator: string, onAnswer: (answer: ConsentAnswer) => void): void;
+    cancel(id: string): void;
+  } | null;
+  deflate(bytes: Uint8Array): Uint8Array;
+  base64(bytes: Uint8Array): string;
+  soon(task: () => void): () => void;
+}
+
+/** What `farglass status` shows. */
+export interface AgentStatus {
+  readonly agentId: string;
+  readonly desktopId: string;
+  readonly connected: boolean;
+  readonly desktop: { readonly name: string; readonly width: number; readonly height: number };
+  readonly viewers: readonly { readonly operator: string; readonly transport: Transport }[];
+}
+
+interface OpenPeer {
+  readonly peer: Peer;
+  readonly sessionId: string;
+  readonly generation: number;
+}
+
+/** Before the server's clock and network have answered, candidates have to be complete. */
+const GATHER_TIMEOUT_MS = 300;
+
+/** One agent with one desktop. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #ports: AgentPorts;
+  readonly #link: Link;
+  #sessions: ReturnType<typeof newSessionTable>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #viewers = new Map<string, ViewerSession>();
+  readonly #peers = new Map<string, OpenPeer>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #registered = Promise.withResolvers<void>();
+  #stopped = false;
+
+  constructor(options: AgentOptions, ports: AgentPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#sessions = newSessionTable({
+      desktopId: options.desktopId,
+      policy: options.policy,
+      canAsk: ports.consent !== null,
+      loopbackOnly: options.loopbackOnly,
+      relayOnly: options.relayOnly,
+    });
+    this.#link = new Link(options.info, ports, {
+      onUp: (resumed) => this.#onLinkUp(resumed),
+      onDown: () => this.#step({ kind: "link-lost" }),
+      onMessage: (message) => this.#onMessage(message),
+      onBinary: (bytes) => this.#onRelay(bytes),
+      onDrain: () => this.#viewers.forEach((viewer) => viewer.onRelayDrain()),
+    });
+    ports.pipeline.onScreen = () => this.#sendCaps();
+  }
+
+  /** Resolves when the server knows this agent and its desktop. */
+  get registered(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  start(): void {
+    this.#link.start();
+  }
+
+  status(): AgentStatus {
+    return {
+      agentId: this.#options.info.agentId,
+      desktopId: this.#options.desktopId,
+      connected: this.#link.online,
+      desktop: { name: this.#options.desktopName, ...this.#ports.pipeline.screen },
+      viewers: [...this.#viewers.values()].map(({ operator, transport }) => ({
+        operator,
+        transport,
+      })),
+    };
+  }
+
+  /** Ends every session, says goodbye, and gives everything back. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#step({ kind: "stop", sessionId: null, reason: "owner-stopped" });
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#link.stop();
+    await Promise.all(this.#closing);
+    await this.#ports.pipeline.close();
+  }
+
+  // --- link -----------------------------------------------------------------------------------
+
+  #onLinkUp(resumed: boolean): void {
+    this.#ports.log("info", resumed ? "Connected to the server again" : "Connected to the server");
+    this.#step({ kind: "link-up", resumed });
+    if (!resumed) this.#sendCaps();
+    this.#registered.resolve();
+  }
+
+  #sendCaps(): void {
+    if (!this.#stopped) this.#link.send(this.#caps());
+  }
+
+  #caps(): Draft {
+    const { desktopId, desktopName, encoders, input, capture, policy } = this.#options;
+    const { width, height } = this.#ports.pipeline.screen;
+    const video = encoders.length > 0;
+    return {
+      type: "DESKTOP_CAPS",
+      desktopId,
+      payload: {
+        name: desktopName,
+        // Diff messages travel by data channel, too: only the encoders say whether there is video.
+        transports: policy.videoOnly ? ["webrtc"] : ["webrtc", "diff"],
+        encoders: policy.diffOnly || !video ? [] : [...encoders],
+        displays: [{ id: "0", name: desktopName, width, height, primary: true }],
+        input: policy.viewOnly ? { pointer: false, keyboard: false } : input,
+        audio: { available: false },
+        capture,
+        policy,
+      },
+    };
+  }
+
+  #onMessage(message: Message): void {
+    if (message.type === "ERROR") {
+      const { code, refType } = message.payload;
+      this.#ports.log("warn", `The server refused a message: ${code} (${refType ?? "none"})`);
+      return;
+    }
+    this.#step({ kind: "message", message });
+  }
+
+  #onRelay(bytes: Uint8Array): void {
+    const frame = decodeRelay(bytes);
+    if (!frame.ok) {
+      this.#ports.log("warn", `Ignored a relay frame: ${frame.error.message}`);
+      return;
+    }
+    const { kind, sessionId, payload } = frame.value;
+    const viewer = this.#viewers.get(sessionId);
+    if (viewer === undefined) return;
+    switch (kind) {
+      case "ack":
+      case "skipped":
+        viewer.onRelayAck(payload);
+        break;
+      case "input":
+        viewer.onRelayInput(payload);
+        break;
+      case "diff":
+        this.#ports.log("warn", "Ignored a relay frame: diff messages come from the agent");
+        break;
+      default:
+        never(kind);
+    }
+  }
+
+  // --- sessions -------------------------------------------------------------------------------
+
+  #step(event: SessionEvent): void {
+    if (this.#stopped) return;
+    const [table, effects] = stepSessions(this.#sessions, event, this.#ports.now());
+    this.#sessions = table;
+    for (const effect of effects) this.#run(effect);
+    clearTimeout(this.#timer);
+    const due = sessionsDeadline(this.#sessions);
+    if (due === null) return;
+    this.#timer = setTimeout(
+      () => this.#step({ kind: "tick" }),
+      Math.max(0, due - this.#ports.now()),
+    );
+  }
+
+  #run(effect: SessionEffect): void {
+    switch (effect.kind) {
+      case "send":
+        this.#link.send(effect.draft);
+        break;
+      case "ask":
+        this.#ports.consent?.ask(effect.sessionId, effect.operator, (answer) => {
+          this.#step({ kind: "consent", sessionId: effect.sessionId, answer });
+        });
+        break;
+      case "stop-asking":
+        this.#ports.consent?.cancel(effect.sessionId);
+        break;
+      case "open-viewer":
+        this.#openViewer(effect.sessionId, effect.operator);
+        break;
+      case "close-viewer":
+        this.#closeViewer(effect.sessionId, effect.reason);
+        break;
+      case "open-peer":
+        this.#openPeer(effect);
+        break;
+      case "add-candidate":
+        this.#addCandidate(effect);
+        break;
+      case "close-peer":
+        this.#closePeer(effect.sessionId, effect.generation);
+        break;
+      case "console-presence":
+        this.#viewers.get(effect.sessionId)?.onConsolePresence(effect.online);
+        break;
+      case "viewer-message":
+        this.#onViewerMessage(effect.sessionId, effect.message);
+        break;
+      case "desktop-killed":
+        this.#ports.log("warn", `The server ended all sessions: ${effect.reason}`);
+        break;
+      case "log":
+        this.#ports.log(effect.level, effect.text);
+        break;
+      default:
+        never(effect);
+    }
+  }
+
+  #openViewer(sessionId: string, operator: string): void {
+    const { pipeline, now, deflate, base64, soon } = this.#ports;
+    const ids = { desktopId: this.#options.desktopId, sessionId };
+    const ports: ViewerPorts = {
+      pipeline,
+      now,
+      deflate,
+      base64,
+      soon,
+      relayControl: (payload) => this.#sendFor({ type: "VIEWER_CONTROL", ...ids, payload }),
+      relayDiff: (message) => this.#link.sendBinary(encodeRelay("diff", sessionId, message)),
+      relayBufferedBytes: () => this.#link.bufferedBytes,
+      refuse: (error: CodedError, refType) =>
+        this.#sendFor({ type: "ERROR", ...ids, payload: { ...error, refType } }),
+    };
+    this.#viewers.set(sessionId, new ViewerSession(ports, this.#options.policy, operator));
+    this.#ports.log("info", `${operator} sees this screen`);
+  }
+
+  /** A session that the server has forgotten must not be mentioned to it. */
+  #sendFor(draft: Draft & { readonly sessionId?: string | undefined }): void {
+    const session = this.#sessions.sessions.get(draft.sessionId ?? "");
+    if (session !== undefined && session.orphanUntilMs === null) this.#link.send(draft);
+  }
+
+  #closeViewer(sessionId: string, reason: string): void {
+    const viewer = this.#viewers.get(sessionId);
+    if (viewer === undefined) return;
+    this.#viewers.delete(sessionId);
+    viewer.close();
+    if (this.#viewers.size === 0) this.#ports.pipeline.releaseAll();
+    this.#ports.log("info", `${viewer.operator} does not see this screen any more: ${reason}`);
+  }
+
+  #onViewerMessage(
+    sessionId: string,
+    message: Extract<SessionEffect, { kind: "viewer-message" }>["message"],
+  ): void {
+    const viewer = this.#viewers.get(sessionId);
+    if (message.type === "VIEWER_CONTROL") viewer?.onRelayControl(message.payload);
+    else viewer?.onRelayCongestion(message.payload.congested);
+  }
+
+  // --- peers ----------------------------------------------------------------------------------
+
+  #openPeer(effect: Extract<SessionEffect, { kind: "open-peer" }>): void {
+    const { sessionId, generation } = effect;
+    const at = { sessionId, generation };
+    const viewer = this.#viewers.get(sessionId);
+    if (viewer === undefined) return;
+    const live = () => this.#viewers.get(sessionId) === viewer;
+    const peer = this.#ports.createPeer({
+      iceServers: effect.iceServers,
+      relayOnly: effect.relayOnly,
+      loopbackOnly: this.#options.loopbackOnly,
+      gatherTimeoutMs: GATHER_TIMEOUT_MS,
+    }, {
+      onState: (state) => {
+        if (!live()) return;
+        // First the viewer, so that a new peer is in use before the old one goes.
+        viewer.onPeerConnected(generation, state === "connected");
+        this.#step({ kind: "peer-state", ...at, state });
+      },
+      onCandidate: (candidate) => this.#step({ kind: "local-candidate", ...at, candidate }),
+      onChannelOpen: (channel) => live() && viewer.onChannelOpen(generation, channel),
+      onChannelClose: (channel) => live() && viewer.onChannelClose(generation, channel),
+      onMessage: (channel, data) => live() && viewer.onChannelMessage(generation, channel, data),
+      onDrain: (channel) => live() && viewer.onChannelDrain(channel),
+      onKeyframeRequest: () => live() && viewer.onKeyframeRequest(),
+    });
+    this.#peers.set(peerKey(sessionId, generation), { peer, ...at });
+    viewer.addPeer(generation, peer);
+    peer.answer(effect.sdp).then(
+      (sdp) => this.#step({ kind: "answered", ...at, sdp }),
+      (error) => {
+        // A peer that was closed while it was answering says so by failing.
+        if (!this.#peers.has(peerKey(sessionId, generation))) return;
+        this.#ports.log("warn", `A peer could not answer: ${messageOf(error)}`);
+        this.#step({ kind: "peer-error", ...at });
+      },
+    );
+  }
+
+  #addCandidate(effect: Extract<SessionEffect, { kind: "add-candidate" }>): void {
+    const open = this.#peers.get(peerKey(effect.sessionId, effect.generation));
+    open?.peer.addCandidate(effect.candidate).catch((error) => {
+      this.#ports.log("warn", `A candidate was not taken: ${messageOf(error)}`);
+    });
+  }
+
+  #closePeer(sessionId: string, generation: number): void {
+    const key = peerKey(sessionId, generation);
+    const open = this.#peers.get(key);
+    if (open === undefined) return;
+    this.#peers.delete(key);
+    this.#viewers.get(sessionId)?.removePeer(generation);
+    const closing = open.peer.close().catch((error) => {
+      this.#ports.log("warn", `A peer did not close cleanly: ${messageOf(error)}`);
+    }).finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}
+
+const peerKey = (sessionId: string, generation: number): string => `${sessionId}/${generation}`;
+
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";

@@ -1,0 +1,272 @@
+/** The agent's program: verbs, exit codes, and which adapter stands behind which port. */
+import { Buffer } from "node:buffer";
+import { hostname } from "node:os";
+import { clearImmediate, setImmediate } from "node:timers";
+import { type DesktopPolicy, never, SOFTWARE_VERSION } from "@farglass/protocol";
+import { openConsentPrompt, ownTerminal } from "./adapters/consent_terminal.ts";
+import { agentGone, askAgent, openControlServer } from "./adapters/control_socket.ts";
+import { deflate } from "./adapters/deflate.ts";
+import { openLibavEncoder, probeEncoders } from "./adapters/encoder_libav.ts";
+import { type Log, openLog } from "./adapters/log.ts";
+import { createWeriftPeer } from "./adapters/peer_werift/mod.ts";
+import { fetchNonce, openSignallingSocket } from "./adapters/signalling_socket.ts";
+import { type Identity, loadIdentity } from "./adapters/state_file.ts";
+import { openSynthetic } from "./adapters/synthetic/open_synthetic.ts";
+import { openX11 } from "./adapters/x11/open_x11.ts";
+import { Agent, type AgentStatus } from "./agent.ts";
+import { loadSettings, readSecret, stateDirOf } from "./config.ts";
+import { type CommandLine, readCommandLine, usage } from "./core/command_line.ts";
+import {
+  describeSettings,
+  type MergedSettings,
+  type SettingProblem,
+  type Settings,
+} from "./core/settings.ts";
+import { Pipeline, type PipelinePorts } from "./pipeline.ts";
+
+const EXIT = { ok: 0, failed: 1, badSettings: 2 } as const;
+/** A second signal while stopping, or a stop that takes too long, ends the process at once. */
+const STOP_LIMIT_MS = 1_800;
+const STOP_WAIT_MS = 5_000;
+
+const encoder = new TextEncoder();
+const say = (text: string) => Deno.stdout.writeSync(encoder.encode(text + "\n"));
+const complain = (text: string) => Deno.stderr.writeSync(encoder.encode(text + "\n"));
+
+/** Runs one verb; returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const command = readCommandLine(args);
+  if (command.help) {
+    say(usage());
+    return EXIT.ok;
+  }
+  if (command.version) {
+    say(`farglass-agent ${SOFTWARE_VERSION}`);
+    return EXIT.ok;
+  }
+  const env = Deno.env.toObject();
+  const merged = await loadSettings(command, env);
+  if (merged.problems.length > 0) return refuseSettings(merged.problems);
+  const stateDir = stateDirOf(merged, env);
+  switch (command.verb) {
+    case "start":
+      return await start(command, merged, stateDir);
+    case "status":
+      return await status(command, stateDir);
+    case "stop":
+      return await stop(stateDir);
+    case "config":
+      say(describeSettings(merged));
+      return EXIT.ok;
+    default:
+      return never(command.verb);
+  }
+}
+
+function refuseSettings(problems: readonly SettingProblem[]): number {
+  for (const { key, text } of problems) complain(`${key}: ${text}`);
+  return EXIT.badSettings;
+}
+
+function fail(text: string): number {
+  complain(text);
+  return EXIT.failed;
+}
+
+// --- status and stop --------------------------------------------------------------------------
+
+const NOT_RUNNING = "The agent is not running";
+
+async function status(command: CommandLine, stateDir: string): Promise<number> {
+  const answer = await askAgent(stateDir, { op: "status" });
+  if (!answer.ok) return fail(NOT_RUNNING);
+  // Our own agent of the same user, over a socket in its private directory.
+  const facts = answer.value as AgentStatus;
+  say(command.json ? JSON.stringify(facts) : describeStatus(facts));
+  return EXIT.ok;
+}
+
+function describeStatus(facts: AgentStatus): string {
+  const { name, width, height } = facts.desktop;
+  return [
+    `Agent    ${facts.agentId}`,
+    `Server   ${facts.connected ? "connected" : "not connected, trying again"}`,
+    `Desktop  ${name} (${facts.desktopId}), ${width}×${height}`,
+    facts.viewers.length === 0 ? "Viewers  nobody" : "Viewers",
+    ...facts.viewers.map((v) => `  ${v.operator} by ${v.transport}`),
+  ].join("\n");
+}
+
+async function stop(stateDir: string): Promise<number> {
+  if (!(await askAgent(stateDir, { op: "stop" })).ok) return fail(NOT_RUNNING);
+  if (await agentGone(stateDir, STOP_WAIT_MS)) {
+    say("The agent has stopped");
+    return EXIT.ok;
+  }
+  return fail("End the process by hand: the agent does not stop");
+}
+
+// --- start ------------------------------------------------------------------------------------
+
+async function start(
+  command: CommandLine,
+  merged: MergedSettings,
+  stateDir: string,
+): Promise<number> {
+  const { settings } = merged;
+  const secret = await readSecret(merged);
+  if ("problem" in secret) return refuseSettings([secret.problem]);
+  const log = openLog(wantsJson(settings));
+  const identity = await loadIdentity(stateDir);
+  if (!identity.ok) return fail(identity.error);
+  const ended = Promise.withResolvers<number>();
+  const running: { agent: Agent | null } = { agent: null };
+  const control = await openControlServer(stateDir, ({ op }) => {
+    if (op === "stop") ended.resolve(EXIT.ok);
+    return running.agent?.status() ?? {};
+  });
+  if (!control.ok) return fail(control.error);
+  const release = onSignals(() => ended.resolve(EXIT.ok));
+  const prompt = settings["policy.consent"] === "ask" ? terminalPrompt() : null;
+  try {
+    const built = await build(settings, identity.value, secret.secret, { log, consent: prompt });
+    if (!built.ok) return fail(built.error);
+    const { agent } = built;
+    running.agent = agent;
+    agent.start();
+    agent.registered.then(() => announce(command, agent.status()));
+    const code = await ended.promise;
+    log("info", "Stopping");
+    await withLimit(agent.stop());
+    return code;
+  } finally {
+    prompt?.close();
+    release();
+    control.value.close();
+  }
+}
+
+function announce(command: CommandLine, { agentId, desktopId }: AgentStatus): void {
+  if (command.json) say(JSON.stringify({ agentId, desktopId, pid: Deno.pid }));
+}
+
+const wantsJson = (settings: Settings): boolean =>
+  settings["agent.logFormat"] === "auto"
+    ? !Deno.stderr.isTerminal()
+    : settings["agent.logFormat"] === "json";
+
+function terminalPrompt(): ReturnType<typeof openConsentPrompt> | null {
+  const terminal = ownTerminal();
+  return terminal === null ? null : openConsentPrompt(terminal);
+}
+
+function onSignals(run: () => void): () => void {
+  const signals: Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, run);
+  return () => signals.forEach((signal) => Deno.removeSignalListener(signal, run));
+}
+
+async function withLimit(work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_LIMIT_MS);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}
+
+/** Puts the agent together; an error is one sentence. */
+async function build(
+  settings: Settings,
+  made: Identity,
+  secret: string,
+  { log, consent }: { log: Log; consent: ReturnType<typeof openConsentPrompt> | null },
+): Promise<{ readonly ok: true; readonly agent: Agent } | { readonly ok: false; error: string }> {
+  const openDesktop = desktopOpener(settings);
+  const probe = await openDesktop();
+  if (!probe.ok) return { ok: false, error: probe.error.message };
+  const { capture, input } = probe.value;
+  const screen = { width: capture.width, height: capture.height };
+  const source = capture.name;
+  const inputs = { pointer: input.pointer, keyboard: input.keyboard };
+  // Only the size was wanted: nothing is read from the screen while nobody looks.
+  input.close();
+  await capture.close();
+  const policy = policyOf(settings);
+  const encoders = policy.diffOnly ? [] : await probeEncoders();
+  if (encoders.length === 0 && policy.videoOnly) {
+    return {
+      ok: false,
+      error: "Switch off policy.videoOnly: no video encoder works on this machine",
+    };
+  }
+  if (encoders.length === 0 && !policy.diffOnly) {
+    log("warn", "No video encoder works on this machine: only the diff transports are offered");
+  }
+  warnAboutPlainText(settings["server.url"], log);
+  const agentId = settings["agent.id"] || made.agentId;
+  const host = hostname();
+  const now = () => performance.now();
+  const random = () => Math.random();
+  const pipeline = new Pipeline(
+    { openDesktop, openEncoder: openLibavEncoder, now, random, log },
+    { bitrateKbps: settings["encoder.bitrateKbps"], maxFps: settings["encoder.maxFps"] },
+    screen,
+  );
+  const url = settings["server.url"];
+  const agent = new Agent({
+    info: { agentId, name: "agent", hostname: host, os: Deno.build.os, software: SOFTWARE_VERSION },
+    desktopId: settings["agent.desktopId"] || made.desktopId,
+    desktopName: settings["agent.name"] || host,
+    capture: source,
+    input: inputs,
+    encoders,
+    policy,
+    loopbackOnly: settings["network.iceLoopbackOnly"],
+    relayOnly: settings["network.relayOnly"],
+  }, {
+    pipeline,
+    createPeer: createWeriftPeer,
+    consent,
+    deflate,
+    base64: (bytes) => Buffer.from(bytes).toString("base64"),
+    soon: (task) => {
+      const handle = setImmediate(task);
+      return () => clearImmediate(handle);
+    },
+    fetchNonce: (signal) => fetchNonce(url, agentId, signal),
+    openSocket: (nonce, events) => openSignallingSocket({ url, agentId, nonce, secret }, events),
+    now,
+    random,
+    log,
+  });
+  return { ok: true, agent };
+}
+
+const policyOf = (settings: Settings): DesktopPolicy => ({
+  viewOnly: settings["policy.viewOnly"],
+  diffOnly: settings["policy.diffOnly"],
+  videoOnly: settings["policy.videoOnly"],
+  consent: settings["policy.consent"],
+});
+
+function desktopOpener(settings: Settings): PipelinePorts["openDesktop"] {
+  const display = settings["capture.display"] || Deno.env.get("DISPLAY");
+  const maxFps = settings["capture.maxFps"];
+  const source = settings["capture.source"] === "auto"
+    ? display === undefined || display === "" ? "synthetic" : "x11"
+    : settings["capture.source"];
+  if (source === "x11") return () => openX11({ display, maxFps });
+  const size = { width: settings["capture.width"], height: settings["capture.height"] };
+  return () => Promise.resolve({ ok: true, value: openSynthetic({ ...size, maxFps }) });
+}
+
+function warnAboutPlainText(url: string, log: Log): void {
+  const { protocol, hostname } = new URL(url);
+  const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+  if (!local && (protocol === "ws:" || protocol === "http:")) {
+    log("warn", "Use wss:// in server.url: the connection to the server is not encrypted");
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

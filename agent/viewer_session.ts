@@ -1,0 +1,446 @@
+/**
+ * One viewer at work: carries out what core/viewer.ts decides, on the peer's channels or through
+ * the server, and pumps the diff stream as fast as its carrier takes it.
+ */
+import {
+  type CodedError,
+  type ControlMessage,
+  decodeControl,
+  decodeDiffAck,
+  type DesktopPolicy,
+  MAX_CURSOR_SIDE_PX,
+  never,
+  type Transport,
+} from "@farglass/protocol";
+import { DiffEngine } from "./core/diff_engine.ts";
+import type { CursorShape, EncodedFrame, Frame, Peer, PeerChannel } from "./core/ports.ts";
+import {
+  type ControlPath,
+  newViewer,
+  stepViewer,
+  viewerDeadline,
+  type ViewerEffect,
+  type ViewerEvent,
+  type ViewerState,
+} from "./core/viewer.ts";
+import type { Pipeline, PipelineViewer } from "./pipeline.ts";
+
+/** The viewer's ways out that do not belong to its peer. */
+export interface ViewerPorts {
+  readonly pipeline: Pipeline;
+  now(): number;
+  deflate(bytes: Uint8Array): Uint8Array;
+  base64(bytes: Uint8Array): string;
+  /** Runs `task` after pending IO had its turn; returns the way to cancel it. */
+  soon(task: () => void): () => void;
+  /** VIEWER_CONTROL through the server. */
+  relayControl(message: ControlMessage): void;
+  /** A diff message through the server; false when there is no link. */
+  relayDiff(message: Uint8Array): boolean;
+  /** Bytes that wait in the link's socket. */
+  relayBufferedBytes(): number;
+  refuse(error: CodedError, refType: string): void;
+}
+
+/** More waiting than this on a data channel makes werift slow (design section 8). */
+const MAX_CHANNEL_BUFFERED_BYTES = 64 * 1024;
+/** Shared by all viewers of this agent's link. */
+const MAX_RELAY_BUFFERED_BYTES = 256 * 1024;
+/** The pump gives way after so long, so that input and video keep their pace. */
+const PUMP_SLICE_MS = 8;
+/** Cursor positions by data channel and by relay: the newest counts, and none is urgent. */
+const CHANNEL_CURSOR_INTERVAL_MS = 16;
+const RELAY_CURSOR_INTERVAL_MS = 50;
+/** A carrier without room wakes the pump itself; this is only the net below it. */
+const MIN_TIMER_MS = 4;
+const BLOCKED_TIMER_MS = 250;
+
+interface PeerSlot {
+  readonly peer: Peer;
+  connected: boolean;
+  readonly open: Set<PeerChannel>;
+}
+
+/** One session's viewer. */
+export class ViewerSession implements PipelineViewer {
+  readonly #ports: ViewerPorts;
+  readonly #engine: DiffEngine;
+  readonly #peers = new Map<number, PeerSlot>();
+  #state: ViewerState;
+  /** The peer whose message is being answered. */
+  #replyTo: PeerSlot | null = null;
+  #rtpFrames = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelPump: (() => void) | null = null;
+  #pumpTimer: ReturnType<typeof setTimeout> | undefined;
+  #cursorTimer: ReturnType<typeof setTimeout> | undefined;
+  #cursorSentMs = -RELAY_CURSOR_INTERVAL_MS;
+  #position: { x: number; y: number } | null = null;
+  #closed = false;
+
+  constructor(ports: ViewerPorts, policy: DesktopPolicy, readonly operator: string) {
+    this.#ports = ports;
+    const { pipeline } = ports;
+    this.#engine = new DiffEngine({
+      deflate: (bytes) => ports.deflate(bytes),
+      hash: (picture) => pipeline.hash(picture),
+    });
+    this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
+    pipeline.attach(this);
+  }
+
+  get transport(): Transport {
+    return this.#state.transport;
+  }
+
+  // --- what the session's shell tells ---------------------------------------------------------
+
+  addPeer(generation: number, peer: Peer): void {
+    this.#peers.set(generation, { peer, connected: false, open: new Set() });
+  }
+
+  /** The peer is closed by whoever opened it. */
+  removePeer(generation: number): void {
+    const slot = this.#peers.get(generation);
+    if (slot === undefined) return;
+    const active = this.#active() === slot;
+    this.#peers.delete(generation);
+    if (active && slot.open.has("control")) this.#step({ kind: "console-away" });
+  }
+
+  onPeerConnected(generation: number, connected: boolean): void {
+    const slot = this.#peers.get(generation);
+    if (slot === undefined) return;
+    slot.connected = connected;
+    if (connected && this.#state.transport === "rtp") this.#ports.pipeline.requestKeyframe();
+    this.#pump();
+  }
+
+  onChannelOpen(generation: number, channel: PeerChannel): void {
+    this.#peers.get(generation)?.open.add(channel);
+    if (channel === "diff") this.#pump();
+  }
+
+  onChannelClose(generation: number, channel: PeerChannel): void {
+    const slot = this.#peers.get(generation);
+    if (slot === undefined || !slot.open.delete(channel)) return;
+    if (channel === "control" || channel === "input") this.#step({ kind: "console-away" });
+  }
+
+  onChannelDrain(channel: PeerChannel): void {
+    if (channel === "diff") this.#pump();
+  }
+
+  onChannelMessage(generation: number, channel: PeerChannel, data: string | Uint8Array): void {
+    const slot = this.#peers.get(generation);
+    if (slot === undefined || this.#closed) return;
+    switch (channel) {
+      case "control":
+        if (typeof data === "string") this.#onControlText(data, slot);
+        break;
+      case "input":
+      case "motion":
+        if (typeof data !== "string") this.#step({ kind: "input", bytes: data });
+        break;
+      case "diff":
+        if (typeof data !== "string" && this.#state.transport === "diff-dc") this.onAck(data);
+        break;
+      default:
+        never(channel);
+    }
+  }
+
+  onKeyframeRequest(): void {
+    if (this.#state.transport === "rtp") this.#ports.pipeline.requestKeyframe();
+  }
+
+  onRelayControl(message: ControlMessage): void {
+    this.#step({ kind: "control", path: "relay", message });
+  }
+
+  onRelayInput(bytes: Uint8Array): void {
+    this.#step({ kind: "input", bytes });
+  }
+
+  /** An answer of the console, or a relay's notice of a skipped frame. */
+  onAck(bytes: Uint8Array): void {
+    const ack = decodeDiffAck(bytes);
+    if (!ack.ok) {
+      this.#ports.refuse(ack.error, "ack");
+      return;
+    }
+    this.#engine.ack(ack.value, this.#ports.now());
+    this.#pump();
+  }
+
+  onRelayAck(bytes: Uint8Array): void {
+    if (this.#state.transport === "diff-ws") this.onAck(bytes);
+  }
+
+  onRelayDrain(): void {
+    if (this.#state.transport === "diff-ws") this.#pump();
+  }
+
+  onRelayCongestion(congested: boolean): void {
+    // A hint, no stop sign: the relay tells us of its relief only when it is asked again.
+    if (congested) this.#engine.slowDown(this.#ports.now());
+    this.#pump();
+  }
+
+  onConsolePresence(online: boolean): void {
+    if (!online && !this.#hasControlChannel()) this.#step({ kind: "console-away" });
+  }
+
+  setPolicy(policy: DesktopPolicy): void {
+    this.#step({ kind: "policy", policy });
+  }
+
+  /** Takes the viewer off the desktop; nothing stays pressed. Its peers are not closed here. */
+  close(): void {
+    if (this.#closed) return;
+    this.#step({ kind: "ended" });
+    this.#closed = true;
+    this.#cancelPump?.();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#pumpTimer);
+    clearTimeout(this.#cursorTimer);
+    this.#ports.pipeline.detach(this);
+    this.#peers.clear();
+  }
+
+  // --- what the pipeline tells ----------------------------------------------------------------
+
+  onFrame(frame: Frame): void {
+    if (!this.#showsDiff()) return;
+    this.#engine.damage(frame.damage, this.#ports.now());
+    this.#pump();
+  }
+
+  onVideo(frame: EncodedFrame): void {
+    if (this.#state.transport !== "rtp") return;
+    if ((this.#active()?.peer.sendVideo(frame) ?? 0) > 0) this.#rtpFrames++;
+  }
+
+  onScreen(width: number, height: number): void {
+    this.#step({ kind: "screen", width, height });
+  }
+
+  onCursorShape(shape: CursorShape): void {
+    if (this.#state.transport !== "none") this.#sendControl(this.#cursorMessage(shape), null);
+  }
+
+  onCursorPosition(x: number, y: number): void {
+    this.#position = { x, y };
+    if (this.#state.transport === "none" || this.#cursorTimer !== undefined) return;
+    const every = this.#hasControlChannel() ? CHANNEL_CURSOR_INTERVAL_MS : RELAY_CURSOR_INTERVAL_MS;
+    const waitMs = this.#cursorSentMs + every - this.#ports.now();
+    if (waitMs <= 0) this.#sendPosition();
+    else {
+      this.#cursorTimer = setTimeout(() => {
+        this.#cursorTimer = undefined;
+        this.#sendPosition();
+      }, waitMs);
+    }
+  }
+
+  onFault(code: "capture-failed"): void {
+    // Before its first choice a console hears of it with the answer to that.
+    if (this.#state.epoch >= 0) this.#sendControl({ op: "fault", code }, null);
+  }
+
+  onVideoAvailable(available: boolean): void {
+    this.#step({ kind: "video", available });
+  }
+
+  // --- effects --------------------------------------------------------------------------------
+
+  #onControlText(text: string, slot: PeerSlot): void {
+    const decoded = decodeControl(text);
+    if (!decoded.ok) {
+      this.#ports.refuse(decoded.error, "control");
+      return;
+    }
+    this.#replyTo = slot;
+    this.#step({ kind: "control", path: "channel", message: decoded.value });
+    this.#replyTo = null;
+  }
+
+  #step(event: ViewerEvent): void {
+    if (this.#closed) return;
+    const [state, effects] = stepViewer(this.#state, event, this.#ports.now());
+    this.#state = state;
+    for (const effect of effects) this.#run(effect);
+    const due = viewerDeadline(this.#state);
+    clearTimeout(this.#timer);
+    if (due !== null && !this.#closed) {
+      this.#timer = setTimeout(
+        () => this.#step({ kind: "tick" }),
+        Math.max(MIN_TIMER_MS, due - this.#ports.now()),
+      );
+    }
+  }
+
+  #run(effect: ViewerEffect): void {
+    const { pipeline } = this.#ports;
+    switch (effect.kind) {
+      case "control":
+        this.#sendControl(effect.message, effect.path);
+        break;
+      case "pong": {
+        const { id, at } = effect.ping;
+        this.#sendControl({
+          op: "pong",
+          id,
+          at,
+          agentAt: this.#ports.now(),
+          captured: pipeline.captured,
+          rtpFrames: this.#rtpFrames,
+          diffFrames: this.#engine.stats.framesSent,
+        }, effect.path);
+        break;
+      }
+      case "greet":
+        this.#greet(effect.path);
+        break;
+      case "transport":
+        pipeline.setVideo(this, effect.transport === "rtp");
+        this.#engine.reset(this.#ports.now());
+        this.#pump();
+        break;
+      case "keyframe":
+        pipeline.requestKeyframe();
+        break;
+      case "refresh":
+        this.#engine.reset(this.#ports.now());
+        this.#pump();
+        break;
+      case "play":
+        pipeline.play(effect.input);
+        break;
+      case "refuse":
+        this.#ports.refuse(effect.error, effect.refType);
+        break;
+      default:
+        never(effect);
+    }
+  }
+
+  #greet(path: ControlPath): void {
+    const { pipeline } = this.#ports;
+    this.#sendControl({ op: "screen", ...pipeline.screen }, path);
+    this.#sendControl({ op: "grants", input: !this.#state.policy.viewOnly }, path);
+    if (pipeline.captureFailed) this.#sendControl({ op: "fault", code: "capture-failed" }, path);
+    const cursor = pipeline.cursor();
+    if (cursor === null) return;
+    this.#sendControl(this.#cursorMessage(cursor.shape), path);
+    this.#sendControl({ op: "cursor-position", x: cursor.x, y: cursor.y }, path);
+  }
+
+  #cursorMessage(shape: CursorShape): ControlMessage {
+    const cropped = cropCursor(shape);
+    const { width, height, hotX, hotY } = cropped;
+    return { op: "cursor", width, height, hotX, hotY, rgba: this.#ports.base64(cropped.rgba) };
+  }
+
+  #sendPosition(): void {
+    if (this.#position === null || this.#state.transport === "none") return;
+    this.#cursorSentMs = this.#ports.now();
+    this.#sendControl({ op: "cursor-position", ...this.#position }, null);
+  }
+
+  #sendControl(message: ControlMessage, path: ControlPath | null): void {
+    if (this.#closed) return;
+    if (path !== "relay") {
+      const slot = this.#replyTo ?? this.#active();
+      if (
+        slot !== null && slot.open.has("control") &&
+        slot.peer.send("control", JSON.stringify(message))
+      ) return;
+    }
+    this.#ports.relayControl(message);
+  }
+
+  /** The newest peer that is connected. */
+  #active(): PeerSlot | null {
+    let best: { generation: number; slot: PeerSlot } | null = null;
+    for (const [generation, slot] of this.#peers) {
+      if (slot.connected && (best === null || generation > best.generation)) {
+        best = { generation, slot };
+      }
+    }
+    return best?.slot ?? null;
+  }
+
+  #hasControlChannel(): boolean {
+    return this.#active()?.open.has("control") ?? false;
+  }
+
+  // --- the diff pump --------------------------------------------------------------------------
+
+  #showsDiff(): boolean {
+    return this.#state.transport === "diff-dc" || this.#state.transport === "diff-ws";
+  }
+
+  #pump(): void {
+    if (this.#closed || !this.#showsDiff() || this.#cancelPump !== null) return;
+    const start = this.#ports.now();
+    this.#engine.tick(start);
+    const frame = this.#ports.pipeline.current();
+    if (frame === null) return;
+    let room = this.#hasRoom();
+    while (room) {
+      const message = this.#engine.pull(frame, this.#ports.now());
+      if (message === null) break;
+      // A carrier that breaks here is followed by another choice, which starts anew.
+      if (!this.#sendDiff(message)) break;
+      room = this.#hasRoom();
+      if (room && this.#ports.now() - start > PUMP_SLICE_MS) {
+        this.#cancelPump = this.#ports.soon(() => {
+          this.#cancelPump = null;
+          this.#pump();
+        });
+        return;
+      }
+    }
+    this.#armPump(room);
+  }
+
+  #armPump(room: boolean): void {
+    clearTimeout(this.#pumpTimer);
+    const due = this.#engine.nextDeadlineMs();
+    if (due === null && room) return;
+    const waitMs = due === null ? BLOCKED_TIMER_MS : due - this.#ports.now();
+    const least = room ? MIN_TIMER_MS : BLOCKED_TIMER_MS;
+    this.#pumpTimer = setTimeout(() => this.#pump(), Math.max(least, waitMs));
+  }
+
+  #hasRoom(): boolean {
+    if (this.#state.transport === "diff-dc") {
+      const slot = this.#active();
+      return slot !== null && slot.open.has("diff") &&
+        slot.peer.bufferedBytes("diff") < MAX_CHANNEL_BUFFERED_BYTES;
+    }
+    return this.#ports.relayBufferedBytes() < MAX_RELAY_BUFFERED_BYTES;
+  }
+
+  #sendDiff(message: Uint8Array): boolean {
+    return this.#state.transport === "diff-dc"
+      ? this.#active()?.peer.send("diff", message) ?? false
+      : this.#ports.relayDiff(message);
+  }
+}
+
+/** Cursors larger than the limit are rare; their hot spot's corner is what matters. */
+function cropCursor(shape: CursorShape): CursorShape {
+  const width = Math.min(shape.width, MAX_CURSOR_SIDE_PX);
+  const height = Math.min(shape.height, MAX_CURSOR_SIDE_PX);
+  const hotX = Math.min(shape.hotX, width);
+  const hotY = Math.min(shape.hotY, height);
+  if (width === shape.width && height === shape.height) return { ...shape, hotX, hotY };
+  const rgba = new Uint8Array(width * height * 4);
+  for (let y = 0; y < height; y++) {
+    const from = y * shape.width * 4;
+    rgba.set(shape.rgba.subarray(from, from + width * 4), y * width * 4);
+  }
+  return { width, height, hotX, hotY, rgba };
+}
