@@ -146,10 +146,10 @@ Enter: a fresh link. Ctrl-C: stop.`);
 
 let demo: Demo | null = null;
 
-/** Says what went wrong, ends everything, exits with 1. */
+/** Ends everything, says last what went wrong, exits with 1. */
 async function endWith(error: unknown): Promise<never> {
-  console.error(error instanceof DemoError ? error.message : error);
   await demo?.stop();
+  console.error(error instanceof DemoError ? error.message : error);
   Deno.exit(1);
 }
 
