@@ -14,6 +14,11 @@ const STOP_GRACE_MS = 1_200;
 /** A Ctrl-C reaches the children too: their end may be seen before our own signal. */
 const SIGNAL_GRACE_MS = 400;
 
+const CONNECT_TIMEOUT_MS = 15_000;
+const CONNECT_POLL_MS = 25;
+/** The server's gauge of connected agents (Prometheus text format). */
+const CONNECTED_AGENT = /^farglass_connected_agents 1$/m;
+
 /** A failure that a person can do something about. */
 class DemoError extends Error {}
 
@@ -50,11 +55,12 @@ class Demo {
       ...["--state-dir", join(this.#dataDir, "agent")],
     ]);
     const { desktopId } = await this.#ready(agent);
+    for (const child of this.#children) this.#watch(child);
+    await this.#connected(agent, metricsUrl);
     if (this.options.json) {
       console.log(JSON.stringify({ consoleUrl, desktopId, metricsUrl, pid: Deno.pid }));
     } else this.#greet(consoleUrl, metricsUrl);
     this.#freshLinks(server);
-    for (const child of this.#children) this.#watch(child);
   }
 
   /** Asks for the port first: the reason of a failed start is then known. */
@@ -93,6 +99,20 @@ class Demo {
     if (first !== null) return first as Record<string, string>;
     await this.#failedChild(child, "did not start");
     return {};
+  }
+
+  /** Resolves when the server knows the agent: a link printed earlier would show an empty list. */
+  async #connected(agent: Child, metricsUrl: string): Promise<void> {
+    const deadline = performance.now() + CONNECT_TIMEOUT_MS;
+    while (performance.now() < deadline && this.#stopping === null) {
+      // A server that has gone is noticed by its watcher.
+      const metrics = await fetch(metricsUrl).then((answer) => answer.text()).catch(() => "");
+      if (CONNECTED_AGENT.test(metrics)) return;
+      await new Promise((resolve) => setTimeout(resolve, CONNECT_POLL_MS));
+    }
+    if (this.#stopping !== null) return await new Promise(() => {});
+    for (const line of agent.lastWords()) console.error(`  ${line}`);
+    throw new DemoError("The agent could not reach the server: its last words are above");
   }
 
   #greet(consoleUrl: string, metricsUrl: string): void {
