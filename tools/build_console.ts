@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -18,6 +18,7 @@ const WORK_DIR = join(REPO_DIR, ".farglass");
 const INPUTS = ["browser", "protocol", "deno.json", "deno.lock", "tools/build_console.ts"];
 /** Text formats; pictures and fonts are packed already. */
 const COMPRESSIBLE = /\.(html|js|css|svg|json|txt|webmanifest)$/;
+const RENAME_ATTEMPTS = 10;
 const STAMP_FILE = ".build.json";
 
 /** What a build made. */
@@ -56,7 +57,7 @@ export async function buildConsole(options: BuildOptions): Promise<ConsoleBuildR
   options.log("Building the console, which takes a few seconds the first time");
   const startedAt = performance.now();
   await mkdir(WORK_DIR, { recursive: true });
-  const tempDir = join(WORK_DIR, `console-${Deno.pid}`);
+  const tempDir = await mkdtemp(join(WORK_DIR, "console-"));
   try {
     await runVite(tempDir);
     const sizes = await compressAll(tempDir);
@@ -64,6 +65,7 @@ export async function buildConsole(options: BuildOptions): Promise<ConsoleBuildR
       join(tempDir, STAMP_FILE),
       JSON.stringify({ inputs, ...sizes } satisfies Stamp),
     );
+    await chmod(tempDir, 0o755); // mkdtemp keeps others out; a server may be another user
     await replaceDir(tempDir, distDir);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     options.log(`The console is built in ${seconds} s (${sizeWords(sizes)})`);
@@ -139,15 +141,32 @@ async function compressAll(dir: string): Promise<Omit<Stamp, "inputs">> {
   return { sizeBytes, compressedBytes };
 }
 
-/** Two renames, so that nobody ever sees half a build. */
+/**
+ * Two renames, so that nobody ever sees half a build. Another process may build at the same time:
+ * whoever comes last wins, with the same files.
+ */
 async function replaceDir(from: string, to: string): Promise<void> {
-  const old = `${from}-old`;
-  await rm(old, { recursive: true, force: true });
-  if (existsSync(to)) await rename(to, old);
   await mkdir(dirname(to), { recursive: true });
-  await rename(from, to);
-  await rm(old, { recursive: true, force: true });
+  for (let attempt = 1;; attempt++) {
+    const old = `${from}-old-${attempt}`;
+    if (existsSync(to)) await rename(to, old).catch(unless("ENOENT"));
+    try {
+      await rename(from, to);
+      return;
+    } catch (error) {
+      if (attempt === RENAME_ATTEMPTS) throw error;
+      unless("ENOTEMPTY", "EEXIST")(error);
+    } finally {
+      await rm(old, { recursive: true, force: true });
+    }
+  }
 }
+
+/** Swallows the named system errors: another build was quicker. */
+const unless = (...codes: string[]) => (error: unknown): void => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!codes.includes(code)) throw error;
+};
 
 function sizeWords(sizes: Omit<Stamp, "inputs">): string {
   const kB = (bytes: number) => `${Math.round(bytes / 1000)} kB`;

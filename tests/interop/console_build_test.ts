@@ -70,6 +70,13 @@ Deno.test("console build: hashed, precompressed, self-contained, free of eval, c
       await Deno.remove(join(distDir, "index.html"));
       assert.equal((await buildConsole({ log: () => {}, distDir })).built, true);
     });
+    await t.step("two builds at once leave one whole result", async () => {
+      const other = join(dir, "other");
+      const options = { log: () => {}, distDir: other };
+      await Promise.all([buildConsole(options), buildConsole(options)]);
+      const without = (list: string[]) => list.filter((name) => name !== ".build.json").sort();
+      assert.deepEqual(without(await files(other)), without(names));
+    });
     await t.step("Chromium runs it under script-src 'self'; style-src 'self'", () => runs(distDir));
   } finally {
     await Deno.remove(dir, { recursive: true });
