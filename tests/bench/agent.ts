@@ -13,10 +13,12 @@ import {
   sampleClock,
   usageDuring,
 } from "../support/bench.ts";
-import { waitForTransport } from "../support/console_page.ts";
+import type { Page } from "playwright-core";
+import { toPagePoint, waitForTransport } from "../support/console_page.ts";
 import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
 import { spawnProcess } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
+import { firstDifference, readXScreen } from "../support/xshot.ts";
 
 const SCREEN = { width: 1920, height: 1080 };
 const WARM_UP_SECONDS = 2;
@@ -30,39 +32,28 @@ const MODES = [
 const ACTIVITIES = ["idle", "typing", "motion"] as const;
 type Activity = (typeof ACTIVITIES)[number];
 
-/** Starts what the activity needs on the screen. */
-async function startActivity(activity: Activity, display: string): Promise<AsyncDisposable> {
-  switch (activity) {
-    case "idle":
-      return { [Symbol.asyncDispose]: () => Promise.resolve() };
-    case "motion":
-      return await startPainter("clock", { display, args: ["--hz", "30", "--rects", "300"] });
-    case "typing":
-      return await startTyping(display);
-  }
-}
-
-/** A terminal that fills the screen, and somebody who types in it. */
-async function startTyping(display: string): Promise<AsyncDisposable> {
-  await using owned = new AsyncDisposableStack();
-  owned.use(spawnProcess({
+/** A terminal that fills the screen and shows what is typed. */
+const startTerminal = (display: string): AsyncDisposable =>
+  spawnProcess({
     name: "xterm",
     command: "xterm",
-    args: ["-geometry", "200x60+0+0", "-e", "cat"],
+    args: ["-geometry", "300x80+0+0", "-e", "cat"],
     env: { DISPLAY: display },
-  }));
-  const text = "the quick brown fox jumps over the lazy dog ".repeat(200);
-  owned.use(spawnProcess({
-    name: "xdotool",
-    command: "xdotool",
-    args: [
-      ...["search", "--sync", "--class", "xterm", "windowfocus", "--sync"],
-      ...["type", "--delay", String(KEY_INTERVAL_MS), text],
-    ],
-    env: { DISPLAY: display },
-  }));
-  const moved = owned.move();
-  return { [Symbol.asyncDispose]: () => moved.disposeAsync() };
+  });
+
+/** An operator types at the console; fails when nothing of it comes to the screen. */
+async function type(page: Page, display: string, seconds: number): Promise<void> {
+  const { x, y } = await toPagePoint(page, SCREEN.width / 4, SCREEN.height / 4);
+  // Without a window manager the keyboard follows the pointer.
+  await page.mouse.click(x, y);
+  const before = readXScreen(display);
+  const count = Math.round(seconds * 1000 / KEY_INTERVAL_MS);
+  await page.keyboard.type("the quick brown fox ".repeat(count).slice(0, count), {
+    delay: KEY_INTERVAL_MS,
+  });
+  if (firstDifference(before, readXScreen(display)) === null) {
+    throw new Error("Nothing that was typed came to the screen");
+  }
 }
 
 async function measure(
@@ -71,17 +62,29 @@ async function measure(
   activity: Activity,
   seconds: number,
 ) {
-  await using opened = await world.open();
-  const { page } = opened;
+  const { display } = world.xvfb;
+  await using owned = new AsyncDisposableStack();
+  if (activity === "typing") owned.use(startTerminal(display));
+  if (activity === "motion") {
+    owned.use(await startPainter("clock", { display, args: ["--hz", "30", "--rects", "300"] }));
+  }
+  const { page } = owned.use(await world.open());
   await waitForTransport(page, "rtp", 30_000);
   await chooseTransport(page, mode);
   await waitForTransport(page, transport, 30_000);
-  await using _activity = await startActivity(activity, world.xvfb.display);
   await pause(WARM_UP_SECONDS);
-  const { usage, value: samples } = await usageDuring(
-    world.agent.pid,
-    () => activity === "motion" ? sampleClock(page, seconds) : pause(seconds).then(() => []),
-  );
+  const { usage, value: samples } = await usageDuring(world.agent.pid, async () => {
+    switch (activity) {
+      case "idle":
+        await pause(seconds);
+        return [];
+      case "typing":
+        await type(page, display, seconds);
+        return [];
+      case "motion":
+        return await sampleClock(page, seconds);
+    }
+  });
   return {
     mode,
     transport,
