@@ -102,6 +102,9 @@ export function spareKeycodes(map: Keymap): number[] {
   return spare;
 }
 
+/** What a key makes by itself, in the first group. */
+export const plainSymbol = (map: Keymap, keycode: number): number => map.symbols[keycode];
+
 /** The keyboard's state as the server sees it. */
 export interface KeyState {
   readonly group: number;

@@ -18,6 +18,23 @@ export const spareKeys = (keycodes: readonly number[]): SpareKeys => ({
   keys: keycodes.map((keycode) => ({ keycode, keysym: 0, usedAtMs: -Infinity })),
 });
 
+/**
+ * After the keyboard map was read again: `free` keycodes make nothing, `makes` says what one makes
+ * now. Loans that are still in force stay, others are forgotten.
+ */
+export function revise(
+  state: SpareKeys,
+  free: readonly number[],
+  makes: (keycode: number) => number,
+): SpareKeys {
+  const kept = state.keys.flatMap((key) => {
+    if (key.keysym !== 0 && makes(key.keycode) === key.keysym) return [key];
+    return free.includes(key.keycode) ? [{ ...key, keysym: 0 }] : [];
+  });
+  const added = free.filter((keycode) => !kept.some((key) => key.keycode === keycode));
+  return { keys: [...spareKeys(added).keys, ...kept] };
+}
+
 export type Loan =
   /** `changed`: the keyboard mapping must be changed first. */
   | { readonly kind: "lent"; readonly keycode: number; readonly changed: boolean }

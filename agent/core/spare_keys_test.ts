@@ -1,6 +1,13 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { lend, lentKeycodes, SPARE_REST_MS, type SpareKeys, spareKeys } from "./spare_keys.ts";
+import {
+  lend,
+  lentKeycodes,
+  revise,
+  SPARE_REST_MS,
+  type SpareKeys,
+  spareKeys,
+} from "./spare_keys.ts";
 
 const none = new Set<number>();
 
@@ -30,4 +37,18 @@ Deno.test("lend: a key that is held is never given another character", () => {
   const [state] = lend(spareKeys([93]), 1, none, 0);
   assert.deepEqual(lend(state, 2, new Set([93]), 1e6)[1], { kind: "none" });
   assert.deepEqual(lend(spareKeys([]), 1, none, 0)[1], { kind: "none" });
+});
+
+Deno.test("revise: loans that are still in force stay, keys of the new map are added", () => {
+  let state: SpareKeys = spareKeys([93, 97, 98]);
+  [state] = lend(state, 1, none, 0);
+  [state] = lend(state, 2, none, 5);
+  // 97 makes something else now, 98 is no longer free, 99 is.
+  const revised = revise(state, [99], (keycode) => (keycode === 93 ? 1 : 0x61));
+  assert.deepEqual(revised.keys, [
+    { keycode: 99, keysym: 0, usedAtMs: -Infinity },
+    { keycode: 93, keysym: 1, usedAtMs: 0 },
+  ]);
+  // A key that was emptied by somebody else can be lent again.
+  assert.deepEqual(revise(state, [93], () => 0).keys, [{ keycode: 93, keysym: 0, usedAtMs: 0 }]);
 });

@@ -38,11 +38,20 @@ export class X11Input implements InputSink {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
 
-  constructor(libraries: X11Libraries, connection: XConnection, onClosed: () => void) {
+  constructor(
+    libraries: X11Libraries,
+    connection: XConnection,
+    options: {
+      /** The number that the server gave the X Keyboard Extension's events. */
+      readonly xkbEvent: number;
+      /** Called once, when the connection is closed. */
+      onClosed(): void;
+    },
+  ) {
     this.#libraries = libraries;
     this.#connection = connection;
-    this.#onClosed = onClosed;
-    this.#keyboard = new XKeyboard(libraries, connection);
+    this.#onClosed = options.onClosed;
+    this.#keyboard = new XKeyboard(libraries, connection, options.xkbEvent);
     // Our events go through even when a program grabs the server.
     libraries.test.XTestGrabControl(connection.display, 1);
     connection.sync();
@@ -64,6 +73,10 @@ export class X11Input implements InputSink {
         this.#enqueue(() => this.#playKey(input));
         return;
       case "text":
+        this.#enqueue(() => {
+          this.#keyboard.prepare(input.codePoints.map(codePointToKeysym));
+          return 0;
+        });
         for (const codePoint of input.codePoints) this.#enqueue(() => this.#type(codePoint));
         return;
       case "release-all":

@@ -1,6 +1,7 @@
 import { buildKeymap, type Keymap, type KeyState } from "../../core/keymap.ts";
 import type { XConnection } from "./connection.ts";
 import {
+  EVENT,
   fixedBytes,
   pointerAt,
   viewAt,
@@ -57,6 +58,23 @@ export function readKeymap({ x }: X11Libraries, connection: XConnection): Keymap
   });
   x.XkbFreeKeyboard(description, 0, 1);
   return map;
+}
+
+const XKB_NEW_KEYBOARD_NOTIFY_MASK = 1;
+const XKB_MAP_NOTIFY_MASK = 2;
+const XKB_MAP_NOTIFY = 1;
+
+/** Asks for an event at each change of the keyboard map. */
+export function selectMapEvents({ x }: X11Libraries, connection: XConnection): void {
+  const mask = XKB_NEW_KEYBOARD_NOTIFY_MASK | XKB_MAP_NOTIFY_MASK;
+  x.XkbSelectEvents(connection.display, XKB_USE_CORE_KEYBOARD, mask, mask);
+}
+
+/** The only keycode that a keyboard event is about, or null when it is about more. */
+export function onlyKeyOf(event: DataView): number | null {
+  const isMapChange = event.getInt32(EVENT.xkb.xkbType, true) === XKB_MAP_NOTIFY;
+  if (!isMapChange || event.getInt32(EVENT.xkb.keySymCount, true) !== 1) return null;
+  return event.getUint8(EVENT.xkb.firstKeySym);
 }
 
 /** Asks the server for group and modifiers. */

@@ -8,13 +8,12 @@ export const XEVENT_BYTES = 192;
 export const EVENT = {
   type: 0,
   configure: { window: 40 },
-  mapping: { request: 40, firstKeycode: 44, count: 48 },
+  xkb: { xkbType: 40, firstKeySym: 66, keySymCount: 72 },
   generic: { extension: 32, evtype: 36 },
 } as const;
 
 /** Core event types (X.h). */
 export const CONFIGURE_NOTIFY = 22;
-export const MAPPING_NOTIFY = 34;
 export const GENERIC_EVENT = 35;
 
 export const XERROR = { errorCode: 32, requestCode: 33, minorCode: 34 } as const;

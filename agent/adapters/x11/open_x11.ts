@@ -74,13 +74,17 @@ function openWith(
     events: numbers.value,
     onClosed,
   });
-  return ok({ capture, input: new X11Input(libraries, keys, onClosed) });
+  return ok({
+    capture,
+    input: new X11Input(libraries, keys, { xkbEvent: numbers.value.xkbEvent, onClosed }),
+  });
 }
 
 interface ExtensionNumbers {
   readonly damageNotify: number;
   readonly cursorNotify: number;
   readonly xiOpcode: number;
+  readonly xkbEvent: number;
 }
 
 /** XFixesCursorNotify follows XFixesSelectionNotify. */
@@ -116,6 +120,7 @@ function queryExtensions(
   setInt(d, 1);
   setInt(e, 0);
   if (x.XkbQueryExtension(display, a, b, c, d, e) === 0) missing.push("XKEYBOARD");
+  const xkbEvent = int(b);
   const xiOpcode = connection.opcodeOf("XInputExtension");
   setInt(a, NEW_ENOUGH_XI);
   setInt(b, 1);
@@ -129,7 +134,7 @@ function queryExtensions(
       message: `Switch on these extensions of the X server: ${missing.join(", ")}`,
     });
   }
-  return ok({ damageNotify, cursorNotify, xiOpcode: xiOpcode ?? 0 });
+  return ok({ damageNotify, cursorNotify, xiOpcode: xiOpcode ?? 0, xkbEvent });
 }
 
 function openImage(

@@ -38,12 +38,12 @@ export const X11_SYMBOLS = {
     result: "void",
     optional: true,
   },
-  XRefreshKeyboardMapping: { parameters: ["buffer"], result: "i32" },
   XChangeKeyboardMapping: { parameters: [D, "i32", "i32", "buffer", "i32"], result: "i32" },
   XkbQueryExtension: {
     parameters: [D, "buffer", "buffer", "buffer", "buffer", "buffer"],
     result: "i32",
   },
+  XkbSelectEvents: { parameters: [D, "u32", "u32", "u32"], result: "i32" },
   XkbGetMap: { parameters: [D, "u32", "u32"], result: "pointer" },
   XkbFreeKeyboard: { parameters: ["pointer", "u32", "i32"], result: "void" },
   XkbTranslateKeyCode: {
