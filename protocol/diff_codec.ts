@@ -11,7 +11,9 @@
  *  +---------------+---------------+-------------------------------+
  *  | screen width  | screen height | picture hash                  | 16..24
  *  +---------------+---------------+-------------------------------+
- *  | x     | y     | width | height|  … one 8-byte entry per patch | 24..
+ *  | part          |                                                 24..26
+ *  +-------+-------+-------+-------+
+ *  | x     | y     | width | height|  … one 8-byte entry per patch | 26..
  *  +-------+-------+-------+-------+
  *  | pixels of all patches, row by row, BGRX, deflated (RFC 1951) if flagged
  *
@@ -29,7 +31,7 @@ import {
 import { err, ok, type Result } from "./result.ts";
 
 const MAGIC = 0xfd;
-export const DIFF_HEADER_BYTES = 24;
+export const DIFF_HEADER_BYTES = 26;
 export const PATCH_ENTRY_BYTES = 8;
 export const BYTES_PER_PIXEL = 4;
 
@@ -49,6 +51,8 @@ export interface Rect {
 export interface DiffMessage {
   /** Counts diff frames of one viewer from 1, modulo 2^32. */
   readonly frame: number;
+  /** Counts the messages of one frame from 0, so that a lost one is noticed at the last. */
+  readonly part: number;
   /** True for the last message of the frame: now the console paints and acknowledges. */
   readonly last: boolean;
   readonly capturedAtMs: number;
@@ -83,6 +87,7 @@ export function encodeDiff(message: DiffMessage): Uint8Array {
   view.setUint16(16, message.width);
   view.setUint16(18, message.height);
   view.setUint32(20, message.hash ?? 0);
+  view.setUint16(24, message.part);
   let at = DIFF_HEADER_BYTES;
   for (const p of patches) {
     view.setUint16(at, p.x);
@@ -135,6 +140,7 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
   if (!deflated && body.length !== pixels * BYTES_PER_PIXEL) return bad("body length");
   return ok({
     frame: view.getUint32(4),
+    part: view.getUint16(24),
     last: (flags & FLAG_LAST) !== 0,
     capturedAtMs,
     width,
@@ -149,7 +155,10 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
 /** The console's answer to a diff frame; also the shape of the server's notice of a skipped one. */
 export interface DiffAck {
   readonly frame: number;
-  /** `painted`, or `mismatch` when the picture's hash differs from the frame's. */
+  /**
+   * `painted`; `skipped` when a message of the frame never came (its tiles are sent again);
+   * `mismatch` when the picture's hash differs from the frame's (everything is sent again).
+   */
   readonly outcome: "painted" | "mismatch" | "skipped";
 }
 

@@ -23,6 +23,7 @@ const diff = (frame: number, last = true): Uint8Array =>
     height: 128,
     hash: null,
     patches: [{ x: 0, y: 0, width: 128, height: 114 }],
+    part: 0,
     deflated: false,
     body: new Uint8Array(128 * 114 * 4),
   });
@@ -56,7 +57,12 @@ Deno.test("relay: frames pass both ways, but only between the session's own ends
     a.raw(encodeRelay("diff", sessionId, new Uint8Array(9)));
     assert.equal((await a.next("ERROR")).payload.code, "malformed");
     assert.equal(a.binary.length, 2);
-    c.send({ type: "SESSION_ENDED", desktopId, sessionId, payload: { reason: "operator-disconnect", by: "operator" } });
+    c.send({
+      type: "SESSION_ENDED",
+      desktopId,
+      sessionId,
+      payload: { reason: "operator-disconnect", by: "operator" },
+    });
     assert.equal((await a.next("SESSION_ENDED")).payload.by, "operator");
     a.raw(encodeRelay("diff", sessionId, diff(3)));
     a.raw(new Uint8Array([99, 1]));
@@ -108,7 +114,10 @@ Deno.test("relay: a console that stops reading skips frames, and the agent is to
 
     c.socket?.resume();
     const lastSkipped = Math.max(...frames);
-    await c.until(() => payloads(c.binary, "diff").length >= 2 * (frame - frames.length) - 2, "rest");
+    await c.until(
+      () => payloads(c.binary, "diff").length >= 2 * (frame - frames.length) - 2,
+      "rest",
+    );
     frame = Math.max(frame, lastSkipped) + 1;
     // It flows again, and says so once the buffer is empty and some time has passed.
     let clear = false;

@@ -35,18 +35,32 @@ export interface DiffEngineOptions {
 const MAX_FRAMES_IN_FLIGHT = 3;
 /** A further frame is begun only below this; a single frame may be larger (a first picture). */
 const MAX_BYTES_IN_FLIGHT = 256 * 1024;
-/** No answer for so long: the frame counts as lost. Doubles while nothing is answered. */
+/**
+ * No answer for so long: the frame counts as lost. Some round trips once one is known; doubles
+ * while nothing is answered. Sending twice is waste, never harm.
+ */
 const ACK_TIMEOUT_MS = 5_000;
+const MIN_ACK_TIMEOUT_MS = 750;
+const ACK_TIMEOUT_ROUND_TRIPS = 6;
 const MAX_ACK_TIMEOUT_MS = 30_000;
+/** Weight of the newest round trip in the average (RFC 6298 section 2 takes an eighth). */
+const ROUND_TRIP_WEIGHT = 0.25;
 /** A picture that has not changed for so long is proved by its hash. */
 const STILL_MS = 500;
 /** Hashing 1080p takes some milliseconds: a blinking caret must not cause it twice a second. */
 const HASH_INTERVAL_MS = 1_000;
 const MAX_HASH_INTERVAL_MS = 60_000;
+/**
+ * After so many mismatches in a row both ends will not agree: the whole picture must not go out
+ * again and again, so proofs get rare.
+ */
+const MISMATCHES_BEFORE_REST = 12;
 /** Pixels of one message before compression, so that one step never holds up the event loop. */
 const MAX_RAW_BYTES = 1024 * 1024;
 /** After a frame was skipped on the way, frames get this small, then grow again with each success. */
 const SKIPPED_FRAME_BUDGET_BYTES = 128 * 1024;
+/** `part` has 16 bits. */
+const MAX_PARTS = 0x10000;
 const UNLIMITED_FRAME_BYTES = 16 * 1024 * 1024;
 /** Pause after a skipped frame: whoever skipped it has no room now. */
 const MIN_HOLD_MS = 50;
@@ -55,9 +69,10 @@ const MAX_HOLD_MS = 1_000;
 interface SentFrame {
   readonly number: number;
   readonly rects: Rect[];
+  parts: number;
   bytes: number;
   sentAtMs: number;
-  readonly hashed: boolean;
+  hashed: boolean;
 }
 
 /** Facts for logs, status and tests. */
@@ -110,7 +125,11 @@ export class DiffEngine {
   #lastChangeMs = 0;
   #lastHashMs = -MAX_HASH_INTERVAL_MS;
   #hashIntervalMs = HASH_INTERVAL_MS;
-  #timeoutMs = ACK_TIMEOUT_MS;
+  #mismatchesInRow = 0;
+  /** The next frame is a whole picture and proves itself by its hash. */
+  #proveNext = false;
+  #roundTripMs: number | null = null;
+  #timeoutFactor = 1;
   #frameBudgetBytes = UNLIMITED_FRAME_BYTES;
   #holdUntilMs = 0;
   #holdMs = MIN_HOLD_MS;
@@ -157,8 +176,9 @@ export class DiffEngine {
     this.#proved = false;
     this.#lastChangeMs = nowMs;
     this.#holdUntilMs = 0;
-    this.#timeoutMs = ACK_TIMEOUT_MS;
+    this.#timeoutFactor = 1;
     this.#frameBudgetBytes = UNLIMITED_FRAME_BYTES;
+    this.#proveNext = this.#mismatchesInRow < MISMATCHES_BEFORE_REST;
   }
 
   /** Takes the console's answer or a relay's notice; answers to unknown frames are ignored. */
@@ -178,14 +198,7 @@ export class DiffEngine {
       case "painted":
         // Answers come in order, so whatever was sent before this frame has not arrived.
         for (const earlier of this.#inFlight.splice(0, at)) this.#lose(earlier, nowMs);
-        this.#timeoutMs = ACK_TIMEOUT_MS;
-        this.#holdMs = MIN_HOLD_MS;
-        this.#frameBudgetBytes = Math.min(UNLIMITED_FRAME_BYTES, this.#frameBudgetBytes * 2);
-        if (frame.hashed) {
-          this.#hashIntervalMs = HASH_INTERVAL_MS;
-          this.#proved = this.#lastChangeMs <= frame.sentAtMs && !this.#hasWork &&
-            this.#inFlight.length === 0;
-        }
+        this.#onPainted(frame, nowMs);
         break;
       case "skipped":
         this.#lose(frame, nowMs);
@@ -193,11 +206,36 @@ export class DiffEngine {
         break;
       case "mismatch":
         this.#stats.mismatches++;
-        // Should both ends never agree, the whole picture must not go out every second.
-        this.#hashIntervalMs = Math.min(MAX_HASH_INTERVAL_MS, this.#hashIntervalMs * 2);
+        this.#mismatchesInRow++;
+        if (this.#mismatchesInRow >= MISMATCHES_BEFORE_REST) {
+          this.#hashIntervalMs = Math.min(MAX_HASH_INTERVAL_MS, this.#hashIntervalMs * 2);
+        }
         this.reset(nowMs);
         break;
     }
+  }
+
+  #onPainted(frame: SentFrame, nowMs: number): void {
+    const tripMs = nowMs - frame.sentAtMs;
+    this.#roundTripMs = this.#roundTripMs === null
+      ? tripMs
+      : this.#roundTripMs + (tripMs - this.#roundTripMs) * ROUND_TRIP_WEIGHT;
+    this.#timeoutFactor = 1;
+    this.#holdMs = MIN_HOLD_MS;
+    this.#frameBudgetBytes = Math.min(UNLIMITED_FRAME_BYTES, this.#frameBudgetBytes * 2);
+    if (!frame.hashed) return;
+    this.#mismatchesInRow = 0;
+    this.#hashIntervalMs = HASH_INTERVAL_MS;
+    this.#proved = this.#lastChangeMs <= frame.sentAtMs && !this.#hasWork &&
+      this.#inFlight.length === 0;
+  }
+
+  get #timeoutMs(): number {
+    const base = this.#roundTripMs === null ? ACK_TIMEOUT_MS : Math.min(
+      ACK_TIMEOUT_MS,
+      Math.max(MIN_ACK_TIMEOUT_MS, this.#roundTripMs * ACK_TIMEOUT_ROUND_TRIPS),
+    );
+    return Math.min(MAX_ACK_TIMEOUT_MS, base * this.#timeoutFactor);
   }
 
   /** The way to the console has no room: pause, then send smaller frames for a while. */
@@ -217,7 +255,7 @@ export class DiffEngine {
       this.#lose(this.#inFlight.shift()!, nowMs);
       lost = true;
     }
-    if (lost) this.#timeoutMs = Math.min(MAX_ACK_TIMEOUT_MS, this.#timeoutMs * 2);
+    if (lost) this.#timeoutFactor = Math.min(MAX_ACK_TIMEOUT_MS, this.#timeoutFactor * 2);
   }
 
   /** When `tick` and `pull` are to be called at the latest, or null. */
@@ -303,19 +341,26 @@ export class DiffEngine {
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
     const open = this.#open ??
-      { number: this.#takeNumber(), rects: [], bytes: 0, sentAtMs: nowMs, hashed: false };
+      { number: this.#takeNumber(), rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false };
     this.#open = open;
     const { patches, body, deflated } = this.#pack(now);
     this.#commit(patches);
     const done = this.#pending.length === 0 && this.#row >= this.#tiles.rows;
-    const last = done || open.bytes + body.length >= this.#frameBudgetBytes;
+    const last = done || open.bytes + body.length >= this.#frameBudgetBytes ||
+      open.parts === MAX_PARTS - 1;
+    // Only a picture that nothing has changed since its first message is what was sent.
+    open.hashed = done && this.#proveNext && this.#tiles.count === 0 &&
+      this.#inFlight.length === 0;
+    if (done) this.#proveNext = false;
+    if (open.hashed) this.#lastHashMs = nowMs;
     const message = encodeDiff({
       frame: open.number,
+      part: open.parts,
       last,
       capturedAtMs: picture.capturedAtMs,
       width: picture.width,
       height: picture.height,
-      hash: null,
+      hash: open.hashed ? this.#options.hash(picture) : null,
       patches,
       deflated,
       body,
@@ -333,6 +378,7 @@ export class DiffEngine {
   }
 
   #count(frame: SentFrame, message: Uint8Array, nowMs: number): void {
+    frame.parts++;
     frame.bytes += message.length;
     frame.sentAtMs = nowMs;
     this.#stats.messagesSent++;
@@ -420,12 +466,14 @@ export class DiffEngine {
     const frame = {
       number: this.#takeNumber(),
       rects: [],
+      parts: 0,
       bytes: 0,
       sentAtMs: nowMs,
       hashed: true,
     };
     const message = encodeDiff({
       frame: frame.number,
+      part: 0,
       last: true,
       capturedAtMs: picture.capturedAtMs,
       width: picture.width,

@@ -82,7 +82,7 @@ export class DiffCanvas {
       this.#events.onFault(taken.error.code);
       return;
     }
-    const { frame, last, equal, changed, whole } = taken.value;
+    const { frame, last, complete, equal, changed, whole } = taken.value;
     if (equal !== null) this.#setExact(equal);
     else if (changed) this.#setExact(false);
     if (!last) return;
@@ -91,7 +91,8 @@ export class DiffCanvas {
       if (changed) this.#frames++;
     }
     // After a damaged message the agent has to send everything again.
-    const outcome: DiffAck["outcome"] = equal === false || this.#faulty ? "mismatch" : "painted";
+    const wrong = equal === false || this.#faulty;
+    const outcome: DiffAck["outcome"] = wrong ? "mismatch" : complete ? "painted" : "skipped";
     this.#faulty = false;
     this.#events.onAck(source, encodeDiffAck({ frame, outcome }));
     if (whole && this.#epoch !== null && this.#context !== null) {

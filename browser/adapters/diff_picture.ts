@@ -23,6 +23,8 @@ export interface DiffStep {
   readonly frame: number;
   /** Now paint and acknowledge. */
   readonly last: boolean;
+  /** With `last`: every message of the frame has come. */
+  readonly complete: boolean;
   /** Every pixel has been received since `begin`. */
   readonly whole: boolean;
   /** Whether the picture equals the agent's, when the message could tell. */
@@ -44,6 +46,8 @@ export class DiffPicture {
   #received: Uint8Array | null = new Uint8Array(0);
   #missing = 0;
   #dirty: Rect[] = [];
+  /** The message that comes next when none is lost. */
+  #expected = { frame: -1, part: 0 };
 
   get width(): number {
     return this.#width;
@@ -91,12 +95,17 @@ export class DiffPicture {
       this.#draw(patch, pixels, at);
       at += patch.width * patch.height;
     }
+    const { frame, part } = message;
+    const inOrder = part === 0 || (frame === this.#expected.frame && part === this.#expected.part);
+    // Once a part is missing, no later part of the frame can match.
+    this.#expected = inOrder ? { frame, part: part + 1 } : { frame: -1, part: 0 };
     const equal = message.hash === null ? null : hashPixels(this.#bgrx) === message.hash;
     // Equal is equal, however it came about.
     if (equal === true) this.#received = null;
     return ok({
-      frame: message.frame,
+      frame,
       last: message.last,
+      complete: inOrder,
       whole: this.whole,
       equal,
       changed: message.patches.length > 0,

@@ -32,6 +32,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
     name: "empty last frame with a hash",
     value: {
       frame: 7,
+      part: 0,
       last: true,
       capturedAtMs: 1.5,
       width: 1920,
@@ -41,12 +42,13 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       deflated: false,
       body: NO_BODY,
     },
-    hex: "fd 05 0000 00000007 3ff8000000000000 0780 0438 deadbeef",
+    hex: "fd 05 0000 00000007 3ff8000000000000 0780 0438 deadbeef 0000",
   },
   {
     name: "one raw pixel at the far corner, frame number at its limit",
     value: {
       frame: 0xffffffff,
+      part: 0xffff,
       last: false,
       capturedAtMs: 0,
       width: 2,
@@ -56,12 +58,14 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       deflated: false,
       body: bytesOf("10203000"),
     },
-    hex: "fd 00 0001 ffffffff 0000000000000000 0002 0003 00000000 0001 0002 0001 0001 10203000",
+    hex:
+      "fd 00 0001 ffffffff 0000000000000000 0002 0003 00000000 ffff 0001 0002 0001 0001 10203000",
   },
   {
     name: "two deflated patches of the largest screen",
     value: {
       frame: 1,
+      part: 0,
       last: true,
       capturedAtMs: -2,
       width: 8192,
@@ -71,12 +75,12 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       deflated: true,
       body: bytesOf("0300"),
     },
-    hex: "fd 03 0002 00000001 c000000000000000 2000 10e0 00000000" +
+    hex: "fd 03 0002 00000001 c000000000000000 2000 10e0 00000000 0000" +
       "0000 0000 0040 0040  1fc0 10df 0040 0001  0300",
   },
 ];
 
-const DIFF_HEAD = "fd 00 0000 00000001 0000000000000000 0002 0002 00000000";
+const DIFF_HEAD = "fd 00 0000 00000001 0000000000000000 0002 0002 00000000 0000";
 
 export const BAD_DIFF: readonly BadBytes[] = [
   { name: "nothing", hex: "", code: "malformed" },
