@@ -4,14 +4,12 @@ import { randomUUID } from "node:crypto";
 import type { MessageOf } from "@farglass/protocol";
 import { DEFAULT_SETTINGS, type Settings } from "./settings_schema.ts";
 import {
-  CAPS,
   connectAgent,
   connectConsole,
   type LinkClient,
-  sampleCandidate,
-  sampleSdp,
 } from "./testing/link_client.ts";
 import { approve, withDesktop, withServer } from "./testing/server_fixture.ts";
+import { CAPS, sampleCandidate, sampleSdp } from "./testing/samples.ts";
 
 const TURN: Settings["webrtc"] = {
   ...DEFAULT_SETTINGS.webrtc,

@@ -7,7 +7,6 @@ import type { RunningServer } from "./app.ts";
 import { DEFAULT_SETTINGS } from "./settings_schema.ts";
 import {
   agentAuthorization,
-  agentInfo,
   connectAgent,
   connectConsole,
   LinkClient,
@@ -15,6 +14,7 @@ import {
   ticketFor,
 } from "./testing/link_client.ts";
 import { withServer } from "./testing/server_fixture.ts";
+import { agentInfo } from "./testing/samples.ts";
 
 /** Status of a refused upgrade, or 101; the body's error code beside it. */
 async function tryUpgrade(
@@ -97,7 +97,7 @@ async function helloClose(
   const client = new LinkClient();
   const opened = client.open(server.signalUrl, { cookie, origin: server.baseUrl }, {
     role: "console",
-    agent: agentInfo(),
+    agent: agentInfo(randomUUID()),
     ...hello,
   });
   const closed = (async () => {

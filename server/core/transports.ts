@@ -8,7 +8,7 @@ import {
   type Transport,
 } from "@farglass/protocol";
 import type { MessageRef } from "./events.ts";
-import type { Negotiation, SessionState } from "./state.ts";
+import type { Negotiation, PeerState, SessionState } from "./state.ts";
 import {
   announce,
   changeStage,
@@ -48,20 +48,21 @@ export function onPeerState(
     ? payload.candidatePair
     : session.candidatePair;
   const next = { ...session, negotiation: known, candidatePair };
-  const target = targetStage(next);
+  const target = targetStage(next, payload.state);
   if (target === null) return void put(work, next);
   const settled = target === "connecting" ? next : { ...next, negotiateByMs: null };
   changeStage(work, settled, target, payload.reason ?? reasonOf(target, payload.state));
 }
 
-/** The stage that the two peers' words lead to, or null when it stays. */
-function targetStage(session: SessionState): Stage | null {
+/** The stage that the two peers' words lead to, the last being `said`; null when it stays. */
+function targetStage(session: SessionState, said: PeerState): Stage | null {
   const { stage, negotiation } = session;
   const word = summaryOf(negotiation);
   if (word === "connected") {
     const from: readonly Stage[] = ["answered", "connecting", "degraded", "restarting", "fallback"];
     const answered = negotiation.answered === negotiation.generation;
-    return answered && from.includes(stage) ? "connected" : null;
+    // An old "connected" of the other end does not end a fallback.
+    return said === "connected" && answered && from.includes(stage) ? "connected" : null;
   }
   if (word === "connecting") return stage === "answered" ? "connecting" : null;
   if (word === "broken") {
@@ -84,7 +85,7 @@ function summaryOf(negotiation: Negotiation): "connected" | "connecting" | "brok
   return words.includes("connecting") ? "connecting" : null;
 }
 
-function reasonOf(stage: Stage, state: MessageOf<"PEER_STATE">["payload"]["state"]): Reason {
+function reasonOf(stage: Stage, state: PeerState): Reason {
   if (stage === "connecting") return "ice-checking";
   if (stage === "connected") return "peer-connected";
   if (state === "failed") return "ice-failed";
@@ -110,7 +111,7 @@ export function onTransportChange(
   const error = judge(work, session, report);
   if (error !== null) return reject(work, { ...source, sessionId: session.sessionId }, error);
   const { type } = report;
-  const change = { ...report.payload, at: work.now };
+  const change = { ...report.payload, at: plausibleTime(report.payload.at, work.now) };
   const { to, from, reason } = change;
   let next: SessionState = { ...session, transport: to };
   const initial = type === "DESKTOP_TRANSPORT_RESTORED" && from === "none";
@@ -127,6 +128,11 @@ export function onTransportChange(
   else if (initial) announce(work, next, next.stage, reason);
   else put(work, next);
 }
+
+/** The console saw it happen, so its time stands, unless its clock is plainly wrong. */
+const plausibleTime = (at: number, now: number): number =>
+  Math.abs(at - now) <= MAX_CLOCK_SKEW_MS ? at : now;
+const MAX_CLOCK_SKEW_MS = 5_000;
 
 function judge(
   work: Work,

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { JsonLog } from "../adapters/json_log.ts";
 import { type RunningServer, startServer } from "../app.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings_schema.ts";
-import { CAPS, connectAgent, connectConsole, type LinkClient } from "./link_client.ts";
+import {  connectAgent, connectConsole, type LinkClient } from "./link_client.ts";
+import { CAPS } from "./samples.ts";
 
 export interface Fixture {
   readonly server: RunningServer;
