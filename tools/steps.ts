@@ -27,3 +27,11 @@ export async function deno(...args: string[]): Promise<boolean> {
   }).spawn().status;
   return success;
 }
+
+/** A dot of the test runner's `dot` reporter, alone on its line when no terminal watches. */
+// deno-lint-ignore no-control-regex
+const DOT_LINE = /^(?:\x1b\[[\d;]*m)*[.,!](?:\x1b\[[\d;]*m)*$/;
+
+/** Takes the lines that say nothing but "one more test" out of a test run's output. */
+export const withoutDots = (output: string): string =>
+  output.split("\n").filter((line) => !DOT_LINE.test(line)).join("\n").trim();

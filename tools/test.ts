@@ -11,7 +11,7 @@ import { buildConsole } from "./build_console.ts";
 import { ROOT, testFiles } from "./files.ts";
 import { GATES } from "./gates.ts";
 import { parseJunit, type TestResult } from "./junit.ts";
-import { step } from "./steps.ts";
+import { step, withoutDots } from "./steps.ts";
 import { ensureSystemPackages } from "./system_packages.ts";
 
 /** A file that takes longer hangs; it is ended with everything it started. */
@@ -27,11 +27,13 @@ const otherFailures: string[] = [];
 async function runTests(name: string, files: readonly string[], options: {
   readonly args: readonly string[];
   readonly timeoutMs: number;
+  /** Print the output at the end only, without a line for each test. */
+  readonly brief?: boolean;
 }): Promise<boolean> {
   const report = await Deno.makeTempFile({ prefix: "farglass-junit-", suffix: ".xml" });
   try {
     const args = ["test", "-A", "--no-check", `--junit-path=${report}`, ...options.args, ...files];
-    const ended = await runGroup(args, options.timeoutMs);
+    const ended = await runGroup(args, options);
     const found = parseJunit(await Deno.readTextFile(report));
     results.push(...found);
     const failed = found.some((result) => result.outcome === "failed");
@@ -44,13 +46,21 @@ async function runTests(name: string, files: readonly string[], options: {
 }
 
 /** Runs Deno as the head of a process group, which is ended as a whole when it takes too long. */
-function runGroup(args: readonly string[], timeoutMs: number): Promise<string> {
+function runGroup(
+  args: readonly string[],
+  { timeoutMs, brief = false }: { readonly timeoutMs: number; readonly brief?: boolean },
+): Promise<string> {
   return new Promise((resolve) => {
+    const stream = brief ? "pipe" : "inherit";
     const child = spawn(Deno.execPath(), [...args], {
       cwd: ROOT,
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: ["ignore", stream, stream],
       detached: true,
     });
+    let output = "";
+    for (const pipe of [child.stdout, child.stderr]) {
+      pipe?.setEncoding("utf8").on("data", (text: string) => output += text);
+    }
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -61,11 +71,12 @@ function runGroup(args: readonly string[], timeoutMs: number): Promise<string> {
       interrupt = null;
       // A failed test may have left a server or browser behind.
       if (child.pid !== undefined) killGroup(child.pid);
+      if (brief) console.log(withoutDots(output));
       resolve(late ? `ended after ${timeoutMs / 60_000} minutes` : how);
     };
     interrupt = () => child.pid !== undefined && killGroup(child.pid);
     child.on("error", (error) => done(`not started: ${error.message}`));
-    child.on("exit", (code, signal) => done(signal ?? `exited ${code}`));
+    child.on(brief ? "close" : "exit", (code, signal) => done(signal ?? `exited ${code}`));
   });
 }
 
@@ -130,6 +141,7 @@ async function main(): Promise<void> {
       runTests("unit tests", unit, {
         args: ["--parallel", "--quiet", "--reporter=dot"],
         timeoutMs: UNIT_TIMEOUT_MS,
+        brief: true,
       }));
   }
   for (const [index, file] of real.entries()) {
