@@ -52,7 +52,8 @@ export class SignallingSocket {
   }
 
   open(epoch: number): void {
-    this.#drop(CLOSE.normal);
+    // Not 1000: that would tell the server that nobody resumes the link.
+    this.#drop(CLOSE.heartbeatLost);
     this.#epoch = epoch;
     const url = new URL("/ws/rd-signal", this.#origin);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";

@@ -166,7 +166,7 @@ export function linkTick(d: Draft): void {
     case "opening":
     case "greeting":
       if (d.now < phase.since + LINK_STEP_TIMEOUT_MS) return;
-      d.emit({ type: "close-socket", epoch, code: CLOSE.normal });
+      d.emit({ type: "close-socket", epoch, code: CLOSE.heartbeatLost });
       linkWait(d, false);
       return;
     case "waiting":

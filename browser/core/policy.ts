@@ -72,7 +72,7 @@ export function effectiveChoice(
 
 /** Whether a peer connection can be made at all. */
 export const webrtcPossible = (caps: DesktopCaps, environment: Environment): boolean =>
-  environment.webrtc && caps.webrtc?.enabled === true;
+  environment.webrtc && caps.webrtc?.enabled === true && caps.transports.includes("webrtc");
 
 /** The transports that choice, policy and browser allow, best first. */
 export function allowedTransports(

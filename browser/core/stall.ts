@@ -7,8 +7,11 @@ import type { Evidence } from "@farglass/protocol";
 import { NUDGE_MS, STALL_MS } from "./policy.ts";
 import type { VideoCounters } from "./stats.ts";
 
-/** Statistics come every 500 ms and may lag behind a heartbeat by that much. */
-const SETTLE_MS = 300;
+/**
+ * A heartbeat that comes this long after a decoded frame was seen counts every frame up to that
+ * one: it is no slower than video by more than its jitter.
+ */
+const SETTLE_MS = 100;
 
 export interface StallState {
   readonly decoded: number;

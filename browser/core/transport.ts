@@ -238,9 +238,8 @@ function announce(d: Draft, from: Transport, pending: Pending): void {
 
 /** The pending choice did not come about. */
 function pendingFailed(d: Draft, pending: Pending, why: "broken" | "timeout"): void {
-  d.patchTransport({ pending: null });
   const { session } = d;
-  if (session === null || why === "broken") return;
+  if (session === null || why === "broken") return d.patchTransport({ pending: null });
   const evidence = { waitedMs: PAINT_TIMEOUT_MS, selected: pending.selected ? 1 : 0 };
   const { relapses } = session.transport;
   if (pending.to === "rtp" && pending.peerId !== null) {
@@ -250,6 +249,7 @@ function pendingFailed(d: Draft, pending: Pending, why: "broken" | "timeout"): v
     peerDied(d, pending.peerId, "channel-closed", evidence);
     d.patchTransport({ relapses: relapses + 1 });
   }
+  d.patchTransport({ pending: null });
 }
 
 /** The carrier's video is of no use, its channels may be. */
