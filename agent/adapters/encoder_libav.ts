@@ -107,7 +107,7 @@ export async function openLibavEncoder(
     source.colorSpace = k.AVCOL_SPC_RGB;
     source.colorRange = k.AVCOL_RANGE_JPEG;
     const picture = allocFrame(av, options, k.AV_PIX_FMT_YUV420P, stack);
-    picture.colorSpace = k.AVCOL_SPC_BT709;
+    picture.colorSpace = k.AVCOL_SPC_SMPTE170M;
     picture.colorRange = k.AVCOL_RANGE_MPEG;
     const scaler = stack.use(new av.SoftwareScaleContext());
     scaler.allocContext();
@@ -152,8 +152,9 @@ function openContext(
   context.rcMaxRate = BigInt(bitsPerSecond);
   const vbvFps = Math.min(options.maxFps, VBV_REFERENCE_FPS);
   context.rcBufferSize = Math.round(bitsPerSecond * VBV_FRAMES / vbvFps);
-  // Signalled in the SPS (VUI, H.264 section E.2.1), so that no decoder has to guess.
-  context.colorSpace = k.AVCOL_SPC_BT709;
+  // Signalled in the SPS (VUI, H.264 section E.2.1), so that no decoder has to guess. The matrix is
+  // BT.601's: Chromium's conversion of BT.709 saturates a coefficient, and blue is off by 12 of 255.
+  context.colorSpace = k.AVCOL_SPC_SMPTE170M;
   context.colorPrimaries = k.AVCOL_PRI_BT709;
   context.colorTrc = k.AVCOL_TRC_BT709;
   context.colorRange = k.AVCOL_RANGE_MPEG;

@@ -1,0 +1,28 @@
+/// <reference lib="deno.ns" />
+import assert from "node:assert/strict";
+import { HISTORY_PACKETS, RtpHistory } from "./rtp_history.ts";
+
+const packet = (sequence: number) => ({
+  sequence,
+  timestamp: 1,
+  marker: false,
+  payload: Uint8Array.of(sequence & 0xff),
+});
+
+Deno.test("RtpHistory keeps the last packets over the wrap of the sequence", () => {
+  const history = new RtpHistory();
+  for (let i = 0; i < HISTORY_PACKETS + 10; i++) history.add(packet((65_000 + i) & 0xffff));
+  assert.equal(history.take(65_009, 0), null);
+  assert.equal(history.take(65_010, 0)?.sequence, 65_010);
+  const last = (65_000 + HISTORY_PACKETS + 9) & 0xffff;
+  assert.equal(history.take(last, 0)?.sequence, last);
+  assert.equal(history.take(last + 1, 0), null);
+});
+
+Deno.test("RtpHistory gives a packet again only after a pause", () => {
+  const history = new RtpHistory();
+  history.add(packet(7));
+  assert.ok(history.take(7, 100));
+  assert.equal(history.take(7, 110), null);
+  assert.ok(history.take(7, 120));
+});

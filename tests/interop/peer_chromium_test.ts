@@ -1,0 +1,281 @@
+/** The agent's peer and video path against a real Chromium, over loopback. */
+import assert from "node:assert/strict";
+import { launchChromium } from "../support/chromium.ts";
+import { openPeerViewer, type PeerViewer } from "../support/peer_viewer.ts";
+import { BAR_COLOURS, colourDistance, type Picture } from "../support/pictures.ts";
+import { VideoPump } from "../support/video_pump.ts";
+
+/** Bars in the upper half; below, a white box that moves by an eighth of the width each picture. */
+function drawBars(picture: Picture, index: number): void {
+  const { width, height } = picture;
+  if (index === 0) picture.bars();
+  picture.fill(0, height >> 1, width, height >> 1, [16, 16, 16]);
+  const step = width >> 3;
+  picture.fill(index % 8 * step, height >> 1, step, height >> 1, [255, 255, 255]);
+}
+
+const barPoints = (width: number): [number, number][] => {
+  const wide = Math.ceil(width / BAR_COLOURS.length);
+  return BAR_COLOURS.map((_, i) => [Math.min(i * wide + (wide >> 1), width - 4), 20]);
+};
+
+async function assertBars(viewer: PeerViewer, width: number): Promise<void> {
+  const seen = await viewer.pixels(barPoints(width));
+  seen.forEach((rgb, i) => {
+    assert.ok(colourDistance(rgb, BAR_COLOURS[i]) <= 6, `bar ${i}: ${rgb} for ${BAR_COLOURS[i]}`);
+  });
+}
+
+const decoded = async (viewer: PeerViewer): Promise<number> =>
+  (await viewer.inbound())?.framesDecoded ?? 0;
+
+async function untilDecoded(viewer: PeerViewer, more: number): Promise<void> {
+  const before = await decoded(viewer);
+  await viewer.until(`${more} frames more`, async () => await decoded(viewer) >= before + more);
+}
+
+Deno.test("peer: Chromium shows the colours that went in, and motion", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const peers = [viewer.peer];
+  await using pump = await VideoPump.start({ width: 640, height: 480, draw: drawBars, peers });
+  await untilDecoded(viewer, 20);
+  await assertBars(viewer, 640);
+  const places = new Set<number>();
+  await viewer.until("the box at four places", async () => {
+    const row = Array.from({ length: 8 }, (_, i): [number, number] => [i * 80 + 40, 360]);
+    const at = (await viewer.pixels(row)).findIndex(([red]) => red > 200);
+    if (at >= 0) places.add(at);
+    return places.size >= 4;
+  });
+  const stats = await viewer.inbound();
+  assert.ok(stats !== null && stats.keyFramesDecoded >= 1);
+  assert.equal(stats.packetsLost, 0);
+  assert.ok(pump.frames >= stats.framesDecoded);
+});
+
+Deno.test("peer: the answer makes the agent DTLS server and takes what low delay needs", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const { answer } = viewer;
+  assert.doesNotMatch(answer, /a=setup:(?!passive)/);
+  assert.match(answer, /^a=sendonly\r?$/m);
+  for (const part of ["nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"]) {
+    assert.match(answer, new RegExp(`^a=rtcp-fb:\\d+ ${part}\\r?$`, "m"), part);
+  }
+  assert.match(answer, /^a=fmtp:\d+ .*packetization-mode=1;profile-level-id=42e0/m);
+  assert.match(answer, /^a=fmtp:\d+ apt=\d+/m);
+  assert.match(
+    answer,
+    /^a=extmap:\d+ http:\/\/www\.webrtc\.org\/experiments\/rtp-hdrext\/playout-delay/m,
+  );
+  assert.match(answer, /^a=extmap:\d+ .*transport-wide-cc/m);
+  assert.equal(answer.match(/^a=rtpmap:/gm)?.length, 2, "H.264 and its RTX, nothing else");
+  const pair: { dtlsRole: string; local: { address: string } } = await viewer.page.evaluate(
+    "viewer.pair()",
+  );
+  assert.equal(pair.dtlsRole, "client");
+  for (const candidate of viewer.localCandidates) assert.match(candidate, / 127\.0\.0\.1 /);
+});
+
+Deno.test("peer: playout delay 0 keeps the jitter buffer below two frames", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const peers = [viewer.peer];
+  await using _pump = await VideoPump.start({ width: 640, height: 480, draw: drawBars, peers });
+  await untilDecoded(viewer, 60);
+  const stats = await viewer.inbound();
+  assert.ok(stats !== null);
+  const heldMs = 1000 * stats.jitterBufferDelay / stats.jitterBufferEmittedCount;
+  assert.ok(heldMs < 66, `${heldMs.toFixed(1)} ms`);
+});
+
+Deno.test("peer: lost packets come again on NACK, without a keyframe", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const dtls = viewer.peer.pc.dtlsTransports[0];
+  const sendRtp = dtls.sendRtp.bind(dtls);
+  const { ssrc } = viewer.peer.pc.getSenders()[0];
+  let lost = 0;
+  let count = 0;
+  dtls.sendRtp = (payload, header) => {
+    if (header.ssrc === ssrc && ++count % 11 === 0) {
+      lost++;
+      return Promise.resolve(0);
+    }
+    return sendRtp(payload, header);
+  };
+  const peers = [viewer.peer];
+  const draw = (picture: Picture, i: number) => picture.text(0, 480, 7 + i);
+  await using _pump = await VideoPump.start({ width: 640, height: 480, draw, peers });
+  await untilDecoded(viewer, 40);
+  const stats = await viewer.inbound();
+  assert.ok(stats !== null);
+  assert.ok(lost > 20);
+  assert.ok(stats.retransmittedPacketsReceived > 10, JSON.stringify(stats));
+  assert.equal(stats.keyFramesDecoded, 1);
+});
+
+Deno.test("peer: a break brings a PLI, and a keyframe repairs the picture", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const dtls = viewer.peer.pc.dtlsTransports[0];
+  const sendRtp = dtls.sendRtp.bind(dtls);
+  const { ssrc } = viewer.peer.pc.getSenders()[0];
+  let broken = false;
+  let repairing = true;
+  dtls.sendRtp = (payload, header) =>
+    header.ssrc === ssrc
+      ? broken ? Promise.resolve(0) : sendRtp(payload, header)
+      : repairing
+      ? sendRtp(payload, header)
+      : Promise.resolve(0);
+  const peers = [viewer.peer];
+  await using pump = await VideoPump.start({ width: 640, height: 480, draw: drawBars, peers });
+  await untilDecoded(viewer, 10);
+  const before = viewer.keyframeRequests();
+  const frames = pump.frames;
+  broken = true;
+  repairing = false;
+  await viewer.until("15 pictures lost", () => pump.frames > frames + 15);
+  broken = false;
+  await viewer.until("a request for a keyframe", () => viewer.keyframeRequests() > before);
+  pump.keyframeWanted = true;
+  await untilDecoded(viewer, 10);
+  await assertBars(viewer, 640);
+  assert.ok(((await viewer.inbound())?.keyFramesDecoded ?? 0) >= 2);
+});
+
+Deno.test("peer: two viewers see the same stream, each with its own packets", async () => {
+  await using browser = await launchChromium();
+  await using first = await openPeerViewer(browser);
+  await first.connectMs;
+  const sinks = [first.peer];
+  await using pump = await VideoPump.start({
+    width: 640,
+    height: 480,
+    draw: drawBars,
+    peers: sinks,
+  });
+  await untilDecoded(first, 10);
+  await using second = await openPeerViewer(browser);
+  await second.connectMs;
+  pump.keyframeWanted = true;
+  sinks.push(second.peer);
+  await untilDecoded(second, 10);
+  await untilDecoded(first, 10);
+  await assertBars(first, 640);
+  await assertBars(second, 640);
+  const [a, b] = [first, second].map((viewer) => viewer.peer.pc.getSenders()[0].ssrc);
+  assert.notEqual(a, b);
+});
+
+Deno.test("peer: another size, odd ones too, is decoded without a new negotiation", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.connectMs;
+  const peers = [viewer.peer];
+  // Redrawn in full, for each size starts with an empty picture.
+  const draw = (picture: Picture, i: number) => {
+    picture.bars();
+    drawBars(picture, i + 1);
+  };
+  await using pump = await VideoPump.start({ width: 640, height: 480, draw, peers });
+  await untilDecoded(viewer, 5);
+  for (const [width, height] of [[800, 600], [641, 481], [320, 200]]) {
+    await pump.resize(width, height);
+    await viewer.until(`${width}x${height}`, async () => {
+      const side: number = await viewer.page.evaluate("viewer.video.videoWidth");
+      return side === width + width % 2;
+    });
+    await untilDecoded(viewer, 5);
+    await assertBars(viewer, width);
+  }
+});
+
+Deno.test("peer: data channels carry text and bytes both ways, and strangers are closed", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  const { page, peer } = viewer;
+  const opened = () => viewer.states.filter((state) => state.startsWith("open ")).sort();
+  await viewer.until("four channels", () => opened().length === 4);
+  assert.deepEqual(opened(), ["open control", "open diff", "open input", "open motion"]);
+  await page.evaluate("viewer.channels.control.send('hello')");
+  await page.evaluate("viewer.channels.motion.send(Uint8Array.of(1, 2, 3))");
+  await viewer.until("two messages", () => viewer.messages.length === 2);
+  const text = viewer.messages.find((m) => m.channel === "control")?.data;
+  const bytes = viewer.messages.find((m) => m.channel === "motion")?.data;
+  assert.equal(text, "hello");
+  assert.deepEqual([...bytes as Uint8Array], [1, 2, 3]);
+  assert.ok(peer.send("control", "there"));
+  assert.ok(peer.send("diff", Uint8Array.of(9, 8)));
+  await viewer.until("both at the page", async () => {
+    const received: { control: string[]; diff: number[][] } = await page.evaluate(
+      "viewer.received",
+    );
+    return received.control[0] === "there" && received.diff[0]?.join() === "9,8";
+  });
+  await page.evaluate("viewer.open('surprise', {})");
+  await viewer.until(
+    "the stranger is closed",
+    async () => await page.evaluate("viewer.channels.surprise.readyState") === "closed",
+  );
+  await page.evaluate("viewer.channels.motion.close()");
+  await viewer.until("motion closed", () => viewer.states.includes("close motion"));
+  assert.equal(peer.send("motion", Uint8Array.of(1)), false);
+});
+
+Deno.test("peer: bufferedBytes grows with what waits, and onDrain tells when it is low", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  await viewer.until("the diff channel", () => viewer.states.includes("open diff"));
+  const message = new Uint8Array(60_000);
+  for (let i = 0; i < 10; i++) assert.ok(viewer.peer.send("diff", message));
+  assert.ok(viewer.peer.bufferedBytes("diff") > 300_000);
+  await viewer.until("drained", () => viewer.drains() > 0);
+  assert.ok(viewer.peer.bufferedBytes("diff") <= 32 * 1024);
+  await viewer.until(
+    "all at the page",
+    async () => await viewer.page.evaluate("viewer.received.diff.length") === 10,
+  );
+});
+
+Deno.test("peer: an offer without video still opens the channels, and says no video", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser, {
+    mangleOffer: (sdp) => sdp.replaceAll("H264/90000", "H263/90000"),
+  });
+  await viewer.until(
+    "four channels",
+    () => viewer.states.filter((s) => s.startsWith("open")).length === 4,
+  );
+  assert.match(viewer.answer, /^m=video 0 /m);
+  assert.equal(viewer.peer.videoReady, false);
+});
+
+Deno.test("peer: 1080p at 30 Hz arrives whole", async () => {
+  await using browser = await launchChromium();
+  await using viewer = await openPeerViewer(browser);
+  const connectMs = await viewer.connectMs;
+  const peers = [viewer.peer];
+  const draw = (picture: Picture, i: number) => {
+    if (i === 0) picture.text(0, 1080, 7);
+    picture.fill(i * 16 % 1800, 300, 100, 100, [i * 8 % 256, 90, 200]);
+  };
+  await using pump = await VideoPump.start({ width: 1920, height: 1080, draw, peers });
+  await viewer.until("30 frames", async () => await decoded(viewer) >= 30, 20_000);
+  const stats = await viewer.inbound();
+  assert.ok(stats !== null);
+  assert.equal(stats.frameWidth, 1920);
+  const sorted = pump.encodeMs.toSorted((a, b) => a - b);
+  console.log(
+    `answer ${viewer.answerMs.toFixed(0)} ms, connected ${connectMs.toFixed(0)} ms after it; ` +
+      `encode p50 ${sorted[sorted.length >> 1].toFixed(1)} ms; ` +
+      `${stats.framesDecoded} of ${pump.frames} decoded, lost ${stats.packetsLost}`,
+  );
+});

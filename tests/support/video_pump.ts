@@ -1,0 +1,82 @@
+/** Feeds a drawn picture through the encoder to peers, as the agent does. */
+import { openLibavEncoder } from "../../agent/adapters/encoder_libav.ts";
+import type { EncodedFrame, Peer, VideoEncoder } from "../../agent/core/ports.ts";
+import { Picture } from "./pictures.ts";
+
+/** Draws, encodes and sends at `fps` until it is disposed of. */
+export class VideoPump implements AsyncDisposable {
+  readonly encodeMs: number[] = [];
+  frames = 0;
+  keyframeWanted = true;
+  #stopped = false;
+  #running: Promise<void> | null = null;
+
+  private constructor(
+    private encoder: VideoEncoder,
+    private picture: Picture,
+    private readonly draw: (picture: Picture, index: number) => void,
+    private readonly send: (frame: EncodedFrame) => void,
+    private readonly fps: number,
+  ) {}
+
+  static async start(options: {
+    width: number;
+    height: number;
+    draw: (picture: Picture, index: number) => void;
+    peers: readonly Peer[];
+    fps?: number;
+    bitrateKbps?: number;
+    send?: (frame: EncodedFrame) => void;
+  }): Promise<VideoPump> {
+    const { width, height, draw, fps = 30 } = options;
+    const send = options.send ??
+      ((frame) => options.peers.forEach((peer) => peer.sendVideo(frame)));
+    const encoder = await openEncoder(width, height, options.bitrateKbps);
+    const pump = new VideoPump(encoder, new Picture(width, height), draw, send, fps);
+    pump.#running = pump.#run();
+    return pump;
+  }
+
+  /** Goes on with pictures of another size: a new encoder, as after a resize of the screen. */
+  async resize(width: number, height: number): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    this.encoder.close();
+    this.encoder = await openEncoder(width, height);
+    this.picture = new Picture(width, height);
+    this.#stopped = false;
+    this.keyframeWanted = true;
+    this.#running = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const begun = performance.now();
+    for (let i = 0; !this.#stopped; i++) {
+      this.draw(this.picture, this.frames++);
+      const at = performance.now();
+      const keyframe = this.keyframeWanted;
+      this.keyframeWanted = false;
+      const frame = await this.encoder.encode(this.picture.frame(this.frames, at), keyframe);
+      this.encodeMs.push(performance.now() - at);
+      this.send(frame);
+      const next = begun + (i + 1) * 1000 / this.fps;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, next - performance.now())));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    this.encoder.close();
+  }
+}
+
+async function openEncoder(
+  width: number,
+  height: number,
+  bitrateKbps = 12_000,
+): Promise<VideoEncoder> {
+  const opened = await openLibavEncoder({ width, height, bitrateKbps, maxFps: 30 });
+  if (!opened.ok) throw new Error(opened.error.message);
+  return opened.value;
+}
