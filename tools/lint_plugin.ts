@@ -3,7 +3,16 @@
  * behind their fence. The type gate (check_pure.ts) is the stronger half of purity; these rules
  * catch what compiles anyway (`Date.now()`, `Math.random()`) and name the place.
  */
-import { FENCES, isPure, isTest, mayImport, packageOf, PURE_PACKAGES, roomOf } from "./rooms.ts";
+import {
+  FENCES,
+  FFI_FENCE,
+  isPure,
+  isTest,
+  mayImport,
+  packageOf,
+  PURE_PACKAGES,
+  roomOf,
+} from "./rooms.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -137,16 +146,25 @@ const vendorFence: Deno.lint.Rule = {
   create(context) {
     const path = relative(context.filename);
     if (path === null || isTest(path)) return {};
-    return onImports((node, specifier) => {
-      const name = packageOf(specifier);
-      const fence = FENCES.find((entry) => entry.vendor === name);
-      if (fence === undefined || fence.inside.test(path)) return;
+    const report = (node: Deno.lint.Node, what: string, inside: RegExp) =>
       context.report({
         node,
-        message: `"${fence.vendor}" is imported outside its adapter`,
-        hint: `It may be imported inside ${fence.inside.source} only`,
+        message: `${what} outside its adapter`,
+        hint: `It is allowed inside ${inside.source} only`,
       });
-    });
+    return {
+      ...onImports((node, specifier) => {
+        const name = packageOf(specifier);
+        const fence = FENCES.find((entry) => entry.vendor === name);
+        if (fence === undefined || fence.inside.test(path)) return;
+        report(node, `"${fence.vendor}" is imported`, fence.inside);
+      }),
+      MemberExpression(node) {
+        if (node.object.type !== "Identifier" || node.object.name !== "Deno") return;
+        if (node.property.type !== "Identifier" || node.property.name !== "dlopen") return;
+        if (!FFI_FENCE.test(path)) report(node, "A native library is opened", FFI_FENCE);
+      },
+    };
   },
 };
 

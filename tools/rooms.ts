@@ -81,14 +81,18 @@ export const PURE_PACKAGES: readonly string[] = ["@farglass/protocol", "valibot"
 
 const BUILD = /^(?:tools\/build_console\.ts|browser\/vite\.config\.ts)$/;
 
-/** Where shipped code may import a vendor library (or call its like) from; tests are free. */
+/** The one adapter of each vendor library, per side; tests are free. */
 export const FENCES: readonly { readonly vendor: string; readonly inside: RegExp }[] = [
-  { vendor: "hono", inside: /^server\/(?:app\.ts|adapters\/)/ },
-  { vendor: "ws", inside: /^(?:server|agent)\/adapters\// },
-  { vendor: "prom-client", inside: /^server\/adapters\// },
-  { vendor: "werift", inside: /^agent\/adapters\// },
-  { vendor: "node-av", inside: /^agent\/adapters\// },
-  { vendor: "smol-toml", inside: /^agent\/(?:[\w]+\.ts|adapters\/)/ },
+  { vendor: "hono", inside: /^server\/adapters\/http\// },
+  {
+    vendor: "ws",
+    inside: /^(?:server\/adapters\/ws_server|agent\/adapters\/signalling_socket)\.ts$/,
+  },
+  { vendor: "prom-client", inside: /^server\/adapters\/prom_metrics\.ts$/ },
+  { vendor: "werift", inside: /^agent\/adapters\/peer_werift\// },
+  { vendor: "node-av", inside: /^agent\/adapters\/encoder_libav\.ts$/ },
+  { vendor: "smol-toml", inside: /^agent\/adapters\/toml_file\.ts$/ },
+  { vendor: "fflate", inside: /^browser\/adapters\/inflate\.ts$/ },
   { vendor: "react", inside: /^browser\/(?:ui\/|main\.tsx$)/ },
   { vendor: "react-dom", inside: /^browser\/(?:ui\/|main\.tsx$)/ },
   { vendor: "vite", inside: BUILD },
@@ -97,6 +101,9 @@ export const FENCES: readonly { readonly vendor: string; readonly inside: RegExp
   { vendor: "playwright-core", inside: /^tests\// },
   { vendor: "fast-check", inside: /^tests\// },
 ];
+
+/** Where native libraries may be opened; the tools only look whether they are there. */
+export const FFI_FENCE = /^(?:agent\/adapters\/x11\/|tools\/system_packages\.ts$)/;
 
 /** The package that a bare specifier names: `node-av/lib` → `node-av`, `@a/b/c` → `@a/b`. */
 export function packageOf(specifier: string): string | null {

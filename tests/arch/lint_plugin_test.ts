@@ -120,20 +120,23 @@ for (const { from, to, says } of IMPORTS) {
 }
 
 const FENCED: readonly { path: string; vendor: string; allowed: boolean }[] = [
-  { path: "agent/adapters/peer_werift.ts", vendor: "werift", allowed: true },
+  { path: "agent/adapters/peer_werift/mod.ts", vendor: "werift", allowed: true },
+  { path: "agent/adapters/encoder_libav.ts", vendor: "werift", allowed: false },
   { path: "agent/main.ts", vendor: "werift", allowed: false },
   { path: "server/adapters/x.ts", vendor: "werift", allowed: false },
   { path: "agent/adapters/encoder_libav.ts", vendor: "node-av/lib", allowed: true },
   { path: "agent/adapters/encoder_libav.ts", vendor: "npm:node-av@6.1.1/lib", allowed: true },
   { path: "agent/core/x.ts", vendor: "node-av/lib", allowed: false },
-  { path: "server/app.ts", vendor: "hono", allowed: true },
-  { path: "server/adapters/http.ts", vendor: "hono/body-limit", allowed: true },
+  { path: "server/adapters/http/app.ts", vendor: "hono", allowed: true },
+  { path: "server/adapters/http/api.ts", vendor: "hono/body-limit", allowed: true },
   { path: "server/main.ts", vendor: "npm:hono@4.13.19/cors", allowed: false },
   { path: "server/main.ts", vendor: "prom-client", allowed: false },
-  { path: "agent/adapters/socket.ts", vendor: "ws", allowed: true },
-  { path: "browser/adapters/socket.ts", vendor: "ws", allowed: false },
+  { path: "agent/adapters/signalling_socket.ts", vendor: "ws", allowed: true },
+  { path: "agent/adapters/control_socket.ts", vendor: "ws", allowed: false },
+  { path: "browser/adapters/signalling_socket.ts", vendor: "ws", allowed: false },
   { path: "browser/core/x.ts", vendor: "react", allowed: false },
   { path: "browser/ui/x.tsx", vendor: "react", allowed: true },
+  { path: "browser/ui/x.tsx", vendor: "fflate", allowed: false },
   { path: "tools/demo.ts", vendor: "playwright-core", allowed: false },
   { path: "tests/support/chromium.ts", vendor: "playwright-core", allowed: true },
 ];
@@ -141,6 +144,21 @@ const FENCED: readonly { path: string; vendor: string; allowed: boolean }[] = [
 for (const { path, vendor, allowed } of FENCED) {
   Deno.test(`vendor-fence: ${vendor} in ${path}: ${allowed ? "allowed" : "refused"}`, () => {
     const found = lint(path, `import * as vendor from "${vendor}";`)
+      .filter((message) => message.startsWith("farglass/vendor-fence"));
+    assert.equal(found.length, allowed ? 0 : 1, found.join());
+  });
+}
+
+for (
+  const { path, allowed } of [
+    { path: "agent/adapters/x11/libraries.ts", allowed: true },
+    { path: "tests/support/x11.ts", allowed: true },
+    { path: "agent/adapters/deflate.ts", allowed: false },
+    { path: "server/main.ts", allowed: false },
+  ]
+) {
+  Deno.test(`vendor-fence: Deno.dlopen in ${path}: ${allowed ? "allowed" : "refused"}`, () => {
+    const found = lint(path, 'const library = Deno.dlopen("libX11.so.6", {});')
       .filter((message) => message.startsWith("farglass/vendor-fence"));
     assert.equal(found.length, allowed ? 0 : 1, found.join());
   });
