@@ -8,7 +8,8 @@ export type Log = (
 
 const PATTERNS: readonly RegExp[] = [
   /\b(?:\d{1,3}\.){3}\d{1,3}\b/g,
-  /(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![\w:])/gi,
+  // IPv6: with a gap, or with more colons than a time of day has.
+  /(?<![\w:])(?:[0-9a-f:]*::[0-9a-f:.]*|[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){3,7})(?![\w:])/gi,
   /\b[0-9a-f-]{36}\.local\b/gi,
   /\b(?:a=|candidate:|v=0)[^\n]*/g,
   /\b[0-9a-f]{40,}\b/gi,
