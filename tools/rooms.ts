@@ -33,9 +33,12 @@ export function roomOf(path: string): Room | null {
   return first === "protocol" || first === "turn" || first === "tools" ? first : null;
 }
 
-/** What ships with nothing: `tests/`, `testdata/`, `testing/` and every `*_test.ts`. */
+/**
+ * What ships with nothing: `tests/`, `testdata/`, `testing/`, `*_test.ts`, and `*_contract.ts`,
+ * the suites that every implementation of a port runs.
+ */
 export const isTest = (path: string): boolean =>
-  path.startsWith("tests/") || /(?:^|\/)test(?:data|ing)\/|_test\.tsx?$/.test(path);
+  path.startsWith("tests/") || /(?:^|\/)test(?:data|ing)\/|_(?:test|contract)\.tsx?$/.test(path);
 
 /** Rooms that have no IO, clock, randomness or timers. */
 export const isPure = (room: Room | null): boolean =>
