@@ -186,10 +186,20 @@ e2eTest("resize: the X screen changes size and both transports follow", async ()
   assert.equal(eventsOf(world.server, "SESSION_ENDED").length, 0);
 });
 
+/** Gives Xvfb's only output a mode of that size, as an operator would with xrandr. */
 async function resize(world: World, size: string): Promise<void> {
-  const { code, stderr } = await new Deno.Command("xrandr", {
-    args: ["-s", size],
-    env: { DISPLAY: world.xvfb.display },
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  const [width, height] = size.split("x");
+  const timings = `0 ${width} 0 0 ${width} ${height} 0 0 ${height}`.split(" ");
+  for (
+    const args of [
+      ["--newmode", `test-${size}`, ...timings],
+      ["--addmode", "screen", `test-${size}`],
+      ["--output", "screen", "--mode", `test-${size}`],
+    ]
+  ) {
+    const { code, stderr } = await new Deno.Command("xrandr", {
+      args: ["--display", world.xvfb.display, ...args],
+    }).output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+  }
 }
