@@ -81,7 +81,7 @@ export class Child {
 }
 
 /** Splits a byte stream into lines. */
-export function lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<string> {
+function lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream<string> {
   let rest = "";
   return stream.pipeThrough(new TextDecoderStream()).pipeThrough(
     new TransformStream<string, string>({

@@ -4,10 +4,11 @@
  */
 import { join } from "node:path";
 import { buildConsole } from "./build_console.ts";
-import { Child, lines } from "./child.ts";
+import { Child } from "./child.ts";
 import { DEMO_HELP, type DemoOptions, parseDemo } from "./demo_options.ts";
 import { ROOT } from "./files.ts";
 import { watchNpx } from "./launcher.ts";
+import { Terminal } from "./terminal.ts";
 
 /** Time that server and agent have to end in good order; the demo promises 2 s for all of it. */
 const STOP_GRACE_MS = 1_200;
@@ -25,9 +26,14 @@ class DemoError extends Error {}
 class Demo {
   readonly #children: Child[] = [];
   #dataDir: string | null = null;
+  /** The server, once it can be asked for links. */
+  #links: Child | null = null;
   #stopping: Promise<void> | null = null;
 
-  constructor(private readonly options: DemoOptions) {}
+  constructor(
+    private readonly options: DemoOptions,
+    private readonly terminal: Terminal,
+  ) {}
 
   /** What a person reads; with --json standard output belongs to the machine. */
   say(text: string): void {
@@ -60,7 +66,7 @@ class Demo {
     if (this.options.json) {
       console.log(JSON.stringify({ consoleUrl, desktopId, metricsUrl, pid: Deno.pid }));
     } else this.#greet(consoleUrl, metricsUrl);
-    this.#freshLinks(server);
+    this.#links = server;
   }
 
   /** Asks for the port first: the reason of a failed start is then known. */
@@ -125,16 +131,20 @@ Metrics: ${metricsUrl}
 Enter: a fresh link. Ctrl-C: stop.`);
   }
 
-  /** Prints a fresh link for each Enter; the end of standard input ends nothing. */
-  async #freshLinks(server: Child): Promise<void> {
-    for await (const _ of lines(Deno.stdin.readable)) {
-      if (this.#stopping !== null) return;
-      await server.enter();
-      const answer = await server.nextJson();
-      if (answer === null) return;
-      if (this.options.json) console.log(JSON.stringify({ consoleUrl: answer.consoleUrl }));
-      else console.log(`A fresh link, for one use within ten minutes:\n\n  ${answer.consoleUrl}\n`);
+  /** Follows the keys; the end of standard input ends nothing. */
+  async followKeys(terminal: Terminal, onStop: () => void): Promise<void> {
+    for await (const key of terminal.keys()) {
+      if (key === "ctrl-c") return onStop();
+      if (this.#links !== null && this.#stopping === null) await this.#freshLink(this.#links);
     }
+  }
+
+  async #freshLink(server: Child): Promise<void> {
+    await server.enter();
+    const answer = await server.nextJson();
+    if (answer === null) return;
+    if (this.options.json) console.log(JSON.stringify({ consoleUrl: answer.consoleUrl }));
+    else console.log(`A fresh link, for one use within ten minutes:\n\n  ${answer.consoleUrl}\n`);
   }
 
   async #watch(child: Child): Promise<void> {
@@ -157,6 +167,7 @@ Enter: a fresh link. Ctrl-C: stop.`);
   /** Ends everything; safe to call at any time and more than once. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
+      this.terminal.close();
       await Promise.all(this.#children.map((child) => child.stop(STOP_GRACE_MS)));
       if (this.#dataDir !== null) await Deno.remove(this.#dataDir, { recursive: true });
     })();
@@ -183,7 +194,8 @@ async function main(): Promise<void> {
       console.error("See --help");
       return Deno.exit(2);
     case "run": {
-      const running = demo = new Demo(command.options);
+      const terminal = new Terminal();
+      const running = demo = new Demo(command.options, terminal);
       const stop = async () => {
         await running.stop();
         Deno.exit(0);
@@ -192,6 +204,7 @@ async function main(): Promise<void> {
         Deno.addSignalListener(signal, stop);
       }
       watchNpx(stop);
+      running.followKeys(terminal, stop).catch(endWith);
       await running.run().catch(endWith);
     }
   }

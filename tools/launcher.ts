@@ -10,22 +10,33 @@ export function watchNpx(onGone: () => void): void {
   // Set by npx for what it runs. Without it, the launcher may well end before us (nohup).
   if (Deno.env.get("npm_command") !== "exec") return;
   const task = Deno.ppid;
-  const shell = parentOf(task);
-  if (shell === null) return;
+  const shell = statOf(task)?.parent;
+  if (shell === undefined) return;
   const timer = setInterval(() => {
-    if (parentOf(task) === shell) return;
+    if (statOf(task)?.parent === shell) return;
     clearInterval(timer);
     onGone();
   }, POLL_MS);
 }
 
-/** The parent of a process, or null when it is gone or the system has no /proc. */
-function parentOf(pid: number): number | null {
+/** What the system says of a process. */
+export interface ProcessStat {
+  readonly parent: number;
+  readonly group: number;
+  /** The process group that its terminal listens to. */
+  readonly terminalGroup: number;
+}
+
+/** Reads /proc; null when the process is gone or the system has none. */
+export function statOf(pid: number): ProcessStat | null {
+  let stat: string;
   try {
-    // proc_pid_stat(5): "pid (name) state ppid …"; the name may hold spaces and brackets.
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   } catch {
     return null;
   }
+  // proc_pid_stat(5): pid (name) state ppid pgrp session tty_nr tpgid …; the name may hold
+  // blanks and brackets.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+  return { parent: fields[1], group: fields[2], terminalGroup: fields[5] };
 }

@@ -39,7 +39,7 @@ const NEEDS: readonly Need[] = [
   program("ffprobe", "ffmpeg"),
   program("ip", "iproute2"),
   program("iptables"),
-  program("unshare", "util-linux"),
+  program("script", "bsdutils"),
   library("libX11.so.6", "libx11-6"),
   library("libXext.so.6", "libxext6"),
   library("libXtst.so.6", "libxtst6"),

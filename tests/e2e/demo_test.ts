@@ -115,6 +115,26 @@ Deno.test("demo: words for a person, and standard input may be closed", async ()
   assert.equal((await demo.stop("SIGINT")).code, 0);
 });
 
+Deno.test("demo at a terminal: Enter gives a link, Ctrl-C ends it with exit code 0", async () => {
+  // script(1) gives it a terminal and hands on its exit code.
+  await using demo = spawnProcess({
+    name: "demo",
+    command: "script",
+    args: [
+      ...["--quiet", "--flush", "--return", "/dev/null", "--command"],
+      // As npx does: a shell of its own, which Ctrl-C as a signal would reach too.
+      `sh -c '"${Deno.execPath()}" run -A tools/demo.ts --port 0; exit $?'`,
+    ],
+    env: ENV,
+    cwd: ROOT,
+  });
+  await demo.waitForLine(/Ctrl-C: stop/, START_TIMEOUT_MS);
+  await demo.ask("", /\/sign-in\?link=/);
+  await demo.write("\x03");
+  const { code } = await within("the end of the demo", STOP_TIMEOUT_MS, demo.exited);
+  assert.equal(code, 0);
+});
+
 Deno.test("demo: a taken port is named, exit code 1", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr as Deno.NetAddr;
