@@ -52,7 +52,7 @@ const iceServer = v.pipe(
   }, "an object with urls, credentialSecret and credentialType"),
   v.check(
     (s) => s.credentialSecret !== "" || s.urls.every((u) => /^stuns?:/i.test(u)),
-    "credentialSecret is needed for turn: and turns: URLs",
+    "given a credentialSecret, which turn: and turns: URLs need",
   ),
 );
 

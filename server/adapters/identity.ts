@@ -3,7 +3,7 @@
  * links and tickets. All comparisons are in constant time.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { link, mkdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CHALLENGE_TTL_MS, SIGN_IN_LINK_TTL_MS, TICKET_TTL_MS } from "../core/once.ts";
 import type { OnceStore } from "../core/ports.ts";
@@ -35,22 +35,35 @@ export async function loadSecrets(dataDir: string): Promise<Secrets> {
 }
 
 async function readOrMake(path: string): Promise<string> {
+  const secret = await readSecret(path);
+  if (secret !== null) return secret;
+  // Written aside and then linked: two servers that start at once end up with one whole secret.
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`;
+  await writeFile(temporary, `${randomBytes(SECRET_BYTES).toString("hex")}\n`, {
+    mode: 0o600,
+    flag: "wx",
+  });
   try {
-    // `wx`: two servers that start at once must not overwrite each other's secret.
-    const file = await open(path, "wx", 0o600);
-    const secret = randomBytes(SECRET_BYTES).toString("hex");
-    try {
-      await file.writeFile(`${secret}\n`);
-    } finally {
-      await file.close();
-    }
-    return secret;
+    await link(temporary, path);
   } catch (error) {
     if ((error as { code?: string }).code !== "EEXIST") throw error;
+  } finally {
+    await unlink(temporary);
   }
-  const secret = (await readFile(path, "utf8")).trim();
-  if (secret.length < 32) throw new Error(`The secret in "${path}" is too short: delete the file`);
-  return secret;
+  const made = await readSecret(path);
+  if (made === null) throw new Error(`The secret in "${path}" vanished`);
+  return made;
+}
+
+async function readSecret(path: string): Promise<string | null> {
+  try {
+    const secret = (await readFile(path, "utf8")).trim();
+    if (secret.length >= 32) return secret;
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return null;
+    throw error;
+  }
+  throw new Error(`The secret in "${path}" is too short: delete the file`);
 }
 
 /** Compares two texts in constant time (their lengths may show). */

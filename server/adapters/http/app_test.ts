@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Hono } from "hono";
+import { DEFAULT_POLICY } from "../../core/policy.ts";
+import { originPolicy } from "../../core/origins.ts";
+import type { Metrics } from "../../core/ports.ts";
+import { on } from "../../testing/controller_driver.ts";
+import { DESKTOP } from "../../testing/controller_driver.ts";
+import { ControllerShell } from "../controller_shell.ts";
+import { COOKIE_NAME, Identities } from "../identity.ts";
+import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "../memory_store.ts";
+import { makeHttpApp } from "./app.ts";
+import { PAGE_CSS_PATH } from "./pages.ts";
+
+const BASE = "http://127.0.0.1:8080";
+const HTML = { accept: "text/html,application/xhtml+xml" };
+
+interface Fixture {
+  readonly app: Hono;
+  readonly identities: Identities;
+  readonly shell: ControllerShell;
+  readonly rejected: string[];
+  readonly directory: string;
+  readonly cookie: string;
+}
+
+async function withApp(
+  run: (fixture: Fixture) => Promise<void>,
+  options: { readonly secure?: boolean; readonly metrics?: boolean; readonly ready?: boolean } = {},
+): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "farglass-http-"));
+  const clock = () => 1_700_000_000_000;
+  const rejected: string[] = [];
+  const metrics: Metrics = {
+    message: () => {},
+    rejected: (code) => rejected.push(code),
+    sessionEvent: () => {},
+    connections: () => {},
+    relayed: () => {},
+    relaySkipped: () => {},
+  };
+  const store = new MemoryDesktopStore();
+  const log = { write: () => {} };
+  const shell = new ControllerShell({
+    store,
+    bus: new MemoryBus(),
+    log,
+    metrics,
+    clock,
+    policy: DEFAULT_POLICY,
+    webrtcFor: () => ({ enabled: true, iceServers: [], iceTransportPolicy: "all" }),
+    onRoute: () => {},
+    onUnroute: () => {},
+  });
+  const secrets = { agentSecret: "a".repeat(64), cookieKey: "c".repeat(64), agentSecretFile: "" };
+  const identities = new Identities(secrets, new MemoryOnceStore(clock), clock);
+  const origins = originPolicy({ host: "127.0.0.1", port: 8080, publicUrl: "", allowedOrigins: [] });
+  const app = makeHttpApp({
+    identities,
+    store,
+    shell,
+    metrics,
+    log,
+    newId: () => crypto.randomUUID(),
+    origins: () => origins,
+    consoleDirectory: directory,
+    secureCookies: options.secure ?? false,
+    metricsText: options.metrics === false
+      ? null
+      : () => Promise.resolve({ text: "farglass_x 1\n", contentType: "text/plain" }),
+    ready: () => options.ready ?? true,
+  });
+  const cookie = `${COOKIE_NAME}=${identities.newCookie()}`;
+  try {
+    await run({ app, identities, shell, rejected, directory, cookie });
+  } finally {
+    await shell.close();
+    await rm(directory, { recursive: true });
+  }
+}
+
+const request = (app: Hono, path: string, init: RequestInit = {}) => {
+  const headers = new Headers(init.headers);
+  if (!headers.has("host")) headers.set("host", "127.0.0.1:8080");
+  return app.request(`${BASE}${path}`, { ...init, headers });
+};
+
+Deno.test("HTTP: every answer carries the security headers", async () => {
+  await withApp(async ({ app, cookie }) => {
+    for (const path of ["/", "/healthz", "/nothing", "/api/v1/remote-desktop/agents", "/sign-in"]) {
+      const { headers } = await request(app, path, { headers: { cookie } });
+      const policy = headers.get("content-security-policy") ?? "";
+      assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/);
+      assert.match(policy, /connect-src 'self' ws:\/\/127\.0\.0\.1:8080 wss:\/\/127\.0\.0\.1:8080;/);
+      assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+      assert.equal(headers.get("x-content-type-options"), "nosniff");
+      assert.equal(headers.get("referrer-policy"), "no-referrer");
+      assert.equal(headers.get("cross-origin-opener-policy"), "same-origin");
+      assert.ok(headers.has("permissions-policy"));
+    }
+    const hostile = await request(app, "/", { headers: { host: "x; script-src *" } });
+    assert.doesNotMatch(hostile.headers.get("content-security-policy") ?? "", /script-src \*/);
+  });
+});
+
+Deno.test("HTTP: sign-in turns a link into a cookie once, and drops the secret from the address", async () => {
+  await withApp(async ({ app, identities }) => {
+    const link = await identities.newSignInLink();
+    const answer = await request(app, `/sign-in?link=${link}&connect=${DESKTOP}`);
+    assert.equal(answer.status, 303);
+    assert.equal(answer.headers.get("location"), `/?connect=${DESKTOP}`);
+    const [cookie] = answer.headers.getSetCookie();
+    assert.match(cookie, /; HttpOnly; SameSite=Strict; Path=\/; Max-Age=43200$/);
+    const api = await request(app, "/api/v1/remote-desktop/agents", {
+      headers: { cookie: cookie.split(";")[0] },
+    });
+    assert.deepEqual(await api.json(), { success: true, data: [] });
+    const again = await request(app, `/sign-in?link=${link}`, { headers: HTML });
+    assert.equal(again.status, 401);
+    assert.deepEqual(again.headers.getSetCookie(), []);
+    const html = await again.text();
+    assert.match(html, /already used or has expired/);
+    assert.doesNotMatch(html, /<script|style=|<style/);
+    assert.ok(!html.includes(String(link)));
+    const odd = await identities.newSignInLink();
+    const target = await request(app, `/sign-in?link=${odd}&connect=//evil.example`);
+    assert.equal(target.headers.get("location"), "/");
+  });
+});
+
+Deno.test("HTTP: cookies are Secure behind https", async () => {
+  await withApp(async ({ app, identities }) => {
+    const answer = await request(app, `/sign-in?link=${await identities.newSignInLink()}`);
+    assert.match(answer.headers.getSetCookie()[0], /; Secure$/);
+  }, { secure: true });
+});
+
+Deno.test("HTTP: who may do what", async () => {
+  await withApp(async ({ app, cookie, rejected }) => {
+    const ticket = "/api/v1/console/ticket";
+    const sessions = "/api/v1/remote-desktop/sessions";
+    const origin = BASE;
+    const rows: readonly (readonly [string, string, Record<string, string>, number, string])[] = [
+      ["GET", sessions, {}, 401, "unauthorized"],
+      ["POST", ticket, {}, 401, "unauthorized"],
+      ["POST", ticket, { cookie, origin: "https://evil.example" }, 403, "bad-origin"],
+      ["POST", ticket, { cookie, origin: "null" }, 403, "bad-origin"],
+      ["POST", ticket, { cookie, "sec-fetch-site": "cross-site" }, 403, "bad-origin"],
+      ["POST", ticket, { cookie, origin, host: "evil.example" }, 403, "bad-origin"],
+      ["POST", ticket, { cookie, origin }, 200, ""],
+      ["POST", ticket, { cookie }, 200, ""],
+      ["PUT", sessions, { cookie, origin }, 405, "method-not-allowed"],
+      ["GET", ticket, { cookie }, 405, "method-not-allowed"],
+      ["GET", "/api/v1/nothing", { cookie }, 404, "not-found"],
+      ["GET", "/api/v1/remote-desktop/agents/x", { cookie }, 404, "not-found"],
+      ["GET", `${sessions}/x`, { cookie }, 404, "session-not-found"],
+      ["DELETE", `${sessions}/x`, { cookie, origin }, 404, "session-not-found"],
+      ["POST", sessions, { cookie, origin }, 400, "malformed"],
+      ["POST", "/api/v1/remote-desktop/agents/challenge", {}, 400, "malformed"],
+    ];
+    for (const [method, path, headers, status, code] of rows) {
+      const answer = await request(app, path, { method, headers });
+      const where = `${method} ${path} ${JSON.stringify(headers)}`;
+      assert.equal(answer.status, status, where);
+      const body = await answer.json();
+      assert.equal(body.success, code === "", where);
+      assert.equal(body.error?.code ?? "", code, where);
+      if (code !== "") assert.equal(rejected.at(-1), code);
+    }
+  });
+});
+
+Deno.test("REST: agents, sessions, their events and their end", async () => {
+  await withApp(async ({ app, cookie, shell, rejected }) => {
+    await shell.dispatch(DESKTOP, on.caps());
+    const headers = { cookie, origin: BASE };
+    const get = async (path: string) =>
+      (await (await request(app, `/api/v1/remote-desktop${path}`, { headers })).json()).data;
+    const [agent] = await get("/agents");
+    assert.equal(agent.desktops[0].desktopId, DESKTOP);
+    assert.deepEqual(await get(`/agents/${agent.agentId}`), agent);
+    const post = (body: string) =>
+      request(app, "/api/v1/remote-desktop/sessions", { method: "POST", headers, body });
+    const made = await post(JSON.stringify({ desktopId: DESKTOP }));
+    assert.equal(made.status, 201);
+    const { data } = await made.json();
+    assert.deepEqual([data.stage, data.transport, data.consoleOnline], ["requested", "none", false]);
+    assert.equal((await get(`/sessions?desktopId=${DESKTOP}&stage=requested`)).length, 1);
+    assert.equal((await get("/sessions?stage=connected")).length, 0);
+    assert.equal((await get(`/sessions?desktopId=${DESKTOP.replaceAll("1", "2")}`)).length, 0);
+    const path = `/api/v1/remote-desktop/sessions/${data.sessionId}`;
+    const events = (await get(`/sessions/${data.sessionId}`)).events;
+    assert.deepEqual(events.map((e: { type: string }) => e.type), [
+      "SESSION_REQUEST",
+      "DESKTOP_WEBRTC_STATE",
+    ]);
+    const killed = await request(app, path, { method: "DELETE", headers });
+    assert.equal(killed.status, 200);
+    const ended = await get(`/sessions/${data.sessionId}`);
+    assert.equal(ended.ended.reason, "killed");
+    const again = await request(app, path, { method: "DELETE", headers });
+    assert.equal(again.status, 409);
+    assert.equal((await again.json()).error.code, "session-ended");
+    assert.equal((await post("{")).status, 400);
+    assert.equal(rejected.at(-1), "malformed");
+  });
+});
+
+Deno.test("console: files with their encodings, cached by kind, and nothing beside them", async () => {
+  await withApp(async ({ app, cookie, directory }) => {
+    await mkdir(join(directory, "assets"));
+    await writeFile(join(directory, "index.html"), "<!doctype html><title>console</title>");
+    await writeFile(join(directory, "assets", "main-1a2b.js"), "plain");
+    await writeFile(join(directory, "assets", "main-1a2b.js.br"), "brotli");
+    await writeFile(join(directory, "assets", "main-1a2b.js.gz"), "gzip");
+    await writeFile(join(directory, ".secret.json"), "hidden");
+    await writeFile(join(directory, "favicon.svg"), "<svg/>");
+    const page = await request(app, "/", { headers: { cookie, ...HTML } });
+    assert.equal(page.status, 200);
+    assert.equal(page.headers.get("cache-control"), "no-cache");
+    assert.match(await page.text(), /console/);
+    for (
+      const [accept, body, encoding] of [
+        ["gzip, deflate, br", "brotli", "br"],
+        ["gzip", "gzip", "gzip"],
+        ["br;q=0, gzip;q=0.5", "gzip", "gzip"],
+        ["identity", "plain", null],
+      ] as const
+    ) {
+      const answer = await request(app, "/assets/main-1a2b.js", {
+        headers: { "accept-encoding": accept },
+      });
+      assert.equal(await answer.text(), body);
+      assert.equal(answer.headers.get("content-encoding"), encoding);
+      assert.equal(answer.headers.get("content-type"), "text/javascript; charset=utf-8");
+      assert.equal(answer.headers.get("cache-control"), "public, max-age=31536000, immutable");
+      assert.equal(answer.headers.get("vary"), "accept-encoding");
+    }
+    assert.equal((await request(app, "/favicon.svg")).headers.get("content-type"), "image/svg+xml");
+    for (
+      const path of [
+        "/.secret.json",
+        "/assets/../index.html",
+        "/assets/..%2findex.html",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets/main-1a2b.js.br",
+        "/assets/",
+        "/assets/missing.js",
+        "/index.html",
+        "/favicon.svg%00",
+        "/assets",
+      ]
+    ) {
+      const answer = await request(app, path, { headers: HTML });
+      assert.ok(answer.status === 404 || path.includes(".."), path);
+      assert.doesNotMatch(await answer.text(), /hidden|root:|<title>console/, path);
+    }
+  });
+});
+
+Deno.test("console: readable pages when not signed in, not built, or not there", async () => {
+  await withApp(async ({ app, cookie }) => {
+    const outside = await request(app, "/", { headers: HTML });
+    assert.equal(outside.status, 401);
+    assert.match(await outside.text(), /You are not signed in[\s\S]*Open a fresh sign-in link/);
+    const unbuilt = await request(app, "/", { headers: { cookie, ...HTML } });
+    assert.equal(unbuilt.status, 503);
+    assert.match(await unbuilt.text(), /deno task console:build/);
+    const missing = await request(app, "/no/such/page", { headers: HTML });
+    assert.equal(missing.status, 404);
+    assert.match(await missing.text(), /There is no such resource/);
+    const css = await request(app, PAGE_CSS_PATH);
+    assert.equal(css.headers.get("content-type"), "text/css; charset=utf-8");
+  });
+});
+
+Deno.test("HTTP: health, readiness and metrics", async () => {
+  await withApp(async ({ app }) => {
+    assert.equal((await (await request(app, "/healthz")).json()).status, "ok");
+    assert.equal((await request(app, "/readyz")).status, 200);
+    assert.equal(await (await request(app, "/metrics")).text(), "farglass_x 1\n");
+  });
+  await withApp(async ({ app }) => {
+    assert.equal((await request(app, "/readyz")).status, 503);
+    assert.equal((await request(app, "/metrics")).status, 403);
+  }, { metrics: false, ready: false });
+});

@@ -1,0 +1,122 @@
+/** What every store, bus and once-store must do; each implementation's test runs these. */
+import assert from "node:assert/strict";
+import { ControllerDriver, DESKTOP, on, SCRIPTS, SESSION } from "../testing/controller_driver.ts";
+import type { Bus, DesktopStore, OnceStore } from "../core/ports.ts";
+import type { DesktopState } from "../core/state.ts";
+
+function desktopOf(driver: ControllerDriver): DesktopState {
+  if (driver.desktop === null) throw new Error("unreachable");
+  return driver.desktop;
+}
+
+/** Runs the suite of a DesktopStore; `make` gives an empty one and the way to close it. */
+export function desktopStoreContract(
+  name: string,
+  make: () => Promise<{ store: DesktopStore; close: () => Promise<void> }>,
+): void {
+  const test = (title: string, run: (store: DesktopStore) => Promise<void>) =>
+    Deno.test(`${name}: ${title}`, async () => {
+      const { store, close } = await make();
+      try {
+        await run(store);
+      } finally {
+        await close();
+      }
+    });
+  const connected = desktopOf(new ControllerDriver().run(...SCRIPTS.connected));
+
+  test("an unknown desktop is null", async (store) => {
+    assert.equal(await store.load(DESKTOP), null);
+    assert.equal(await store.desktopOf(SESSION), null);
+    assert.deepEqual(await store.list(), []);
+  });
+
+  test("what was saved is loaded, with a revision that grows", async (store) => {
+    assert.equal(await store.save(DESKTOP, 0, connected), true);
+    assert.deepEqual(await store.load(DESKTOP), { revision: 1, desktop: connected });
+    assert.equal(await store.save(DESKTOP, 1, connected), true);
+    assert.equal((await store.load(DESKTOP))?.revision, 2);
+    assert.deepEqual(await store.list(), [connected]);
+  });
+
+  test("only one of two writers with the same revision wins", async (store) => {
+    const results = await Promise.all(
+      Array.from({ length: 8 }, () => store.save(DESKTOP, 0, connected)),
+    );
+    assert.equal(results.filter((won) => won).length, 1);
+    assert.equal(await store.save(DESKTOP, 0, connected), false);
+    assert.equal(await store.save(DESKTOP, 2, connected), false);
+    assert.equal((await store.load(DESKTOP))?.revision, 1);
+  });
+
+  test("sessions are found while live and after their end, until they are forgotten", async (store) => {
+    await store.save(DESKTOP, 0, connected);
+    assert.equal(await store.desktopOf(SESSION), DESKTOP);
+    const driver = new ControllerDriver().run(...SCRIPTS.connected, on.kill());
+    await store.save(DESKTOP, 1, desktopOf(driver));
+    assert.equal(await store.desktopOf(SESSION), DESKTOP);
+    await store.save(DESKTOP, 2, { ...desktopOf(driver), ended: [] });
+    assert.equal(await store.desktopOf(SESSION), null);
+  });
+
+  test("a deleted desktop is gone with its sessions and may begin anew", async (store) => {
+    await store.save(DESKTOP, 0, connected);
+    assert.equal(await store.save(DESKTOP, 1, null), true);
+    assert.equal(await store.load(DESKTOP), null);
+    assert.equal(await store.desktopOf(SESSION), null);
+    assert.equal(await store.save(DESKTOP, 1, connected), false);
+    assert.equal(await store.save(DESKTOP, 0, connected), true);
+  });
+}
+
+/** Runs the suite of a Bus. */
+export function busContract(
+  name: string,
+  make: () => Promise<{ bus: Bus; close: () => Promise<void> }>,
+): void {
+  Deno.test(`${name}: messages reach the topic's subscribers in order, and nobody else`, async () => {
+    const { bus, close } = await make();
+    const one: unknown[] = [];
+    const two: unknown[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stopOne = bus.subscribe("a", (m) => one.push(m));
+    const stopTwo = bus.subscribe("a", (m) => {
+      two.push(m);
+      if (m === null) resolve();
+    });
+    const stopOther = bus.subscribe("b", () => assert.fail("wrong topic"));
+    await bus.publish("a", { n: 1 });
+    await bus.publish("a", ["2"]);
+    await bus.publish("nobody", 0);
+    await bus.publish("a", null);
+    await promise;
+    assert.deepEqual(one, [{ n: 1 }, ["2"], null]);
+    assert.deepEqual(two, one);
+    stopOne();
+    await bus.publish("a", null);
+    assert.equal(one.length, 3);
+    stopTwo();
+    stopOther();
+    await close();
+  });
+}
+
+/** Runs the suite of an OnceStore; `advance` moves its clock. */
+export function onceStoreContract(
+  name: string,
+  make: () => Promise<
+    { once: OnceStore; advance: (ms: number) => Promise<void>; close: () => Promise<void> }
+  >,
+): void {
+  Deno.test(`${name}: a secret is taken once, by one, in time`, async () => {
+    const { once, advance, close } = await make();
+    assert.equal(await once.put("a", "value", 1_000), true);
+    const taken = await Promise.all([once.take("a"), once.take("a"), once.take("b")]);
+    assert.deepEqual(taken.toSorted(), ["value", null, null].toSorted());
+    assert.equal(await once.take("a"), null);
+    await once.put("late", "value", 1_000);
+    await advance(1_001);
+    assert.equal(await once.take("late"), null);
+    await close();
+  });
+}
