@@ -7,8 +7,11 @@ import type { PeerStats, VideoCounters } from "./stats.ts";
 /** A second and a half smooths the reading without hiding a change. */
 const SMOOTHING = 0.4;
 
-const smooth = (old: number | null, next: number): number =>
-  old === null ? next : old + SMOOTHING * (next - old);
+/** Towards the newest reading; what has stopped goes to zero instead of fading for ever. */
+const smooth = (old: number | null, next: number): number => {
+  const value = old === null ? next : old + SMOOTHING * (next - old);
+  return next === 0 && value < 1 ? 0 : value;
+};
 const round = (value: number, digits: number): number =>
   Math.round(value * 10 ** digits) / 10 ** digits;
 

@@ -162,8 +162,11 @@ export function peerState(d: Draft, peerId: number, state: PeerConnectionState):
   });
   if (state === "failed" || state === "closed") {
     peerDied(d, peerId, "ice-failed", {});
+  } else if (state === "disconnected") {
+    report(d, found.peer, state, { reason: "ice-disconnected" });
   } else if (state !== "new") {
-    report(d, found.peer, state, state === "disconnected" ? { reason: "ice-disconnected" } : {});
+    const candidatePair = found.peer.stats?.candidatePair ?? null;
+    report(d, found.peer, state, candidatePair === null ? {} : { candidatePair });
   }
 }
 
@@ -192,6 +195,7 @@ function promote(d: Draft): void {
     carrier: { ...session.attempt, beat: newBeat(d.now) },
     attempt: null,
     repairAt: null,
+    nextSampleAt: d.now,
     retired: session.carrier === null ? session.retired : [...session.retired, session.carrier.id],
   });
 }

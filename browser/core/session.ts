@@ -8,6 +8,7 @@ import {
   never,
   type Reason,
   REASONS,
+  type WebrtcState,
 } from "@farglass/protocol";
 import type { Draft } from "./draft.ts";
 import {
@@ -213,8 +214,7 @@ function ownMessage(d: Draft, session: SessionState, message: Message): void {
     case "DESKTOP_WEBRTC_SIGNAL":
       return signal(d, session, message);
     case "DESKTOP_WEBRTC_STATE":
-      d.patch({ stage: message.payload.stage });
-      return d.note("stage", stageText(message.payload.stage), { reason: message.payload.reason });
+      return webrtcState(d, session, message.payload);
     case "PEER_PRESENCE":
       if (message.payload.peer === "agent") agentPresence(d, message.payload.online);
       return;
@@ -234,6 +234,12 @@ function ownMessage(d: Draft, session: SessionState, message: Message): void {
     default:
       return;
   }
+}
+
+function webrtcState(d: Draft, session: SessionState, { stage, reason }: WebrtcState): void {
+  d.patch({ stage });
+  // Between stages the server tells news of the transport, which the timeline has already.
+  if (stage !== session.stage) d.note("stage", stageText(stage), { reason });
 }
 
 function decision(d: Draft, session: SessionState, message: MessageOf<"SESSION_DECISION">): void {

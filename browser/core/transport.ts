@@ -192,7 +192,9 @@ export function transportPainted(d: Draft, epoch: number): void {
     pending: null,
     shown: { transport: pending.to, peerId: pending.peerId, sessionId: session.sessionId },
     loss: top ? null : loss,
-    restoredAt: upgrade ? d.now : session.transport.restoredAt,
+    restoredAt: upgrade && pending.reason === "transport-recovered"
+      ? d.now
+      : session.transport.restoredAt,
     relapses: top && pending.reason === "operator-choice" ? 0 : relapses,
   });
   const carrierGone = session.carrier?.dead === true && session.carrier.id !== pending.peerId;

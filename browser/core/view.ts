@@ -45,6 +45,7 @@ const carriesStill = (session: SessionState): boolean => session.carrier?.dead =
 function waitingFor(state: ConsoleState, session: SessionState, online: boolean): string {
   const { request, transport } = session;
   if (!online) {
+    if (state.link.signedOut) return "You are signed out; open a fresh sign-in link";
     return state.link.attempts === 0
       ? "Connecting to the server"
       : "The server cannot be reached; trying again";
