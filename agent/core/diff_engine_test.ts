@@ -1,15 +1,9 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import {
-  decodeDiff,
-  type DiffAck,
-  hashPixels,
-  MAX_DIFF_MESSAGE_BYTES,
-  patchPixels,
-  type Rect,
-} from "@farglass/protocol";
+import { decodeDiff, type DiffAck, type Rect } from "@farglass/protocol";
+import { DiffReceiver } from "../../tests/support/diff_receiver.ts";
 import { DiffEngine, type Picture } from "./diff_engine.ts";
 
 const deflate = (bytes: Uint8Array) => new Uint8Array(deflateRawSync(bytes, { level: 1 }));
@@ -59,59 +53,6 @@ class Screen {
   }
 }
 
-/** What a console does with diff messages: paint at the last message of a whole frame, then answer. */
-class Canvas {
-  width = 0;
-  height = 0;
-  pixels = new Uint32Array(0);
-  #frame = -1;
-  #parts = 0;
-  #complete = true;
-  #waiting: { patch: Rect; pixels: Uint32Array }[] = [];
-  receive(bytes: Uint8Array): DiffAck | null {
-    assert.ok(bytes.length <= MAX_DIFF_MESSAGE_BYTES, `${bytes.length} bytes`);
-    const decoded = decodeDiff(bytes);
-    assert.ok(decoded.ok, JSON.stringify(decoded));
-    const m = decoded.value;
-    if (m.width !== this.width || m.height !== this.height) {
-      this.width = m.width;
-      this.height = m.height;
-      this.pixels = new Uint32Array(m.width * m.height);
-      this.#waiting = [];
-    }
-    if (m.frame !== this.#frame) {
-      this.#waiting = [];
-      this.#parts = 0;
-      this.#complete = true;
-    }
-    this.#frame = m.frame;
-    if (m.part !== this.#parts) this.#complete = false;
-    this.#parts = m.part + 1;
-    const raw = m.deflated ? new Uint8Array(inflateRawSync(m.body)) : m.body.slice();
-    assert.equal(raw.length, patchPixels(m.patches) * 4);
-    const words = new Uint32Array(raw.buffer, raw.byteOffset, raw.length / 4);
-    let at = 0;
-    for (const patch of m.patches) {
-      const size = patch.width * patch.height;
-      this.#waiting.push({ patch, pixels: words.subarray(at, at + size) });
-      at += size;
-    }
-    if (!m.last) return null;
-    if (!this.#complete) return { frame: m.frame, outcome: "skipped" };
-    for (const { patch, pixels } of this.#waiting) {
-      for (let y = 0; y < patch.height; y++) {
-        this.pixels.set(
-          pixels.subarray(y * patch.width, (y + 1) * patch.width),
-          (patch.y + y) * this.width + patch.x,
-        );
-      }
-    }
-    this.#waiting = [];
-    const wrong = m.hash !== null && hashPixels(this.pixels) !== m.hash;
-    return { frame: m.frame, outcome: wrong ? "mismatch" : "painted" };
-  }
-}
-
 function drain(engine: DiffEngine, screen: Screen, now: number): Uint8Array[] {
   const out: Uint8Array[] = [];
   for (;;) {
@@ -123,7 +64,7 @@ function drain(engine: DiffEngine, screen: Screen, now: number): Uint8Array[] {
 }
 
 /** Runs the exchange without loss until nothing is owed. */
-function settle(engine: DiffEngine, screen: Screen, canvas: Canvas, from: number): number {
+function settle(engine: DiffEngine, screen: Screen, canvas: DiffReceiver, from: number): number {
   let now = from;
   for (let i = 0; i < 200; i++) {
     const messages = drain(engine, screen, now);
@@ -147,7 +88,7 @@ Deno.test("first pull → the whole picture, last flag on its last message", () 
   const screen = new Screen(200, 100);
   screen.fill({ x: 0, y: 0, width: 200, height: 100 }, () => 0xff336699);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   const messages = drain(engine, screen, 0);
   assert.equal(messages.length, 1);
   assert.deepEqual(canvas.receive(messages[0]), { frame: 1, outcome: "painted" });
@@ -165,7 +106,7 @@ Deno.test("incompressible first picture → several raw messages of one frame, e
     messages.map((m) => m.decoded.ok && m.decoded.value.last),
     messages.map((_, i) => i === messages.length - 1),
   );
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   for (const m of messages) canvas.receive(m.bytes);
   assert.deepEqual(canvas.pixels, screen.packed());
 });
@@ -173,7 +114,7 @@ Deno.test("incompressible first picture → several raw messages of one frame, e
 Deno.test("a changed rectangle across tiles → one patch that is exactly its bounds", () => {
   const screen = new Screen(300, 200);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   const now = settle(engine, screen, canvas, 0);
   const rect = { x: 50, y: 20, width: 100, height: 10 };
   engine.damage([screen.fill(rect, () => 0x123456)], now);
@@ -186,7 +127,7 @@ Deno.test("a changed rectangle across tiles → one patch that is exactly its bo
 Deno.test("damage without a change of colour (only the fourth byte) → nothing is sent", () => {
   const screen = new Screen(64, 64);
   const engine = new DiffEngine({ deflate });
-  const now = settle(engine, screen, new Canvas(), 0);
+  const now = settle(engine, screen, new DiffReceiver(), 0);
   engine.damage([screen.fill({ x: 0, y: 0, width: 64, height: 64 }, () => 0xab000000)], now);
   assert.deepEqual(drain(engine, screen, now), []);
 });
@@ -202,7 +143,7 @@ Deno.test("no credit: three frames in flight, then damage accumulates into one",
   assert.equal(sent.length, 3);
   assert.equal(engine.framesInFlight, 3);
   engine.ack({ frame: 3, outcome: "painted" }, 20);
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   sent.forEach((m) => canvas.receive(m));
   settle(engine, screen, canvas, 20);
   assert.deepEqual(canvas.pixels, screen.packed());
@@ -212,7 +153,7 @@ Deno.test("no credit: three frames in flight, then damage accumulates into one",
 Deno.test("a whole picture proves itself by its hash; painted → proved", () => {
   const screen = new Screen(64, 64);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   const [message] = drain(engine, screen, 0);
   const decoded = decodeDiff(message);
   assert.ok(decoded.ok && decoded.value.hash !== null);
@@ -224,7 +165,7 @@ Deno.test("a whole picture proves itself by its hash; painted → proved", () =>
 Deno.test("still for 500 ms and everything answered → a frame with the hash, at most one a second", () => {
   const screen = new Screen(64, 64);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   settle(engine, screen, canvas, 0);
   const change = (now: number) => {
     engine.damage([screen.fill({ x: 1, y: 1, width: 1, height: 1 }, () => now)], now);
@@ -248,7 +189,7 @@ Deno.test("still for 500 ms and everything answered → a frame with the hash, a
 Deno.test("mismatch → the whole picture again, with its own proof", () => {
   const screen = new Screen(128, 64);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   settle(engine, screen, canvas, 0);
   canvas.pixels[77] = 0x123456;
   engine.damage([screen.fill({ x: 1, y: 1, width: 1, height: 1 }, () => 5)], 1_000);
@@ -291,7 +232,7 @@ Deno.test("ends that never agree → twelve whole pictures at once, then rarely"
 Deno.test("a change that no damage announced is found by the hash", () => {
   const screen = new Screen(128, 64);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   const now = settle(engine, screen, canvas, 0);
   screen.fill({ x: 3, y: 3, width: 5, height: 5 }, () => 0xabcdef);
   engine.damage([{ x: 100, y: 40, width: 1, height: 1 }], now);
@@ -303,7 +244,7 @@ Deno.test("a change that no damage announced is found by the hash", () => {
 Deno.test("resize → the whole picture in the new size", () => {
   const screen = new Screen(100, 100);
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   const now = settle(engine, screen, canvas, 0);
   screen.resize(160, 90);
   engine.damage([screen.fill({ x: 0, y: 0, width: 160, height: 90 }, noise(5))], now);
@@ -341,7 +282,7 @@ Deno.test("skipped → a pause, then small frames that grow with each success", 
   const screen = new Screen(640, 480);
   screen.fill({ x: 0, y: 0, width: 640, height: 480 }, noise(9));
   const engine = new DiffEngine({ deflate });
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   engine.pull(screen.picture(), 0);
   engine.ack({ frame: 1, outcome: "skipped" }, 0);
   assert.deepEqual(drain(engine, screen, 10), []);
@@ -370,7 +311,7 @@ Deno.test("reset while frames are in flight: their answers are ignored", () => {
   drain(engine, screen, 0);
   engine.reset(1);
   engine.ack({ frame: 1, outcome: "painted" }, 2);
-  const canvas = new Canvas();
+  const canvas = new DiffReceiver();
   settle(engine, screen, canvas, 2);
   assert.deepEqual(canvas.pixels, screen.packed());
 });
@@ -438,7 +379,7 @@ Deno.test("property: random drawing, drops, skips and reordered answers → the 
     fc.property(fc.array(stepArb, { minLength: 5, maxLength: 80 }), (steps) => {
       const screen = new Screen(150, 100);
       const engine = new DiffEngine({ deflate });
-      const canvas = new Canvas();
+      const canvas = new DiffReceiver();
       const wire: Uint8Array[] = [];
       const answers: DiffAck[] = [];
       let now = 0;
