@@ -86,7 +86,8 @@ export function pathWords(
   if (relayed) {
     return { text: `Relayed by TURN, ${protocol.toUpperCase()}`, data: `relay/${protocol}` };
   }
-  const mapped = pair.local !== "host" || pair.remote !== "host";
+  // A peer-reflexive address may also be one that was merely not told, as with mDNS names.
+  const mapped = pair.local === "srflx" || pair.remote === "srflx";
   return {
     text: `Direct${mapped ? " through NAT" : ""}, ${protocol.toUpperCase()}`,
     data: `direct/${protocol}`,

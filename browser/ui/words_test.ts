@@ -55,7 +55,8 @@ const PATHS: readonly [
 ][] = [
   ["unknown", pathWords(null, "rtp"), UNKNOWN, ""],
   ["direct", pathWords(pair({}), "rtp"), "Direct, UDP", "direct/udp"],
-  ["NAT", pathWords(pair({ remote: "prflx" }), "rtp"), "Direct through NAT, UDP", "direct/udp"],
+  ["NAT", pathWords(pair({ remote: "srflx" }), "rtp"), "Direct through NAT, UDP", "direct/udp"],
+  ["peer reflexive", pathWords(pair({ remote: "prflx" }), "rtp"), "Direct, UDP", "direct/udp"],
   ["far relay", pathWords(pair({ remote: "relay" }), "rtp"), "Relayed by TURN, UDP", "relay/udp"],
   [
     "own relay over TLS",
