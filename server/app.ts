@@ -1,7 +1,12 @@
 /** Puts the server together from its settings, and takes it apart again. */
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import { mintsCredentials, parseDuration, webrtcCapsFor, type WebrtcSettings } from "../turn/mod.ts";
+import {
+  mintsCredentials,
+  parseDuration,
+  webrtcCapsFor,
+  type WebrtcSettings,
+} from "../turn/mod.ts";
 import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
@@ -13,12 +18,7 @@ import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
 import { SIGNAL_PATH, UpgradeGate } from "./adapters/upgrade_gate.ts";
 import { WsServer } from "./adapters/ws_server.ts";
-import {
-  isLoopbackHost,
-  originPolicy,
-  type OriginPolicy,
-  parseOrigin,
-} from "./core/origins.ts";
+import { isLoopbackHost, type OriginPolicy, originPolicy, parseOrigin } from "./core/origins.ts";
 import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
 import type { Bus, DesktopStore, Log, OnceStore } from "./core/ports.ts";
 import type { Settings } from "./settings_schema.ts";

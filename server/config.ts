@@ -40,9 +40,7 @@ function leaves(object: object, prefix: string): string[] {
 
 /** `limits.sessionsPerDesktop` → `FARGLASS_SERVER_LIMITS_SESSIONS_PER_DESKTOP`. */
 export const envNameOf = (key: string): string =>
-  `FARGLASS_SERVER_${
-    key.replaceAll(".", "_").replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()
-  }`;
+  `FARGLASS_SERVER_${key.replaceAll(".", "_").replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}`;
 
 const valueAt = (object: unknown, key: string): unknown =>
   key.split(".").reduce<unknown>((at, part) => isObject(at) ? at[part] : undefined, object);

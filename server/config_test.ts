@@ -36,7 +36,12 @@ Deno.test("settings: flag over environment over file over default", () => {
   });
   assert.ok(loaded.ok);
   const { port, host, webrtc } = loaded.settings;
-  assert.deepEqual([port, host, webrtc.relayHint, webrtc.enabled], [9002, "localhost", "eu", false]);
+  assert.deepEqual([port, host, webrtc.relayHint, webrtc.enabled], [
+    9002,
+    "localhost",
+    "eu",
+    false,
+  ]);
   const lists = load(null, {
     env: {
       FARGLASS_SERVER_ALLOWED_ORIGINS: "https://a.example, https://b.example",
@@ -70,7 +75,10 @@ Deno.test("settings: every bad value is named with its key, itself and what is a
     [{ port: "80" }, 'port must be a whole number from 0 to 65535: "80"'],
     [{ host: "" }, 'host must be an address or host name: ""'],
     [{ prot: 1 }, 'prot is not a known setting; did you mean "port"?'],
-    [{ limits: { conections: 1 } }, 'limits.conections is not a known setting; did you mean "limits.connections"?'],
+    [
+      { limits: { conections: 1 } },
+      'limits.conections is not a known setting; did you mean "limits.connections"?',
+    ],
     [{ relayHint: "x" }, 'relayHint is not a known setting; did you mean "webrtc.relayHint"?'],
     [{ zzzzzzzzzzzz: 1 }, 'zzzzzzzzzzzz is not a known setting; nearest known key is "host"'],
     [{ limits: 5 }, "limits must be an object: 5"],
@@ -112,7 +120,10 @@ Deno.test("settings: every bad value is named with its key, itself and what is a
       { webrtc: { servers: [{ urls: ["turn:a"], credentialSecret: "s", url: "x" }] } },
       'webrtc.servers.0.url is not a known setting; did you mean "webrtc.servers.0.urls"?',
     ],
-    [{ log: { level: "loud" } }, 'log.level must be "debug" or "info" or "warn" or "error": "loud"'],
+    [
+      { log: { level: "loud" } },
+      'log.level must be "debug" or "info" or "warn" or "error": "loud"',
+    ],
     ["[]", "config.json must hold one JSON object"],
   ];
   for (const [file, line] of rows) assert.deepEqual(problems(file), [line]);
@@ -124,17 +135,23 @@ Deno.test("settings: all problems at once, each under the name it was given by",
     env: { FARGLASS_SERVER_LIMITS_CONNECTIONS: "many" },
     flags: { host: "" },
   });
-  assert.deepEqual(lines.toSorted(), [
-    '--host must be an address or host name: ""',
-    'FARGLASS_SERVER_LIMITS_CONNECTIONS must be a whole number from 1 to 15000: "many"',
-    'hots is not a known setting; did you mean "host"?',
-    'log.level must be "debug" or "info" or "warn" or "error": 3',
-    "port must be a whole number from 0 to 65535: -1",
-  ].toSorted());
+  assert.deepEqual(
+    lines.toSorted(),
+    [
+      '--host must be an address or host name: ""',
+      'FARGLASS_SERVER_LIMITS_CONNECTIONS must be a whole number from 1 to 15000: "many"',
+      'hots is not a known setting; did you mean "host"?',
+      'log.level must be "debug" or "info" or "warn" or "error": 3',
+      "port must be a whole number from 0 to 65535: -1",
+    ].toSorted(),
+  );
 });
 
 Deno.test("envNameOf: one name for each setting", () => {
-  assert.equal(envNameOf("limits.sessionsPerDesktop"), "FARGLASS_SERVER_LIMITS_SESSIONS_PER_DESKTOP");
+  assert.equal(
+    envNameOf("limits.sessionsPerDesktop"),
+    "FARGLASS_SERVER_LIMITS_SESSIONS_PER_DESKTOP",
+  );
   assert.equal(envNameOf("webrtc.credentialTTL"), "FARGLASS_SERVER_WEBRTC_CREDENTIAL_TTL");
   assert.equal(new Set(SETTING_KEYS.map(envNameOf)).size, SETTING_KEYS.length);
 });

@@ -56,7 +56,9 @@ async function announce(server: RunningServer, json: boolean): Promise<void> {
     return;
   }
   say(`Farglass server ${SOFTWARE_VERSION} on ${server.baseUrl}`);
-  say(`Agents: deno task agent -- --server ${server.signalUrl} (secret: ${server.agentSecretFile})`);
+  say(
+    `Agents: deno task agent -- --server ${server.signalUrl} (secret: ${server.agentSecretFile})`,
+  );
   say(`Console: ${consoleUrl}`);
   say("The link works once, for 10 minutes. Enter prints a fresh one, Ctrl-C stops the server.");
 }
@@ -77,7 +79,9 @@ async function main(args: readonly string[]): Promise<void> {
   if (!parsed.ok) stop(parsed.problems);
   const { flags } = parsed;
   if (flags.help) return void say(USAGE);
-  if (flags.version) return void say(`farglass-server ${SOFTWARE_VERSION} (protocol ${PROTOCOL_VERSION})`);
+  if (flags.version) {
+    return void say(`farglass-server ${SOFTWARE_VERSION} (protocol ${PROTOCOL_VERSION})`);
+  }
   const loaded = loadSettings({
     file: await readConfig(flags),
     env: Deno.env.toObject(),

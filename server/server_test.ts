@@ -3,11 +3,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { MessageOf } from "@farglass/protocol";
 import { DEFAULT_SETTINGS, type Settings } from "./settings_schema.ts";
-import {
-  connectAgent,
-  connectConsole,
-  type LinkClient,
-} from "./testing/link_client.ts";
+import { connectAgent, connectConsole, type LinkClient } from "./testing/link_client.ts";
 import { approve, withDesktop, withServer } from "./testing/server_fixture.ts";
 import { CAPS, sampleCandidate, sampleSdp } from "./testing/samples.ts";
 
@@ -205,7 +201,11 @@ Deno.test("server: bad messages get a coded error and disturb nobody", async () 
     assert.equal(error.payload.code, "wrong-direction");
     assert.equal(error.payload.refType, "DESKTOP_WEBRTC_SIGNAL");
     // Another console knows nothing of the session.
-    other.client.send({ type: "SESSION_ENDED", ...ids, payload: { reason: "killed", by: "server" } });
+    other.client.send({
+      type: "SESSION_ENDED",
+      ...ids,
+      payload: { reason: "killed", by: "server" },
+    });
     assert.equal((await other.client.next("ERROR")).payload.code, "session-not-found");
     assert.equal(c.messages.some((m) => m.type === "SESSION_ENDED"), false);
     for (let i = 0; i < 30; i++) c.raw("nonsense");

@@ -23,7 +23,9 @@ const choice = <const T extends readonly string[]>(options: T) =>
 
 const originRule = "an origin such as https://desk.example.com";
 const origin = v.pipe(text(256), v.check((t) => parseOrigin(t) !== null, originRule));
-const durationRule = `a duration from ${MIN_TTL_SECONDS}s to ${MAX_TTL_SECONDS / 3600}h, such as "10m"`;
+const durationRule = `a duration from ${MIN_TTL_SECONDS}s to ${
+  MAX_TTL_SECONDS / 3600
+}h, such as "10m"`;
 const lifetime = v.pipe(
   text(32),
   v.check((t) => {

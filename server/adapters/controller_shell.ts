@@ -4,8 +4,8 @@
  */
 import {
   type CodedError,
-  type Draft,
   type DesktopCaps,
+  type Draft,
   never,
   type WebrtcCaps,
 } from "@farglass/protocol";

@@ -86,7 +86,10 @@ Deno.test("Identities: cookies are signed, expire, and outlive a restart with th
   const operator = identities.operatorOf(header);
   assert.ok(operator !== null);
   assert.deepEqual(fixture().identities.operatorOf(header), operator);
-  assert.equal(fixture({ ...secrets, cookieKey: "d".repeat(64) }).identities.operatorOf(header), null);
+  assert.equal(
+    fixture({ ...secrets, cookieKey: "d".repeat(64) }).identities.operatorOf(header),
+    null,
+  );
   for (const bad of [null, "", `${COOKIE_NAME}=`, `${COOKIE_NAME}=a.b.c`, header.slice(0, -1)]) {
     assert.equal(identities.operatorOf(bad), null);
   }

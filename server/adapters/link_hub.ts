@@ -196,9 +196,10 @@ export class LinkHub {
       this.#refuse(socket, codedError("wrong-version"), CLOSE.wrongVersion);
       return null;
     }
-    const mine = role === identity.role && (identity.role === "agent"
-      ? agent?.agentId === identity.agentId
-      : ticket !== undefined && await checkTicket(ticket, identity.operator));
+    const mine = role === identity.role &&
+      (identity.role === "agent"
+        ? agent?.agentId === identity.agentId
+        : ticket !== undefined && await checkTicket(ticket, identity.operator));
     if (!mine) {
       this.#refuse(socket, codedError("unauthorized"), CLOSE.unauthorized);
       return null;
@@ -226,7 +227,10 @@ export class LinkHub {
     if (identity.role === "agent") this.#replaceAgent(identity);
     const { bus, clock, newId, limits } = this.#options;
     const linkId = newId();
-    const state = newServerLink({ linkId, role: identity.role, limits: limits[identity.role] }, clock());
+    const state = newServerLink(
+      { linkId, role: identity.role, limits: limits[identity.role] },
+      clock(),
+    );
     const entry: Entry = {
       linkId,
       identity,
@@ -329,7 +333,9 @@ export class LinkHub {
 
   #count(): void {
     const open = { agent: 0, console: 0 };
-    for (const { identity, socket } of this.#links.values()) if (socket !== null) open[identity.role]++;
+    for (const { identity, socket } of this.#links.values()) {
+      if (socket !== null) open[identity.role]++;
+    }
     this.#options.metrics.connections("agent", open.agent);
     this.#options.metrics.connections("console", open.console);
   }

@@ -10,12 +10,17 @@ import { codedError, type ErrorCode, statusOf } from "@farglass/protocol";
 /** The API's bodies are a few hundred bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
+/** A connection must say what it wants, whole, within this time; a slow one only holds a place. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
 export interface HttpServerOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   readonly maxConnections: number;
   readonly onError: (cause: unknown) => void;
   readonly onRejected: (code: ErrorCode) => void;
+  /** Default REQUEST_TIMEOUT_MS. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface HttpServer {
@@ -31,30 +36,46 @@ export function listen(
   address: { readonly host: string; readonly port: number },
   options: HttpServerOptions,
 ): Promise<HttpServer> {
+  const sockets = new Map<Socket, ReturnType<typeof setTimeout>>();
+  const settle = (request: IncomingMessage) => clearTimeout(sockets.get(request.socket));
+  const watch = (socket: Socket) => {
+    clearTimeout(sockets.get(socket));
+    const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+    sockets.set(socket, setTimeout(() => socket.destroy(), timeoutMs));
+  };
   const server = createServer((request, response) => {
-    handle(request, response, options).catch((cause) => {
+    watch(request.socket);
+    // Between requests the server's own keep-alive timeout of 5 s holds.
+    handle(request, response, options, () => settle(request)).catch((cause) => {
       options.onError(cause);
       if (!response.headersSent) respondCoded(response, "internal");
       else response.destroy();
     });
   });
-  server.on("upgrade", (request, socket, head) => options.upgrade(request, socket, head));
-  const sockets = new Set<Socket>();
+  server.on("upgrade", (request, socket, head) => {
+    settle(request);
+    options.upgrade(request, socket, head);
+  });
   server.on("connection", (socket: Socket) => {
+    socket.on("error", () => {
+      // A peer that resets its connection is no event of ours; `close` follows.
+    });
     if (sockets.size >= options.maxConnections) {
       options.onRejected("too-many-connections");
       refuseUpgrade(socket, "too-many-connections");
       return;
     }
-    sockets.add(socket);
-    socket.on("error", () => {
-      // A peer that resets its connection is no event of ours; `close` follows.
+    watch(socket);
+    socket.once("close", () => {
+      clearTimeout(sockets.get(socket));
+      sockets.delete(socket);
     });
-    socket.once("close", () => sockets.delete(socket));
   });
   return new Promise((resolve, reject) => {
     server.once("error", (error: Error & { code?: string }) => {
-      reject(error.code === "EADDRINUSE" ? new PortTakenError("port taken", { cause: error }) : error);
+      reject(
+        error.code === "EADDRINUSE" ? new PortTakenError("port taken", { cause: error }) : error,
+      );
     });
     server.listen(address.port, address.host, () => {
       server.removeAllListeners("error");
@@ -66,10 +87,10 @@ export function listen(
   });
 }
 
-function closeServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+function closeServer(server: Server, sockets: ReadonlyMap<Socket, unknown>): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    for (const socket of sockets) socket.destroy();
+    for (const socket of [...sockets.keys()]) socket.destroy();
     server.closeAllConnections();
   });
 }
@@ -78,8 +99,10 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
   options: HttpServerOptions,
+  received: () => void,
 ): Promise<void> {
   const body = await readBody(request);
+  received();
   if (body === null) {
     options.onRejected("too-large");
     return respondCoded(response, "too-large");

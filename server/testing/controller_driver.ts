@@ -140,26 +140,27 @@ export const on = {
 };
 
 /** What reaches each stage by the shortest legal way. */
-export const SCRIPTS: Readonly<Record<Exclude<Stage, "closed" | "failed">, readonly ControllerEvent[]>> =
-  (() => {
-    const requested = [on.caps(), on.request()];
-    const approved = [...requested, on.decision("accept")];
-    const offered = [...approved, on.offer(1)];
-    const answered = [...offered, on.answer(1)];
-    const connecting = [...answered, on.peer("agent", "connecting")];
-    const connected = [...connecting, on.peer("console", "connected")];
-    return {
-      requested,
-      approved,
-      offered,
-      answered,
-      connecting,
-      connected,
-      degraded: [...connected, on.peer("console", "disconnected")],
-      restarting: [...connected, on.restored("none", "rtp"), on.offer(2)],
-      fallback: [...connected, on.fallback("rtp", "diff-ws")],
-    };
-  })();
+export const SCRIPTS: Readonly<
+  Record<Exclude<Stage, "closed" | "failed">, readonly ControllerEvent[]>
+> = (() => {
+  const requested = [on.caps(), on.request()];
+  const approved = [...requested, on.decision("accept")];
+  const offered = [...approved, on.offer(1)];
+  const answered = [...offered, on.answer(1)];
+  const connecting = [...answered, on.peer("agent", "connecting")];
+  const connected = [...connecting, on.peer("console", "connected")];
+  return {
+    requested,
+    approved,
+    offered,
+    answered,
+    connecting,
+    connected,
+    degraded: [...connected, on.peer("console", "disconnected")],
+    restarting: [...connected, on.restored("none", "rtp"), on.offer(2)],
+    fallback: [...connected, on.fallback("rtp", "diff-ws")],
+  };
+})();
 
 export class ControllerDriver {
   desktop: DesktopState | null = null;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { JsonLog } from "../adapters/json_log.ts";
 import { type RunningServer, startServer } from "../app.ts";
 import { DEFAULT_SETTINGS, type Settings } from "../settings_schema.ts";
-import {  connectAgent, connectConsole, type LinkClient } from "./link_client.ts";
+import { connectAgent, connectConsole, type LinkClient } from "./link_client.ts";
 import { CAPS } from "./samples.ts";
 
 export interface Fixture {
@@ -69,4 +69,3 @@ export async function approve(
   await agent.next("DESKTOP_CAPS", 0, (m) => m.sessionId === sessionId);
   return { sessionId, desktopId };
 }
-

@@ -1,5 +1,5 @@
 /** REST under /api/v1 (design section 3): `{success, data | error}`. */
-import { Hono, type Context } from "hono";
+import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { codedError, STAGES, statusOf } from "@farglass/protocol";
 import type { Effect, MessageRef } from "../../core/events.ts";

@@ -23,7 +23,9 @@ export interface HttpAppOptions {
   /** Whether cookies travel by https only. */
   readonly secureCookies: boolean;
   /** The exposition text, or null when it may not be shown. */
-  readonly metricsText: (() => Promise<{ readonly text: string; readonly contentType: string }>) | null;
+  readonly metricsText:
+    | (() => Promise<{ readonly text: string; readonly contentType: string }>)
+    | null;
   /** False while the server is stopping. */
   readonly ready: () => boolean;
 }

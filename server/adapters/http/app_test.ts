@@ -56,7 +56,12 @@ async function withApp(
   });
   const secrets = { agentSecret: "a".repeat(64), cookieKey: "c".repeat(64), agentSecretFile: "" };
   const identities = new Identities(secrets, new MemoryOnceStore(clock), clock);
-  const origins = originPolicy({ host: "127.0.0.1", port: 8080, publicUrl: "", allowedOrigins: [] });
+  const origins = originPolicy({
+    host: "127.0.0.1",
+    port: 8080,
+    publicUrl: "",
+    allowedOrigins: [],
+  });
   const app = makeHttpApp({
     identities,
     store,
@@ -93,7 +98,10 @@ Deno.test("HTTP: every answer carries the security headers", async () => {
       const { headers } = await request(app, path, { headers: { cookie } });
       const policy = headers.get("content-security-policy") ?? "";
       assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/);
-      assert.match(policy, /connect-src 'self' ws:\/\/127\.0\.0\.1:8080 wss:\/\/127\.0\.0\.1:8080;/);
+      assert.match(
+        policy,
+        /connect-src 'self' ws:\/\/127\.0\.0\.1:8080 wss:\/\/127\.0\.0\.1:8080;/,
+      );
       assert.doesNotMatch(policy, /unsafe|\*|https?:/);
       assert.equal(headers.get("x-content-type-options"), "nosniff");
       assert.equal(headers.get("referrer-policy"), "no-referrer");
@@ -186,7 +194,11 @@ Deno.test("REST: agents, sessions, their events and their end", async () => {
     const made = await post(JSON.stringify({ desktopId: DESKTOP }));
     assert.equal(made.status, 201);
     const { data } = await made.json();
-    assert.deepEqual([data.stage, data.transport, data.consoleOnline], ["requested", "none", false]);
+    assert.deepEqual([data.stage, data.transport, data.consoleOnline], [
+      "requested",
+      "none",
+      false,
+    ]);
     assert.equal((await get(`/sessions?desktopId=${DESKTOP}&stage=requested`)).length, 1);
     assert.equal((await get("/sessions?stage=connected")).length, 0);
     assert.equal((await get(`/sessions?desktopId=${DESKTOP.replaceAll("1", "2")}`)).length, 0);

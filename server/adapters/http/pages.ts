@@ -33,7 +33,9 @@ export function page(
   const command = options.command === undefined
     ? ""
     : `<p><code>${escapeHtml(options.command)}</code></p>`;
-  const code = options.code === undefined ? "" : `<p><small>${escapeHtml(options.code)}</small></p>`;
+  const code = options.code === undefined
+    ? ""
+    : `<p><small>${escapeHtml(options.code)}</small></p>`;
   return `<!doctype html>
 <html lang="en">
 <head>
