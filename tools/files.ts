@@ -14,8 +14,8 @@ export function sourceFiles(): string[] {
     for (const entry of Deno.readDirSync(join(ROOT, dir))) {
       const path = dir === "" ? entry.name : `${dir}/${entry.name}`;
       if (entry.isDirectory && !SKIPPED.has(entry.name)) walk(path);
-      // A name that begins with a dot is somebody's scratch file.
-      else if (entry.isFile && /^[^.].*\.tsx?$/.test(entry.name)) found.push(path);
+      // A name that begins with a dot or a dash below is somebody's scratch file.
+      else if (entry.isFile && /^[^._].*\.tsx?$/.test(entry.name)) found.push(path);
     }
   };
   walk("");
