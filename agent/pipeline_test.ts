@@ -1,0 +1,290 @@
+/**
+ * The pipeline with fakes of capture and encoder: real ones cannot be made to fail, to hang or to
+ * change their size at the very moment that these tests are about.
+ */
+import assert from "node:assert/strict";
+import { codedError, err, ok } from "@farglass/protocol";
+import type {
+  Capture,
+  CaptureEvents,
+  EncodedFrame,
+  Frame,
+  InputSink,
+  VideoEncoder,
+} from "./core/ports.ts";
+import { type OpenedDesktop, Pipeline, type PipelineViewer } from "./pipeline.ts";
+
+class FakeDesktop implements Capture, InputSink {
+  readonly name = "synthetic";
+  readonly pointer = true;
+  readonly keyboard = true;
+  events: CaptureEvents | null = null;
+  closed = 0;
+  released = 0;
+  #frame: Frame | null = null;
+  #sequence = 0;
+  constructor(public width = 64, public height = 32) {}
+  start(events: CaptureEvents): void {
+    this.events = events;
+    this.change();
+  }
+  change(width = this.width, height = this.height): void {
+    this.width = width;
+    this.height = height;
+    this.#frame = {
+      sequence: ++this.#sequence,
+      width,
+      height,
+      strideBytes: width * 4,
+      pixels: new Uint8Array(width * height * 4),
+      damage: [{ x: 0, y: 0, width, height }],
+      capturedAtMs: 0,
+    };
+    this.events?.onFrame(this.#frame);
+  }
+  current(): Frame | null {
+    return this.#frame;
+  }
+  cursor(): null {
+    return null;
+  }
+  play(): void {}
+  releaseAll(): void {
+    this.released++;
+  }
+  close(): Promise<void> {
+    this.closed++;
+    return Promise.resolve();
+  }
+}
+
+/** An encoder whose pictures are finished when the test says so. */
+class FakeEncoder implements VideoEncoder {
+  readonly name = "fake";
+  closed = false;
+  readonly asked: { keyframe: boolean; width: number; finish: (fails?: Error) => void }[] = [];
+  constructor(readonly onAsked: () => void) {}
+  encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame> {
+    const { promise, resolve, reject } = Promise.withResolvers<EncodedFrame>();
+    this.asked.push({
+      keyframe,
+      width: frame.width,
+      finish: (fails) =>
+        fails === undefined
+          ? resolve({ nals: [new Uint8Array(10)], keyframe, capturedAtMs: 0 })
+          : reject(fails),
+    });
+    this.onAsked();
+    return promise;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+class FakeViewer implements PipelineViewer {
+  readonly heard: string[] = [];
+  constructor(readonly onHeard: () => void) {}
+  #note(text: string): void {
+    this.heard.push(text);
+    this.onHeard();
+  }
+  onFrame(): void {
+    this.#note("frame");
+  }
+  onVideo(frame: EncodedFrame): void {
+    this.#note(frame.keyframe ? "I" : "P");
+  }
+  onScreen(width: number, height: number): void {
+    this.#note(`${width}×${height}`);
+  }
+  onCursorShape(): void {}
+  onCursorPosition(): void {}
+  onFault(code: string): void {
+    this.#note(code);
+  }
+  onVideoAvailable(available: boolean): void {
+    this.#note(available ? "video" : "no video");
+  }
+}
+
+/** A pipeline on fakes; `until` waits for something to happen in them. */
+class World implements AsyncDisposable {
+  now = 0;
+  readonly desktops: FakeDesktop[] = [];
+  readonly encoders: FakeEncoder[] = [];
+  readonly logs: string[] = [];
+  broken: string | null = null;
+  noEncoder = false;
+  #wake = Promise.withResolvers<void>();
+  readonly pipeline = new Pipeline(
+    {
+      openDesktop: () => {
+        this.#stir();
+        if (this.broken !== null) return Promise.resolve(err({ message: this.broken }));
+        const desktop = new FakeDesktop();
+        this.desktops.push(desktop);
+        const opened: OpenedDesktop = { capture: desktop, input: inputOf(desktop) };
+        return Promise.resolve(ok(opened));
+      },
+      openEncoder: () => {
+        if (this.noEncoder) return Promise.resolve(err(codedError("encoder-failed")));
+        const encoder = new FakeEncoder(() => this.#stir());
+        this.encoders.push(encoder);
+        return Promise.resolve(ok(encoder));
+      },
+      now: () => this.now,
+      random: () => 0,
+      log: (_level, text) => this.logs.push(text),
+    },
+    { bitrateKbps: 1_000, maxFps: 30 },
+    { width: 64, height: 32 },
+  );
+  #stir(): void {
+    this.#wake.resolve();
+  }
+  viewer(): FakeViewer {
+    const viewer = new FakeViewer(() => this.#stir());
+    this.pipeline.attach(viewer);
+    return viewer;
+  }
+  async until(done: () => boolean): Promise<void> {
+    while (!done()) {
+      await this.#wake.promise;
+      this.#wake = Promise.withResolvers();
+    }
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const encoder of this.encoders) for (const one of encoder.asked) one.finish();
+    await this.pipeline.close();
+  }
+}
+
+const inputOf = (desktop: FakeDesktop): InputSink => ({
+  pointer: true,
+  keyboard: true,
+  play: () => desktop.play(),
+  releaseAll: () => desktop.releaseAll(),
+  close: () => {},
+});
+
+Deno.test("nothing is captured until the first viewer comes", async () => {
+  await using world = new World();
+  assert.equal(world.desktops.length, 0);
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.viewer();
+  assert.equal(world.desktops.length, 1);
+  assert.equal(world.pipeline.captured, 1);
+});
+
+Deno.test("close: capture, input and encoder are given back", async () => {
+  const world = new World();
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.pipeline.setVideo(viewer, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  world.encoders[0].asked[0].finish();
+  await world[Symbol.asyncDispose]();
+  assert.equal(world.desktops[0].closed, 1);
+  assert.ok(world.desktops[0].released >= 1);
+  assert.equal(world.encoders[0].closed, true);
+});
+
+Deno.test("one encoder for all viewers: each picture is encoded once and reaches those who want it", async () => {
+  await using world = new World();
+  const [first, second, third] = [world.viewer(), world.viewer(), world.viewer()];
+  await world.until(() => third.heard.includes("frame"));
+  world.pipeline.setVideo(first, true);
+  world.pipeline.setVideo(second, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  world.encoders[0].asked[0].finish();
+  await world.until(() => second.heard.includes("I"));
+  assert.deepEqual(first.heard, ["frame", "I"]);
+  assert.deepEqual(second.heard, ["frame", "I"]);
+  assert.deepEqual(third.heard, ["frame"]);
+  assert.equal(world.encoders.length, 1);
+});
+
+Deno.test("while the encoder is busy, the other viewers still get every frame", async () => {
+  await using world = new World();
+  const [video, diff] = [world.viewer(), world.viewer()];
+  await world.until(() => diff.heard.includes("frame"));
+  world.pipeline.setVideo(video, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  for (let i = 0; i < 5; i++) world.desktops[0].change();
+  assert.equal(diff.heard.length, 6);
+  assert.equal(world.encoders[0].asked.length, 1);
+});
+
+Deno.test("resize: viewers hear of it, and a new encoder begins with a keyframe", async () => {
+  await using world = new World();
+  const sizes: string[] = [];
+  world.pipeline.onScreen = (width, height) => sizes.push(`${width}×${height}`);
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.pipeline.setVideo(viewer, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  world.encoders[0].asked[0].finish();
+  await world.until(() => viewer.heard.includes("I"));
+  world.now = 100;
+  world.desktops[0].change(32, 16);
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  assert.equal(world.encoders[0].closed, true);
+  assert.equal(world.encoders[1].asked[0].width, 32);
+  assert.deepEqual(sizes, ["32×16"]);
+  assert.ok(viewer.heard.includes("32×16"));
+  assert.deepEqual(world.pipeline.screen, { width: 32, height: 16 });
+});
+
+Deno.test("an encoder that fails once is replaced; twice in a row → no video for a while", async () => {
+  await using world = new World();
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.pipeline.setVideo(viewer, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  world.now = 100;
+  world.encoders[0].asked[0].finish(new Error("first"));
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  assert.equal(world.encoders[0].closed, true);
+  assert.equal(world.pipeline.videoAvailable, true);
+  world.encoders[1].asked[0].finish(new Error("second"));
+  await world.until(() => viewer.heard.includes("no video"));
+  assert.equal(world.pipeline.videoAvailable, false);
+});
+
+Deno.test("no encoder at all → viewers are told, the capture goes on", async () => {
+  await using world = new World();
+  world.noEncoder = true;
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.pipeline.setVideo(viewer, true);
+  world.now = 100;
+  world.desktops[0].change();
+  await world.until(() => viewer.heard.includes("no video"));
+  world.desktops[0].change();
+  assert.equal(viewer.heard.at(-1), "frame");
+});
+
+Deno.test("the screen goes away: viewers hear of it, it is opened again, and they get frames", async () => {
+  await using world = new World();
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  world.desktops[0].events!.onFault(new Error("The X server went away"));
+  assert.equal(viewer.heard.at(-1), "capture-failed");
+  assert.equal(world.pipeline.current(), null);
+  assert.equal(world.pipeline.captureFailed, true);
+  await world.until(() => world.desktops.length === 2);
+  await world.until(() => viewer.heard.at(-1) === "frame");
+  assert.equal(world.pipeline.captureFailed, false);
+  assert.ok(world.logs.some((line) => line.startsWith("The X server went away; trying again")));
+});
+
+Deno.test("a screen that cannot be opened is tried again while somebody wants to see it", async () => {
+  await using world = new World();
+  world.broken = "Check that an X server runs";
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("capture-failed"));
+  world.broken = null;
+  await world.until(() => viewer.heard.includes("frame"));
+});
