@@ -12,7 +12,7 @@ import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
-import { listen, refuseUpgrade } from "./adapters/node_http.ts";
+import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
@@ -74,16 +74,66 @@ function webrtcOf(settings: Settings): WebrtcSettings {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { settings, log } = options;
   const clock = options.clock ?? Date.now;
+  const secrets = await loadSecrets(resolve(options.rootDirectory, settings.dataDir));
+  const once = options.once ?? new MemoryOnceStore(clock);
+  const identities = new Identities(secrets, once, clock);
+  const signalling = makeSignalling(options, { clock, identities });
+  const { metrics, hub, shell } = signalling;
+  const sockets = new WsServer(() => metrics.rejected("too-large"));
+  const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
+  const http = await listenFor(options, { ...signalling, identities, sockets, life })
+    .catch((error) => {
+      signalling.close();
+      throw error;
+    });
+  const { host, publicUrl, allowedOrigins } = settings;
+  life.origins = originPolicy({ host, port: http.port, publicUrl, allowedOrigins });
+  const baseUrl = baseUrlOf(settings, http.port);
+  await shell.start();
+  log.write("info", "server-started", { port: http.port });
+  return {
+    port: http.port,
+    baseUrl,
+    metricsUrl: `${baseUrl}/metrics`,
+    signalUrl: `${baseUrl.replace(/^http/, "ws")}${SIGNAL_PATH}`,
+    agentSecretFile: secrets.agentSecretFile,
+    newConsoleUrl: async () => {
+      const token = await identities.newSignInLink();
+      if (token === null) throw new Error("Too many sign-in links are waiting");
+      return `${baseUrl}/sign-in?link=${token}`;
+    },
+    close: runOnce(async () => {
+      life.stopping = true;
+      hub.close();
+      await sockets.close(CLOSE_GRACE_MS);
+      await http.close();
+      await shell.close();
+      signalling.close();
+      log.write("info", "server-stopped");
+    }),
+  };
+}
+
+/** What changes while the server runs. */
+interface Life {
+  /** Known once the port is. */
+  origins: OriginPolicy;
+  stopping: boolean;
+}
+
+type Signalling = ReturnType<typeof makeSignalling>;
+
+/** Everything behind the sockets: controller, links, relay, metrics. */
+function makeSignalling(
+  options: ServerOptions,
+  parts: { readonly clock: () => number; readonly identities: Identities },
+) {
+  const { settings, log } = options;
+  const { clock, identities } = parts;
   const store = options.store ?? new MemoryDesktopStore();
   const bus = options.bus ?? new MemoryBus();
-  const once = options.once ?? new MemoryOnceStore(clock);
-  const secrets = await loadSecrets(resolve(options.rootDirectory, settings.dataDir));
-  const identities = new Identities(secrets, once, clock);
   const metrics = new PromMetrics(() => store.list());
   const webrtc = webrtcOf(settings);
-  let origins: OriginPolicy = { origins: new Set(), hosts: new Set() };
-  let stopping = false;
-
   const relay: Relay = new Relay({
     metrics,
     clock,
@@ -122,7 +172,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     handlers: router,
   });
   const unsubscribe = bus.subscribe(DESKTOPS_TOPIC, () => router.desktopsChanged());
-  const sockets = new WsServer(() => metrics.rejected("too-large"));
+  const close = () => {
+    hub.close();
+    unsubscribe();
+    metrics.close();
+  };
+  return { store, metrics, shell, hub, close };
+}
+
+/** Listens for HTTP and, through the gate, for WebSockets. */
+function listenFor(
+  options: ServerOptions,
+  parts: Signalling & {
+    readonly identities: Identities;
+    readonly sockets: WsServer;
+    readonly life: Life;
+  },
+): Promise<HttpServer> {
+  const { settings, log, rootDirectory } = options;
+  const { store, metrics, shell, hub, identities, sockets, life } = parts;
   const app = makeHttpApp({
     identities,
     store,
@@ -130,22 +198,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     metrics,
     log,
     newId: randomUUID,
-    origins: () => origins,
-    consoleDirectory: resolve(options.rootDirectory, settings.console.directory),
+    origins: () => life.origins,
+    consoleDirectory: resolve(rootDirectory, settings.console.directory),
     secureCookies: settings.publicUrl.startsWith("https:"),
     metricsText: autoOf(settings.metrics.public, settings.host) ? () => metrics.text() : null,
-    ready: () => !stopping,
+    ready: () => !life.stopping,
   });
   const gate = new UpgradeGate({
     identities,
     sockets,
     hub,
-    origins: () => origins,
+    origins: () => life.origins,
     maxSockets: settings.limits.connections,
-    stopping: () => stopping,
+    stopping: () => life.stopping,
     rejected: (code) => metrics.rejected(code),
   });
-  const http = await listen(settings, {
+  return listen(settings, {
     fetch: (request) => app.fetch(request),
     upgrade: (request, socket, head) => {
       gate.upgrade(request, socket, head).catch((cause) => {
@@ -157,40 +225,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     maxConnections: settings.limits.connections + 64,
     onError: (cause) => log.write("error", "http-failed", { error: String(cause) }),
     onRejected: (code) => metrics.rejected(code),
-  }).catch((error) => {
-    hub.close();
-    unsubscribe();
-    metrics.close();
-    throw error;
   });
-  const { host, publicUrl, allowedOrigins } = settings;
-  origins = originPolicy({ host, port: http.port, publicUrl, allowedOrigins });
-  const baseUrl = baseUrlOf(settings, http.port);
-  const close = runOnce(async () => {
-    stopping = true;
-    hub.close();
-    unsubscribe();
-    await sockets.close(CLOSE_GRACE_MS);
-    await http.close();
-    await shell.close();
-    metrics.close();
-    log.write("info", "server-stopped");
-  });
-  await shell.start();
-  log.write("info", "server-started", { port: http.port });
-  return {
-    port: http.port,
-    baseUrl,
-    metricsUrl: `${baseUrl}/metrics`,
-    signalUrl: `${baseUrl.replace(/^http/, "ws")}${SIGNAL_PATH}`,
-    agentSecretFile: secrets.agentSecretFile,
-    newConsoleUrl: async () => {
-      const token = await identities.newSignInLink();
-      if (token === null) throw new Error("Too many sign-in links are waiting");
-      return `${baseUrl}/sign-in?link=${token}`;
-    },
-    close,
-  };
 }
 
 function runOnce(run: () => Promise<void>): () => Promise<void> {

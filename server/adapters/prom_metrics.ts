@@ -35,56 +35,45 @@ export class PromMetrics implements Metrics {
         }
       },
     });
-    this.#messages = new Counter({
-      name: "farglass_messages_total",
-      help: "Signalling messages by type and direction",
-      labelNames: ["type", "direction"],
-      registers,
-    });
-    this.#rejected = new Counter({
-      name: "farglass_rejected_messages_total",
-      help: "Messages and requests answered with an error, by code",
-      labelNames: ["code"],
-      registers,
-    });
-    this.#fallbacks = new Counter({
-      name: "farglass_transport_fallbacks_total",
-      help: "Switches to a lesser transport, by reason",
-      labelNames: ["reason"],
-      registers,
-    });
-    this.#restored = new Counter({
-      name: "farglass_transport_restored_total",
-      help: "Returns to a better transport, by reason",
-      labelNames: ["reason"],
-      registers,
-    });
+    const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
+      new Counter({ name, help, labelNames: [...labelNames], registers });
+    const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
+    this.#messages = counter(
+      "farglass_messages_total",
+      "Signalling messages by type and direction",
+      ["type", "direction"],
+    );
+    this.#rejected = counter(
+      "farglass_rejected_messages_total",
+      "Messages and requests answered with an error, by code",
+      ["code"],
+    );
+    this.#fallbacks = counter(
+      "farglass_transport_fallbacks_total",
+      "Switches to a lesser transport, by reason",
+      ["reason"],
+    );
+    this.#restored = counter(
+      "farglass_transport_restored_total",
+      "Returns to a better transport, by reason",
+      ["reason"],
+    );
     this.#negotiation = new Histogram({
       name: "farglass_negotiation_duration_seconds",
       help: "From an offer to its connection",
       buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15],
       registers,
     });
-    this.#agents = new Gauge({
-      name: "farglass_connected_agents",
-      help: "Agents with an open link",
-      registers,
-    });
-    this.#consoles = new Gauge({
-      name: "farglass_connected_consoles",
-      help: "Consoles with an open link",
-      registers,
-    });
-    this.#relayBytes = new Counter({
-      name: "farglass_relay_bytes_total",
-      help: "Bytes forwarded by the diff relay, both ways",
-      registers,
-    });
-    this.#relaySkipped = new Counter({
-      name: "farglass_relay_skipped_frames_total",
-      help: "Diff frames skipped because a console read too slowly",
-      registers,
-    });
+    this.#agents = gauge("farglass_connected_agents", "Agents with an open link");
+    this.#consoles = gauge("farglass_connected_consoles", "Consoles with an open link");
+    this.#relayBytes = counter(
+      "farglass_relay_bytes_total",
+      "Bytes forwarded by the diff relay, both ways",
+    );
+    this.#relaySkipped = counter(
+      "farglass_relay_skipped_frames_total",
+      "Diff frames skipped because a console read too slowly",
+    );
   }
 
   message(type: string, direction: "in" | "out"): void {

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { ControllerDriver, SCRIPTS } from "../testing/controller_driver.ts";
+import { PromMetrics } from "./prom_metrics.ts";
+
+Deno.test("PromMetrics: names, units and labels without ids", async () => {
+  const { desktop } = new ControllerDriver().run(...SCRIPTS.fallback);
+  if (desktop === null) throw new Error("unreachable");
+  const metrics = new PromMetrics(() => Promise.resolve([desktop]));
+  metrics.message("PING", "in");
+  metrics.rejected("malformed");
+  metrics.connections("agent", 2);
+  metrics.connections("console", 3);
+  metrics.relayed(1000);
+  metrics.relaySkipped(4);
+  for (const session of Object.values(desktop.sessions)) {
+    for (const event of session.events) metrics.sessionEvent(event);
+  }
+  const { text, contentType } = await metrics.text();
+  metrics.close();
+  assert.match(contentType, /^text\/plain/);
+  for (
+    const line of [
+      'farglass_sessions{stage="fallback",transport="diff-ws"} 1',
+      'farglass_messages_total{type="PING",direction="in"} 1',
+      'farglass_rejected_messages_total{code="malformed"} 1',
+      'farglass_transport_fallbacks_total{reason="rtp-stalled"} 1',
+      "farglass_negotiation_duration_seconds_count 1",
+      "farglass_connected_agents 2",
+      "farglass_connected_consoles 3",
+      "farglass_relay_bytes_total 1000",
+      "farglass_relay_skipped_frames_total 4",
+    ]
+  ) assert.ok(text.split("\n").includes(line), line);
+  assert.match(text, /^process_cpu_seconds_total /m);
+  assert.doesNotMatch(text, /[0-9a-f]{8}-[0-9a-f]{4}-/);
+});
