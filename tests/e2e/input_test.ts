@@ -13,7 +13,7 @@ const CARRIERS = [
 for (const { transport, server } of CARRIERS) {
   e2eTest(`input with ${transport}: clicks, wheel, text and layout-independent keys`, async (t) => {
     await using world = await startWorld({ server });
-    await using window = await startPainter("window", { display: world.xvfb.display });
+    await using client = await startPainter("window", { display: world.xvfb.display });
     await using opened = await world.open();
     const { page } = opened;
     await waitForTransport(page, transport);
@@ -21,52 +21,52 @@ for (const { transport, server } of CARRIERS) {
 
     await t.step("left, middle and right button at the right place", async () => {
       for (const [name, button] of [["left", 1], ["middle", 2], ["right", 3]] as const) {
-        const from = window.mark();
+        const from = client.mark();
         await page.mouse.click(at.x, at.y, { button: name });
-        const down = await event(window, from, `"button","down":true,"button":${button}`);
+        const down = await event(client, from, `"button","down":true,"button":${button}`);
         // The window stands at 40,40; scaling may cost a pixel.
         assert.ok(Math.abs(Number(down.x) - 100) <= 1, JSON.stringify(down));
         assert.ok(Math.abs(Number(down.y) - 80) <= 1, JSON.stringify(down));
-        await event(window, from, `"button","down":false,"button":${button}`);
+        await event(client, from, `"button","down":false,"button":${button}`);
       }
     });
     await t.step("wheel in both axes", async () => {
       for (const [dx, dy, button] of [[0, 120, 5], [0, -120, 4], [120, 0, 7], [-120, 0, 6]]) {
-        const from = window.mark();
+        const from = client.mark();
         await page.mouse.wheel(dx, dy);
-        await event(window, from, `"button","down":true,"button":${button}`);
+        await event(client, from, `"button","down":true,"button":${button}`);
       }
     });
     await t.step("typed text, capitals and signs", async () => {
       for (const character of "Farglass 2: {ok}!") {
-        const from = window.mark();
+        const from = client.mark();
         await page.keyboard.press(character === " " ? "Space" : character);
-        const key = await typed(window, from);
+        const key = await typed(client, from);
         assert.equal(key.text, character);
       }
     });
     await t.step("characters that the server's keymap lacks", async () => {
       for (const character of ["ü", "ж", "あ", "€"]) {
-        const from = window.mark();
+        const from = client.mark();
         await page.keyboard.insertText(character);
-        assert.equal((await typed(window, from)).text, character);
+        assert.equal((await typed(client, from)).text, character);
       }
     });
     await t.step("a modifier is released when the focus is lost", async () => {
-      const from = window.mark();
+      const from = client.mark();
       await page.keyboard.down("Control");
-      await event(window, from, `"key","down":true`);
+      await event(client, from, `"key","down":true`);
       await page.getByTestId("disconnect").focus();
-      await event(window, from, `"key","down":false`);
+      await event(client, from, `"key","down":false`);
       await page.keyboard.up("Control");
     });
     await t.step("nothing stays pressed after a disconnect", async () => {
       await page.mouse.click(at.x, at.y);
-      const from = window.mark();
+      const from = client.mark();
       await page.keyboard.down("a");
-      await event(window, from, `"key","down":true`);
+      await event(client, from, `"key","down":true`);
       await opened.context.close();
-      await event(window, from, `"key","down":false`);
+      await event(client, from, `"key","down":false`);
     });
   });
 }
@@ -75,21 +75,21 @@ e2eTest(
   "view only: neither the operator's switch nor the owner's policy lets input through",
   async (t) => {
     await using world = await startWorld();
-    await using window = await startPainter("window", { display: world.xvfb.display });
+    await using client = await startPainter("window", { display: world.xvfb.display });
     await using opened = await world.open();
     const { page } = opened;
     await waitForTransport(page, "rtp");
     const at = await toPagePoint(page, 140, 120);
-    const buttons = () => window.stdoutLines.filter((line) => line.includes('"button"')).length;
+    const buttons = () => client.stdoutLines.filter((line) => line.includes('"button"')).length;
     await t.step("the switch", async () => {
       await page.mouse.click(at.x, at.y);
-      await window.waitForLine(/"button","down":false/);
+      await client.waitForLine(/"button","down":false/);
       const before = buttons();
       await page.getByTestId("view-only").click();
       await page.mouse.click(at.x, at.y);
       await page.getByTestId("view-only").click();
       await page.mouse.click(at.x, at.y, { button: "right" });
-      await window.waitForLine(/"button","down":false,"button":3/);
+      await client.waitForLine(/"button","down":false,"button":3/);
       assert.equal(buttons(), before + 2, "only the right button came through");
     });
   },
@@ -110,7 +110,7 @@ e2eTest("policy: view only, diff only, video only", async (t) => {
   });
   await t.step("view only drops input at the agent", async () => {
     await using world = await startWorld({ agent: { flags: ["--view-only"] } });
-    await using window = await startPainter("window", { display: world.xvfb.display });
+    await using client = await startPainter("window", { display: world.xvfb.display });
     await using opened = await world.open();
     const { page } = opened;
     await waitForTransport(page, "rtp");
@@ -120,7 +120,7 @@ e2eTest("policy: view only, diff only, video only", async (t) => {
     // A round trip on the reliable path behind the input: the switch is answered by the agent.
     await chooseTransport(page, "diff");
     await waitForTransport(page, "diff-dc");
-    assert.deepEqual(window.stdoutLines.filter((line) => /"(button|key|motion)"/.test(line)), []);
+    assert.deepEqual(client.stdoutLines.filter((line) => /"(button|key|motion)"/.test(line)), []);
   });
 });
 
@@ -131,18 +131,18 @@ async function optionDisabled(page: any, choice: string): Promise<boolean> {
 }
 
 async function event(
-  window: SpawnedProcess,
+  client: SpawnedProcess,
   from: number,
   part: string,
 ): Promise<Record<string, unknown>> {
   const pattern = new RegExp(`^.*"event":${part.replaceAll(/[{}[\]]/g, "\\$&")}.*$`);
-  const [line] = await window.waitForLine(pattern, 10_000, from);
+  const [line] = await client.waitForLine(pattern, 10_000, from);
   return JSON.parse(line);
 }
 
 /** The next pressed key that makes a character. */
-async function typed(window: SpawnedProcess, from: number): Promise<{ readonly text: string }> {
-  const [line] = await window.waitForLine(
+async function typed(client: SpawnedProcess, from: number): Promise<{ readonly text: string }> {
+  const [line] = await client.waitForLine(
     /^.*"event":"key","down":true,.*"text":"(?!").*$/,
     10_000,
     from,
