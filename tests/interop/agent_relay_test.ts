@@ -239,6 +239,24 @@ Deno.test("the console leaves: the viewer is closed and the capture ends", async
   });
 });
 
+Deno.test("the owner stops the agent: the console is told before it goes", async () => {
+  await withServer({}, async ({ server }) => {
+    await using agent = await startInProcess({ server });
+    const view = await RelayConsole.open(server, agent);
+    await showStill(view, agent);
+    const from = view.client.messages.length;
+    await agent.agent.stop();
+    const { payload } = await view.client.next("SESSION_ENDED", from);
+    assert.deepEqual(payload, { reason: "owner-stopped", by: "agent" });
+    await view.client.next(
+      "DESKTOP_LIST",
+      from,
+      (m) => m.payload.desktops.every((d) => !d.online),
+    );
+    await view.client.close();
+  });
+});
+
 Deno.test("a heartbeat through the server is answered with the counters", async () => {
   await withServer({}, async ({ server }) => {
     await using agent = await startInProcess({ server });
