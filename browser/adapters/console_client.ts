@@ -36,6 +36,7 @@ import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
 import { SignallingSocket } from "./signalling_socket.ts";
 import { VideoSurface } from "./video_surface.ts";
 
+/** Settings of `createConsoleClient`. */
 export interface ConsoleClientOptions {
   /** Where the server is; by default the page's own origin. */
   readonly origin?: string;
@@ -313,8 +314,10 @@ class Client {
       this.#frozen = false;
       if (session === null) this.#video.show(null);
     }
-    this.#cursor.setControls(session !== null && controls(session));
-    this.#cursor.place(this.#pictureRect(), this.#screen());
+    const controlling = session !== null && controls(session);
+    this.#cursor.setControls(controlling);
+    // Measuring the page costs a layout: only for an overlay that is shown.
+    if (!controlling) this.#cursor.place(this.#pictureRect(), this.#screen());
   }
 
   /** Replaces the snapshot when it differs; live facts wait for their turn. */

@@ -8,6 +8,7 @@ import { type PictureRect, type Size, toWindow } from "../core/mod.ts";
 /** Browsers refuse larger CSS cursors (Chromium: 128 px, and 32 px near the window's edge). */
 const MAX_CSS_CURSOR_PX = 128;
 
+/** Shape and place of the remote cursor on one stage. */
 export class CursorView {
   #stage: HTMLElement | null = null;
   #canvas: HTMLElement | null = null;
@@ -42,6 +43,7 @@ export class CursorView {
   setControls(controls: boolean): void {
     if (this.#controls === controls) return;
     this.#controls = controls;
+    if (controls && this.#canvas !== null) this.#canvas.hidden = true;
     this.#apply();
   }
 

@@ -9,6 +9,7 @@ import {
 import type { DiffSource } from "../core/mod.ts";
 import { DiffPicture } from "./diff_picture.ts";
 
+/** What the canvas tells its owner, at once. */
 export interface DiffCanvasEvents {
   /** Send this back to where the message came from. */
   onAck(source: DiffSource, ack: Uint8Array): void;
@@ -20,6 +21,7 @@ export interface DiffCanvasEvents {
   onFault(code: ErrorCode): void;
 }
 
+/** One canvas, and the one source it takes diff messages from. */
 export class DiffCanvas {
   readonly #events: DiffCanvasEvents;
   readonly #picture = new DiffPicture();

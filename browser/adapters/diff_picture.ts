@@ -35,6 +35,7 @@ export interface DiffStep {
 /** Above this many rectangles one large repaint is cheaper than many small ones. */
 const MAX_RECTS = 128;
 
+/** The picture; its size is that of the last message. */
 export class DiffPicture {
   #width = 0;
   #height = 0;

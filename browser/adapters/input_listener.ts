@@ -25,6 +25,7 @@ import {
 } from "../core/mod.ts";
 import { listenInputMethod } from "./input_method.ts";
 
+/** What the listener asks of its owner. */
 export interface InputHost {
   /** Where the picture is in the window, and how large the desktop is. */
   readonly picture: () => { readonly rect: PictureRect; readonly screen: Size };
@@ -39,6 +40,7 @@ export function platformOf(userAgent: string): KeyboardState["platform"] {
   return /mac|iphone|ipad/i.test(userAgent) ? "mac" : "other";
 }
 
+/** One operator's input devices; it can listen on one stage after the other. */
 export class InputListener {
   readonly #host: InputHost;
   #keyboard = newKeyboard(platformOf(globalThis.navigator?.userAgent ?? ""));

@@ -14,6 +14,7 @@ import type {
 } from "../core/mod.ts";
 import { parseStats } from "../core/mod.ts";
 
+/** What happens on a peer connection; nothing any more after `close`. */
 export interface PeerEvents {
   onOffer(sdp: string): void;
   onCandidate(candidate: IceCandidate): void;
@@ -25,6 +26,7 @@ export interface PeerEvents {
   onDiff(message: Uint8Array | null): void;
 }
 
+/** How to make a peer connection. */
 export interface PeerOptions {
   readonly iceServers: readonly IceServer[];
   readonly iceTransportPolicy: "all" | "relay";
@@ -53,6 +55,7 @@ export const peerEnvironment = (): Environment => ({
   h264: h264Codecs().length > 0,
 });
 
+/** A peer connection that offers itself as soon as it is made. */
 export class PeerConnection {
   readonly #events: PeerEvents;
   readonly #pc: RTCPeerConnection;

@@ -1,6 +1,7 @@
 /** The signalling WebSocket and its ticket: moves bytes, decides nothing. */
 import { CLOSE, MAX_ENVELOPE_BYTES, MAX_RELAY_FRAME_BYTES, SUBPROTOCOL } from "@farglass/protocol";
 
+/** What happens on the socket with that number; of a replaced one nothing is heard. */
 export interface SignallingEvents {
   onTicket(epoch: number, ticket: string): void;
   onTicketFailed(epoch: number, signedOut: boolean): void;
@@ -13,6 +14,7 @@ export interface SignallingEvents {
 /** Beyond this the relay is stuck, and fresh input is worth less than a live socket. */
 const MAX_BUFFERED_BYTES = 256 * 1024;
 
+/** At most one socket at a time. */
 export class SignallingSocket {
   readonly #origin: string;
   readonly #events: SignallingEvents;

@@ -1,5 +1,6 @@
 /** The video element: which peer's stream it plays, and when that stream has painted. */
 
+/** One video element and the stream it shows. */
 export class VideoSurface {
   readonly #onFault: () => void;
   #video: HTMLVideoElement | null = null;

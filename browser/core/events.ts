@@ -74,6 +74,7 @@ export type DiffSource =
   | { readonly via: "dc"; readonly peerId: number }
   | { readonly via: "ws"; readonly sessionId: string };
 
+/** What the shell has to do, in order; none answers at once, answers come as events. */
 export type ConsoleEffect =
   | { readonly type: "fetch-ticket"; readonly epoch: number }
   | { readonly type: "open-socket"; readonly epoch: number }

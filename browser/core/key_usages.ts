@@ -16,6 +16,7 @@ const functions = Object.fromEntries([
   ...Array.from({ length: 12 }, (_, i) => [`F${i + 13}`, 0x68 + i] as const),
 ]);
 
+/** Every `code` that has a usage of its own. */
 export const KEY_USAGES: Readonly<Record<string, number>> = {
   ...letters,
   ...digits,

@@ -23,6 +23,7 @@ interface Pressed {
   readonly keysym: number;
 }
 
+/** What is pressed, and the quirks of the operator's system. */
 export interface KeyboardState {
   readonly platform: "windows" | "mac" | "other";
   /** By `code`, or by `key` for a key without a code. */
@@ -33,6 +34,7 @@ export interface KeyboardState {
   readonly fakeControl: boolean;
 }
 
+/** Nothing is pressed. */
 export const newKeyboard = (platform: KeyboardState["platform"]): KeyboardState => ({
   platform,
   pressed: new Map(),

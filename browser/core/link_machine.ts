@@ -58,6 +58,7 @@ export function linkTicket(d: Draft, ticket: string): void {
   d.emit({ type: "open-socket", epoch: d.link.epoch });
 }
 
+/** No ticket: wait, longer when the server does not know this browser's sign-in. */
 export function linkTicketFailed(d: Draft, signedOut: boolean): void {
   if (d.link.phase.kind === "ticket") linkWait(d, signedOut);
 }
@@ -80,6 +81,7 @@ export function linkOpened(d: Draft): void {
   if (sent.ok) d.emit({ type: "send-text", epoch, text: sent.value.text });
 }
 
+/** The socket is gone, whoever closed it. */
 export function linkClosed(d: Draft, code: number): void {
   const { kind } = d.link.phase;
   if (kind === "waiting" || kind === "idle" || kind === "ticket") return;
@@ -94,6 +96,7 @@ export function linkAlive(d: Draft): void {
   if (phase.kind === "online") d.setLink({ phase: { ...phase, heardAt: d.now } });
 }
 
+/** What a frame brought for the rest of the console. */
 export type LinkNews =
   | { readonly kind: "nothing" }
   | { readonly kind: "welcome"; readonly resumed: boolean }

@@ -136,6 +136,7 @@ export function peerOfGeneration(session: SessionState, generation: number): Pee
   return null;
 }
 
+/** The agent's answer; an answer to an older offer, or a second one, is ignored. */
 export function peerAnswer(d: Draft, generation: number, sdp: string): void {
   const peer = d.session === null ? null : peerOfGeneration(d.session, generation);
   if (peer === null || peer.answered) return;
@@ -143,6 +144,7 @@ export function peerAnswer(d: Draft, generation: number, sdp: string): void {
   d.emit({ type: "peer-answer", peerId: peer.id, sdp });
 }
 
+/** A candidate of the agent's, or the end of them; the adapter keeps the order. */
 export function peerRemoteCandidate(d: Draft, generation: number, candidate: IceCandidate): void {
   const peer = d.session === null ? null : peerOfGeneration(d.session, generation);
   if (peer === null) return;

@@ -8,11 +8,13 @@ export interface PictureRect {
   readonly height: number;
 }
 
+/** A picture's size in pixels. */
 export interface Size {
   readonly width: number;
   readonly height: number;
 }
 
+/** A pixel of the desktop, clamped to it. */
 export interface DesktopPoint {
   readonly x: number;
   readonly y: number;
@@ -77,6 +79,7 @@ export interface WheelState {
   readonly dx: number;
   readonly dy: number;
 }
+/** No part of a notch is left over. */
 export const newWheel: WheelState = { dx: 0, dy: 0 };
 
 /**

@@ -13,6 +13,7 @@ import type { VideoCounters } from "./stats.ts";
  */
 const SETTLE_MS = 100;
 
+/** What was seen of both sides since a frame was last decoded. */
 export interface StallState {
   readonly decoded: number;
   /** When the decoded count last advanced. */
@@ -72,6 +73,7 @@ export function stallPong(
   return advanced && state.advancedAt === null ? { ...seen, advancedAt: now } : seen;
 }
 
+/** What to do about the video now. */
 export type StallVerdict =
   | { readonly kind: "fine" }
   /** Ask for a keyframe, once. */

@@ -20,6 +20,7 @@ import { newRng, type Rng } from "./random.ts";
 import type { StallState } from "./stall.ts";
 import type { PeerStats } from "./stats.ts";
 
+/** Where the signalling link stands; times are Unix ms. */
 export type LinkPhase =
   | { readonly kind: "idle" }
   | { readonly kind: "ticket"; readonly since: number }
@@ -33,6 +34,7 @@ export type LinkPhase =
   }
   | { readonly kind: "waiting"; readonly retryAt: number };
 
+/** The signalling link with all it needs to be resumed. */
 export interface LinkMachine {
   readonly phase: LinkPhase;
   /** Numbers sockets; callbacks of an older one are ignored. */
@@ -55,6 +57,7 @@ export interface Heartbeat {
   readonly rttMs: number | null;
 }
 
+/** One peer connection as the core knows it. */
 export interface PeerRecord {
   /** Unique in this console, also across sessions. */
   readonly id: number;
@@ -97,6 +100,7 @@ export interface Pending {
   readonly decodedAtSelect: number | null;
 }
 
+/** What is on the screen, what is to come, and why. */
 export interface TransportState {
   readonly choice: TransportChoice;
   /** Numbers this console's choices. */
@@ -114,6 +118,7 @@ export interface TransportState {
   readonly restoredAt: number | null;
 }
 
+/** How far the wish for a session has come. */
 export type Request =
   | { readonly kind: "queued"; readonly notBefore: number }
   | { readonly kind: "asked"; readonly requestId: string; readonly deadline: number }
@@ -136,6 +141,7 @@ export interface Rates {
   readonly stream: string;
 }
 
+/** The one session of this console. */
 export interface SessionState {
   readonly desktopId: string;
   readonly desktopName: string;
@@ -173,6 +179,7 @@ export interface SessionState {
   readonly timeline: readonly TimelineEntry[];
 }
 
+/** Everything; the shell holds it and hands it back. */
 export interface ConsoleState {
   readonly environment: Environment;
   readonly rng: Rng;
@@ -208,6 +215,7 @@ export function initialState(environment: Environment, seed: Rng): ConsoleState 
   };
 }
 
+/** A heartbeat that begins now. */
 export const newBeat = (now: number): Heartbeat => ({
   nextPingAt: now,
   lastId: 0,
@@ -216,6 +224,7 @@ export const newBeat = (now: number): Heartbeat => ({
   rttMs: null,
 });
 
+/** Nothing is known yet. */
 export const EMPTY_HUD: HudView = {
   fps: null,
   bitrateKbps: null,

@@ -21,6 +21,7 @@ export interface VideoCounters {
   readonly jitterBufferEmittedCount: number | null;
 }
 
+/** What one reading of the statistics says. */
 export interface PeerStats {
   readonly video: VideoCounters | null;
   readonly rttMs: number | null;

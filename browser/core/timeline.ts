@@ -1,5 +1,5 @@
 /** The session's history in plain words. */
-import { type Reason, REASONS, type Stage, type Transport } from "@farglass/protocol";
+import type { Stage, Transport } from "@farglass/protocol";
 import type { TimelineEntry } from "./session_view.ts";
 
 /** Older entries are forgotten; the server keeps the whole history. */
@@ -34,9 +34,6 @@ export const switchText = (from: Transport, to: Transport): string =>
   from === "none"
     ? `The picture comes as ${TRANSPORT_TEXT[to]}`
     : `Changed from ${TRANSPORT_TEXT[from]} to ${TRANSPORT_TEXT[to]}`;
-
-/** A reason's sentence. */
-export const reasonText = (reason: Reason): string => REASONS[reason];
 
 /** Statistics as `name value`, for the small print. */
 export const evidenceText = (evidence: Readonly<Record<string, number>>): string =>

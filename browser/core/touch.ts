@@ -4,6 +4,7 @@
  * never clicks.
  */
 
+/** What a mouse would have done, at a point of the window. */
 export type TouchAction =
   | { readonly kind: "move"; readonly x: number; readonly y: number }
   | { readonly kind: "down"; readonly x: number; readonly y: number; readonly button: number }
@@ -22,6 +23,7 @@ interface Finger {
   readonly y: number;
 }
 
+/** Which gesture is on its way. */
 export type TouchState =
   | { readonly kind: "none" }
   /** One finger down, not moved yet. */
@@ -31,6 +33,7 @@ export type TouchState =
   /** A gesture is over; wait until every finger is up. */
   | { readonly kind: "done"; readonly ids: ReadonlySet<number> };
 
+/** No finger touches. */
 export const noTouch: TouchState = { kind: "none" };
 
 /** A finger that moved this far drags. */
@@ -57,6 +60,7 @@ export function touchDown(state: TouchState, id: number, at: Finger): Played {
   }
 }
 
+/** A finger moved. */
 export function touchMove(state: TouchState, id: number, at: Finger): Played {
   if (state.kind === "maybe" && state.id === id) {
     if (Math.hypot(at.x - state.start.x, at.y - state.start.y) < DRAG_PX) return [state, []];
@@ -78,6 +82,7 @@ export function touchMove(state: TouchState, id: number, at: Finger): Played {
   return [{ kind: "scroll", fingers }, [{ kind: "scroll", ...at, dx, dy }]];
 }
 
+/** A finger was lifted. */
 export function touchUp(state: TouchState, id: number, at: Finger): Played {
   switch (state.kind) {
     case "none":
