@@ -8,6 +8,7 @@ import {
   type WebrtcSettings,
 } from "../turn/mod.ts";
 import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
+import { openFilesLimit, safeConnections } from "./adapters/fd_limit.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
@@ -81,7 +82,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { metrics, hub, shell } = signalling;
   const sockets = new WsServer(() => metrics.rejected("too-large"));
   const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
-  const http = await listenFor(options, { ...signalling, identities, sockets, life })
+  const openFiles = await openFilesLimit();
+  const http = await listenFor(options, { ...signalling, identities, sockets, life, openFiles })
     .catch((error) => {
       signalling.close();
       throw error;
@@ -187,10 +189,17 @@ function listenFor(
     readonly identities: Identities;
     readonly sockets: WsServer;
     readonly life: Life;
+    readonly openFiles: number | null;
   },
 ): Promise<HttpServer> {
   const { settings, log, rootDirectory } = options;
   const { store, metrics, shell, hub, identities, sockets, life } = parts;
+  // A few more than sockets, so that /healthz answers when the links are used up.
+  const wanted = settings.limits.connections + 64;
+  const maxConnections = safeConnections(wanted, parts.openFiles);
+  if (maxConnections < wanted) {
+    log.write("warn", "connections-limited", { maxConnections, openFiles: parts.openFiles });
+  }
   const app = makeHttpApp({
     identities,
     store,
@@ -209,7 +218,7 @@ function listenFor(
     sockets,
     hub,
     origins: () => life.origins,
-    maxSockets: settings.limits.connections,
+    maxSockets: Math.min(settings.limits.connections, Math.max(1, maxConnections - 8)),
     stopping: () => life.stopping,
     rejected: (code) => metrics.rejected(code),
   });
@@ -221,8 +230,7 @@ function listenFor(
         refuseUpgrade(socket, "internal");
       });
     },
-    // A few more than sockets, so that /healthz answers when the links are used up.
-    maxConnections: settings.limits.connections + 64,
+    maxConnections,
     onError: (cause) => log.write("error", "http-failed", { error: String(cause) }),
     onRejected: (code) => metrics.rejected(code),
   });

@@ -193,6 +193,8 @@ export function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
   socket.on("error", () => {
     // The peer left before it read the refusal.
   });
+  // Whoever does not close in turn must not hold the descriptor.
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? "Error"}\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
