@@ -33,8 +33,12 @@ export interface DiffEngineOptions {
 
 /** Frames that may wait for the console's answer: one on the way there, one being painted, one on the way back. */
 const MAX_FRAMES_IN_FLIGHT = 3;
-/** A further frame is begun only below this; a single frame may be larger (a first picture). */
+/**
+ * A third frame is begun only below this. Two may be larger, so that one is on its way while the
+ * console paints the other; the carrier's own buffer bounds what waits here.
+ */
 const MAX_BYTES_IN_FLIGHT = 256 * 1024;
+const MAX_LARGE_FRAMES_IN_FLIGHT = 2;
 /**
  * No answer for so long: the frame counts as lost. Some round trips once one is known; doubles
  * while nothing is answered. Sending twice is waste, never harm.
@@ -293,7 +297,7 @@ export class DiffEngine {
 
   get #hasCredit(): boolean {
     const frames = this.#inFlight.length;
-    return frames === 0 ||
+    return frames < MAX_LARGE_FRAMES_IN_FLIGHT ||
       (frames < MAX_FRAMES_IN_FLIGHT && this.bytesInFlight < MAX_BYTES_IN_FLIGHT);
   }
 

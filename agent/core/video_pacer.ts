@@ -45,6 +45,8 @@ type Step = readonly [VideoPacer, readonly VideoPacerEffect[]];
 /** A lossy viewer asks again and again; a keyframe costs as much as many pictures. */
 const KEYFRAME_INTERVAL_MS = 500;
 const REFINE_EVERY_MS = 80;
+/** Small pictures in a row are typing, too: only their end is worth another encode. */
+const REFINE_BURST_AFTER_MS = 250;
 const MAX_REFINEMENTS = 4;
 /** A picture smaller than this part of the budget left nothing to refine. */
 const REFINE_ABOVE = 0.2;
@@ -120,15 +122,16 @@ export function videoDeadline(state: VideoPacer): number | null {
 }
 
 function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: number): VideoPacer {
-  const worthIt = bytes >= state.frameBudgetBytes * REFINE_ABOVE ||
-    (state.refinements === 0 && state.burst >= BURST);
+  const large = bytes >= state.frameBudgetBytes * REFINE_ABOVE;
+  const worthIt = large || (state.refinements === 0 && state.burst >= BURST);
   const refine = worthIt && state.refinements < MAX_REFINEMENTS;
+  const refineAtMs = now + (large ? REFINE_EVERY_MS : REFINE_BURST_AFTER_MS);
   return {
     ...state,
     encoding: false,
     encodingKeyframe: false,
     lastKeyframeMs: keyframe ? now : state.lastKeyframeMs,
-    refineAtMs: refine ? now + REFINE_EVERY_MS : null,
+    refineAtMs: refine ? refineAtMs : null,
   };
 }
 

@@ -109,7 +109,7 @@ Deno.test("a small picture needs no refinement; the end of a motion gets one", (
     [t + 5, encoded()],
   ]);
   const [moved] = run([[0, joined], [5, encoded(50, true)], ...motion]);
-  assert.equal(videoDeadline(moved), 2071 + 80);
+  assert.equal(videoDeadline(moved), 2071 + 250);
 });
 
 Deno.test("after a failed encode: silent until the next frame", () => {
