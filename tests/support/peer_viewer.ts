@@ -35,6 +35,8 @@ export interface ViewerOptions {
   /** Servers for the page's own side. */
   readonly iceServers?: { urls: string[]; username?: string; credential?: string }[];
   readonly relayOnly?: boolean;
+  /** Runs when the agent has answered and has its first candidate, before the page knows. */
+  readonly beforeDelivery?: (peer: WeriftPeer) => void;
   /** Changes the offer on its way. */
   readonly mangleOffer?: (sdp: string) => string;
 }
@@ -67,6 +69,7 @@ export async function openPeerViewer(
   const connected = Promise.withResolvers<number>();
   connected.promise.catch(() => {});
   let delivered = false;
+  const firstCandidate = Promise.withResolvers<void>();
   const early: Candidate[] = [];
   const toPage = (candidate: Candidate) =>
     page.evaluate(`viewer.pc.addIceCandidate(${JSON.stringify(candidate) ?? ""})`)
@@ -79,6 +82,7 @@ export async function openPeerViewer(
     },
     onCandidate: (candidate) => {
       if (candidate !== null) localCandidates.push(candidate.candidate);
+      firstCandidate.resolve();
       if (delivered) void toPage(candidate);
       else early.push(candidate);
     },
@@ -98,6 +102,10 @@ export async function openPeerViewer(
   const begun = performance.now();
   const answer = await peer.answer(offer);
   const answerMs = performance.now() - begun;
+  if (options.beforeDelivery !== undefined) {
+    await firstCandidate.promise;
+    options.beforeDelivery(peer);
+  }
   const description = JSON.stringify({ type: "answer", sdp: answer });
   await page.evaluate(`viewer.pc.setRemoteDescription(${description})`);
   const answeredAt = performance.now();

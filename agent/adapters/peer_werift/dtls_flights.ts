@@ -1,12 +1,14 @@
 /**
- * werift sleeps between retransmissions of a DTLS flight (RFC 6347 section 4.2.4) and cannot be
+ * The sending side of werift's DTLS handshake. werift sleeps between retransmissions of a DTLS flight (RFC 6347 section 4.2.4) and cannot be
  * told to stop. This keeps hold of those sleeps, so that closing a peer can end and await them.
  */
+import type { Buffer } from "node:buffer";
 import type { RTCDtlsTransport } from "werift";
 
 interface DtlsSocketInternals {
   onHandleHandshakes: (handshakes: unknown) => Promise<void>;
-  readonly dtls: { flight: number };
+  readonly dtls: { flight: number; readonly lastMessage?: readonly Buffer[] };
+  readonly transport: { send(data: Buffer): Promise<void> };
 }
 
 /** A flight number behind the last: each waiting flight sees that it was answered. */
@@ -32,6 +34,14 @@ export class DtlsFlights {
         return work;
       };
     });
+  }
+
+  /** Sends the server's last flight again; werift itself sends it only once. */
+  repeatLast(): void {
+    if (this.#closed || this.#socket === undefined) return;
+    for (const datagram of this.#socket.dtls.lastMessage ?? []) {
+      this.#socket.transport.send(datagram).catch(() => {/* the client will ask again */});
+    }
   }
 
   /** Resolves when no flight sleeps any more: at most half a second after a good handshake. */

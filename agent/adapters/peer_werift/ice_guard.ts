@@ -4,13 +4,12 @@
  * before it has proved where it comes from.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import {
   type Address,
   Candidate,
   candidateFoundation,
   candidatePriority,
-  createStunOverTurnClient,
   type RTCIceTransport,
 } from "werift";
 import {
@@ -20,7 +19,9 @@ import {
   type IceTargets,
   type TurnTarget,
 } from "../../core/ice_policy.ts";
+import { DtlsFilter } from "../../core/dtls_filter.ts";
 import { classifyDatagram, integrityParts } from "../../core/stun_message.ts";
+import { TurnAllocation } from "./turn_allocation.ts";
 import { type ConnectionInternals, connectionInternals, type IceProtocol } from "./internals.ts";
 
 /** RFC 8445 section 5.3 asks for at least 24 and 128 bits; base64 characters are ice-chars. */
@@ -46,14 +47,16 @@ export interface GuardCounters {
 export class IceGuard {
   readonly counters: GuardCounters = { forgedRequests: 0, strayPackets: 0 };
   readonly #ice: ConnectionInternals;
+  readonly #allocations = new Set<TurnAllocation>();
   #closed = false;
-  #locked = false;
+  readonly #dtls = new DtlsFilter();
 
   constructor(
     connection: IceConnection,
     private readonly policy: IcePolicy,
     targets: IceTargets,
     private readonly gatherTimeoutMs: number,
+    private readonly repeatLastFlight: () => void,
   ) {
     const ice = connectionInternals(connection);
     this.#ice = ice;
@@ -81,32 +84,27 @@ export class IceGuard {
     return turn?.transport.stream?.client?.writableLength ?? 0;
   }
 
-  /** From now on nobody may begin a new DTLS handshake: werift would drop the session's keys for it. */
-  lockHandshake(): void {
-    this.#locked = true;
+  /** The DTLS handshake is done: nothing of another one reaches werift from now on. */
+  establish(): void {
+    this.#dtls.establish();
   }
 
   /** Closes sockets that were opened while the connection closed. */
   async close(): Promise<void> {
     this.#closed = true;
+    // The end of gathering would overwrite "closed", and the check loop would run for ever.
+    this.#ice.state = "closed";
+    this.#ice.setState = () => {};
+    for (const allocation of this.#allocations) allocation.abort();
     await Promise.allSettled(this.#ice.protocols.splice(0).map((protocol) => protocol.close?.()));
   }
 
-  /** werift uses one TURN server only and does not pair its address when it comes late. */
   async #allocate(target: TurnTarget): Promise<void> {
-    const { host, port, username, credential: password, transport } = target;
-    const protocol = await createStunOverTurnClient(
-      { address: [host, port], username, password },
-      {
-        transport,
-        connectTimeoutMs: this.gatherTimeoutMs,
-        interfaceAddresses: this.policy.loopbackOnly ? { udp4: "127.0.0.1" } : undefined,
-      },
-    ) as unknown as IceProtocol;
-    if (this.#closed) {
-      await protocol.close?.();
-      return;
-    }
+    const { transport } = target;
+    const localAddress = this.policy.loopbackOnly ? "127.0.0.1" : undefined;
+    const allocation = new TurnAllocation(target, this.gatherTimeoutMs, localAddress);
+    this.#allocations.add(allocation);
+    const protocol = await allocation.open().finally(() => this.#allocations.delete(allocation));
     const ice = this.#ice;
     ice.ensureProtocol(protocol);
     ice.protocols.push(protocol);
@@ -126,6 +124,7 @@ export class IceGuard {
       ice.generation,
       ice.localUsername,
     );
+    // werift pairs an address of its own with the candidates that are there, but not a relayed one.
     ice.pairLocalProtocol(protocol);
     ice.appendLocalCandidate(protocol.localCandidate);
   }
@@ -134,11 +133,13 @@ export class IceGuard {
     const { datagramReceived, handleStunMessage } = protocol;
     if (datagramReceived !== undefined) {
       protocol.datagramReceived = (data, addr) => {
-        if (this.#accept(protocol, data, addr)) datagramReceived.call(protocol, data, addr);
+        const seen = this.#accept(protocol, data, addr);
+        if (seen !== null) datagramReceived.call(protocol, seen, addr);
       };
     } else if (handleStunMessage !== undefined) {
       protocol.handleStunMessage = (data, addr) => {
-        if (this.#accept(protocol, data, addr)) handleStunMessage.call(protocol, data, addr);
+        const seen = this.#accept(protocol, data, addr);
+        if (seen !== null) handleStunMessage.call(protocol, seen, addr);
       };
       this.#guardTurnSocket(protocol);
     } else throw new Error("werift has an ICE protocol that cannot be guarded");
@@ -160,31 +161,34 @@ export class IceGuard {
     };
   }
 
-  #accept(protocol: IceProtocol, data: Buffer, addr: Address): boolean {
-    const accepted = acceptSource(addr[0], this.policy) && this.#isGenuine(protocol, data, addr);
-    return accepted && !this.#closed;
-  }
-
-  #isGenuine(protocol: IceProtocol, data: Buffer, addr: Address): boolean {
+  /** What werift may see of a datagram, or null. */
+  #accept(protocol: IceProtocol, data: Buffer, addr: Address): Buffer | null {
+    if (this.#closed || !acceptSource(addr[0], this.policy)) return null;
     const datagram = classifyDatagram(data);
     switch (datagram.kind) {
       case "malformed":
         this.counters.strayPackets++;
-        return false;
+        return null;
       case "response":
         // werift matches these with its transactions and checks their integrity.
-        return true;
+        return data;
       case "other":
-        if (this.#isSelected(protocol, addr) && !(this.#locked && isClientHello(data))) return true;
+        if (this.#isSelected(protocol, addr)) return isDtls(data) ? this.#inOrder(data) : data;
         this.counters.strayPackets++;
-        return false;
+        return null;
       case "binding-request": {
         const { username, integrityOffset } = datagram;
-        if (this.#isSigned(data, username, integrityOffset)) return true;
+        if (this.#isSigned(data, username, integrityOffset)) return data;
         this.counters.forgedRequests++;
-        return false;
+        return null;
       }
     }
+  }
+
+  #inOrder(data: Buffer): Buffer | null {
+    const { pass, repeatLastFlight } = this.#dtls.filter(data);
+    if (repeatLastFlight) this.repeatLastFlight();
+    return pass.length === 0 ? null : Buffer.from(pass.buffer, pass.byteOffset, pass.byteLength);
   }
 
   /** RFC 8445 section 7.3: USERNAME is "<own ufrag>:<their ufrag>", signed with the own password. */
@@ -211,6 +215,5 @@ export class IceGuard {
 const sameAddress = (a: readonly [string, number], b: readonly [string, number]): boolean =>
   a[0] === b[0] && a[1] === b[1];
 
-/** A DTLS record of type handshake (22) in epoch 0 with a ClientHello (1) first (RFC 6347 section 4.3). */
-const isClientHello = (data: Uint8Array): boolean =>
-  data.length > 13 && data[0] === 22 && data[3] === 0 && data[4] === 0 && data[13] === 1;
+/** RFC 7983 section 7. */
+const isDtls = (data: Uint8Array): boolean => data[0] >= 20 && data[0] <= 63;

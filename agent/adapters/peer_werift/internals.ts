@@ -44,7 +44,8 @@ export interface ConnectionInternals {
   readonly checkList: readonly CandidatePair[];
   readonly nominated?: CandidatePair;
   readonly generation: number;
-  readonly state: string;
+  state: string;
+  setState(state: string): void;
   protocols: IceProtocol[];
   ensureProtocol(protocol: IceProtocol): void;
   getCandidatePromises(addresses: string[], timeoutSeconds?: number): Promise<unknown>[];
@@ -59,6 +60,7 @@ export function connectionInternals(
   const internals = connection as unknown as ConnectionInternals;
   for (
     const name of [
+      "setState",
       "ensureProtocol",
       "getCandidatePromises",
       "pairLocalProtocol",

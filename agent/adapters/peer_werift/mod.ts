@@ -17,7 +17,12 @@ import {
   iceTargets,
   MAX_REMOTE_CANDIDATES,
 } from "../../core/ice_policy.ts";
-import { answerPassive, prepareOffer, type VideoChoice } from "../../core/offer_sdp.ts";
+import {
+  answerPassive,
+  type PreparedOffer,
+  prepareOffer,
+  type VideoChoice,
+} from "../../core/offer_sdp.ts";
 import type {
   EncodedFrame,
   Peer,
@@ -38,6 +43,8 @@ type RemoteCandidate = Parameters<Peer["addCandidate"]>[0];
 
 /** RFC 8863 asks for 39.5 s; the console gives up on a path long before. */
 const ICE_PATIENCE_MS = 30_000;
+/** werift's connectivity checks look up each 20 ms and only then see that they are over. */
+const CHECK_LOOP_MS = 25;
 const GATHER_TIMEOUT_MS = 8_000;
 /** Behind this much in a TCP connection to a TURN server, new pictures wait for older ones. */
 const MAX_RELAY_BACKLOG_BYTES = 256 * 1024;
@@ -67,8 +74,10 @@ export class WeriftPeer implements Peer {
   #closing: Promise<void> | null = null;
   #relayStalled = false;
   #patience: ReturnType<typeof setTimeout> | undefined;
+  readonly #aborted = Promise.withResolvers<never>();
 
   constructor(private readonly options: PeerOptions, private readonly events: PeerEvents) {
+    this.#aborted.promise.catch(() => {/* only an answer under way minds */});
     this.#policy = { loopbackOnly: options.loopbackOnly, relayOnly: options.relayOnly };
     this.pc = new RTCPeerConnection(configuration(this.#policy));
     this.#channels = new Channels(events, (work) => this.#guarded(work));
@@ -108,14 +117,18 @@ export class WeriftPeer implements Peer {
     this.#answered = true;
     const checked = checkSdp(offerSdp);
     if (!checked.ok) throw new Error(checked.error.message);
-    const offer = prepareOffer(offerSdp);
+    // werift's calls never settle once it is closed.
+    return await Promise.race([this.#negotiate(prepareOffer(offerSdp)), this.#aborted.promise]);
+  }
+
+  async #negotiate(offer: PreparedOffer): Promise<string> {
     this.pc.setConfiguration({ codecs: { audio: [], video: videoCodecs(offer.video) } });
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     this.#harden();
     for (const dtls of this.pc.dtlsTransports) {
       dtls.onStateChange.subscribe((state) => {
         if (state === "connecting") this.#flights.watch(dtls);
-        if (state === "connected") this.#guards.forEach((guard) => guard.lockHandshake());
+        if (state === "connected") this.#guards.forEach((guard) => guard.establish());
         if (state === "connected" || state === "failed") this.#setState(state);
       });
     }
@@ -189,6 +202,7 @@ export class WeriftPeer implements Peer {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      this.#aborted.reject(new Error("The peer was closed"));
       this.#video?.close();
       clearTimeout(this.#patience);
       try {
@@ -197,7 +211,7 @@ export class WeriftPeer implements Peer {
         // Half-open transports may fail to say goodbye; their sockets are closed below.
       }
       await Promise.all(this.#guards.map((guard) => guard.close()));
-      await this.#flights.close();
+      await Promise.all([this.#flights.close(), delay(CHECK_LOOP_MS)]);
       // Sockets that gathering was just opening see that the guard is closed and close themselves.
       await this.#gathering;
       await Promise.all(this.#guards.map((guard) => guard.close()));
@@ -218,7 +232,15 @@ export class WeriftPeer implements Peer {
     const targets = iceTargets(this.options.iceServers, this.#policy);
     const timeoutMs = this.options.gatherTimeoutMs ?? GATHER_TIMEOUT_MS;
     for (const { connection } of this.pc.iceTransports) {
-      this.#guards.push(new IceGuard(connection, this.#policy, targets, timeoutMs));
+      this.#guards.push(
+        new IceGuard(
+          connection,
+          this.#policy,
+          targets,
+          timeoutMs,
+          () => this.#flights.repeatLast(),
+        ),
+      );
     }
   }
 
@@ -305,6 +327,8 @@ function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
     }),
   ];
 }
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** An error of a listener, which is our own code: it is told, and the packets go on. */
 function reportError(cause: unknown): void {

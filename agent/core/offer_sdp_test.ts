@@ -1,0 +1,70 @@
+/// <reference lib="deno.ns" />
+import assert from "node:assert/strict";
+import { checkSdp } from "@farglass/protocol";
+import { CHROMIUM_H264, chromiumOffer } from "../../tests/support/offers.ts";
+import { answerPassive, prepareOffer } from "./offer_sdp.ts";
+
+const CHOICES: [
+  name: string,
+  h264: typeof CHROMIUM_H264,
+  payloadType: number | null,
+  rtx: number | null,
+][] = [
+  ["constrained baseline before baseline", CHROMIUM_H264, 108, 109],
+  ["baseline when there is nothing nearer", CHROMIUM_H264.slice(0, 2), 102, 103],
+  ["never packetization-mode 0", [CHROMIUM_H264[1], CHROMIUM_H264[3]], null, null],
+  ["never main or high", CHROMIUM_H264.slice(4), null, null],
+  ["no H.264", [], null, null],
+  ["without RTX", [[108, 0, CHROMIUM_H264[2][2]]], 108, null],
+  [
+    "upper case and spaces",
+    [[108, 109, "packetization-mode=1; profile-level-id=42E02A"]],
+    108,
+    109,
+  ],
+  ["a malformed profile", [[108, 109, "packetization-mode=1;profile-level-id=42e0zz"]], null, null],
+  ["no parameters at all", [[108, 109, ""]], null, null],
+];
+for (const [name, h264, payloadType, rtx] of CHOICES) {
+  Deno.test(`prepareOffer: ${name}`, () => {
+    let offer = chromiumOffer({ h264 });
+    if (rtx === null) offer = offer.replaceAll("apt=108", "apt=1");
+    const { video } = prepareOffer(offer);
+    assert.equal(video?.payloadType ?? null, payloadType);
+    assert.equal(video?.rtxPayloadType ?? null, rtx);
+  });
+}
+
+Deno.test("prepareOffer keeps one format with its RTX, and stays a valid description", () => {
+  const { sdp, video } = prepareOffer(chromiumOffer());
+  assert.ok(checkSdp(sdp).ok);
+  assert.match(sdp, /^m=video 9 UDP\/TLS\/RTP\/SAVPF 108 109\r$/m);
+  assert.deepEqual(sdp.match(/^a=rtpmap:\d+/gm), ["a=rtpmap:108", "a=rtpmap:109"]);
+  assert.doesNotMatch(sdp, /VP8|a=fmtp:102/);
+  assert.match(sdp, /a=fingerprint:sha-256/);
+  assert.equal(video?.mid, "0");
+});
+
+Deno.test("prepareOffer leaves an offer without a usable format as it is, for the video to be refused", () => {
+  const offer = chromiumOffer({ h264: [] });
+  assert.equal(prepareOffer(offer).sdp, offer);
+});
+
+Deno.test("prepareOffer takes the candidates out, with the section they belong to", () => {
+  const candidates = ["candidate:1 1 udp 2113937151 192.0.2.7 48998 typ host"];
+  const offer = chromiumOffer({ candidates }) + "a=end-of-candidates\r\n";
+  const prepared = prepareOffer(offer);
+  assert.deepEqual(prepared.candidates, [{ candidate: candidates[0], mid: "0" }]);
+  assert.equal(prepared.endOfCandidates, true);
+  assert.doesNotMatch(prepared.sdp, /candidate:|end-of-candidates/);
+  assert.equal(prepareOffer(chromiumOffer()).endOfCandidates, false);
+});
+
+Deno.test("answerPassive makes the answerer the DTLS server in every section", () => {
+  const answer =
+    "a=setup:active\r\nm=x\r\na=setup:actpass\r\na=setup:passive\r\na=x:setup:active\r\n";
+  assert.equal(
+    answerPassive(answer),
+    "a=setup:passive\r\nm=x\r\na=setup:passive\r\na=setup:passive\r\na=x:setup:active\r\n",
+  );
+});

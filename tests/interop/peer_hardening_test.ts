@@ -1,0 +1,378 @@
+/** What security.md asks of the agent's peer, tried from outside: forged, spoofed, hostile, lost. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHmac, randomBytes } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
+import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
+import { connectionInternals } from "../../agent/adapters/peer_werift/internals.ts";
+import type { PeerEvents, PeerOptions } from "../../agent/core/ports.ts";
+import { launchChromium } from "../support/chromium.ts";
+import { chromiumOffer, REMOTE_UFRAG } from "../support/offers.ts";
+import { LOOPBACK, openPeerViewer } from "../support/peer_viewer.ts";
+
+/** A peer whose events are collected. */
+function makePeer(options: PeerOptions = LOOPBACK) {
+  const candidates: string[] = [];
+  const gathered = Promise.withResolvers<void>();
+  const events: PeerEvents = {
+    onState: () => {},
+    onCandidate: (candidate) => {
+      if (candidate === null) gathered.resolve();
+      else candidates.push(candidate.candidate);
+    },
+    onChannelOpen: () => {},
+    onChannelClose: () => {},
+    onMessage: () => {},
+    onDrain: () => {},
+    onKeyframeRequest: () => {},
+  };
+  const peer = new WeriftPeer(options, events);
+  const close = () => peer.close();
+  return { peer, candidates, gathered: gathered.promise, [Symbol.asyncDispose]: close };
+}
+
+const portOf = (candidate: string): number => Number(candidate.split(" ")[5]);
+const lineOf = (sdp: string, name: string): string =>
+  new RegExp(`^a=${name}:(.*?)\r?$`, "m").exec(sdp)?.[1] ?? "";
+
+/** A UDP socket on loopback that keeps what it receives. */
+async function openSocket(): Promise<
+  { socket: Socket; received: Buffer[]; port: number } & AsyncDisposable
+> {
+  const socket = createSocket("udp4");
+  const received: Buffer[] = [];
+  socket.on("message", (data) => received.push(data));
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const close = () => new Promise<void>((resolve) => socket.close(() => resolve()));
+  return { socket, received, port: socket.address().port, [Symbol.asyncDispose]: close };
+}
+
+const send = (socket: Socket, data: Uint8Array, port: number) =>
+  new Promise<void>((resolve, reject) =>
+    socket.send(data, port, "127.0.0.1", (error) => error ? reject(error) : resolve())
+  );
+
+function attribute(type: number, value: Uint8Array): Buffer {
+  const out = Buffer.alloc(4 + (value.length + 3 & ~3));
+  out.writeUInt16BE(type, 0);
+  out.writeUInt16BE(value.length, 2);
+  out.set(value, 4);
+  return out;
+}
+
+/** A binding request (RFC 8445 section 7.2.2); unsigned when `password` is null. */
+function bindingRequest(username: string | null, password: string | null): Buffer {
+  const attributes = [
+    ...username === null ? [] : [attribute(0x0006, Buffer.from(username))],
+    attribute(0x0024, Buffer.from([0x6e, 0, 1, 0xff])),
+    attribute(0x802a, randomBytes(8)),
+  ];
+  const build = (extra: Buffer[], sizeBytes: number) => {
+    const header = Buffer.alloc(20);
+    header.writeUInt16BE(0x0001, 0);
+    header.writeUInt16BE(sizeBytes, 2);
+    header.writeUInt32BE(0x2112a442, 4);
+    transaction.copy(header, 8);
+    return Buffer.concat([header, ...attributes, ...extra]);
+  };
+  const transaction = randomBytes(12);
+  const size = attributes.reduce((sum, part) => sum + part.length, 0);
+  if (password === null) return build([], size);
+  const hmac = createHmac("sha1", password).update(build([], size + 24)).digest();
+  return build([attribute(0x0008, hmac)], size + 24);
+}
+
+/** Waits for an event of the socket or for a round trip through the event loop, bounded. */
+async function until(what: string, check: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!check()) {
+    if (performance.now() > deadline) throw new Error(`Not in 5 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+Deno.test("peer: no server given means no server asked, not a public one", async () => {
+  for (const iceServers of [[], [{ urls: ["stun:"] }], [{ urls: ["turn:127.0.0.1:9"] }]]) {
+    await using made = makePeer({ ...LOOPBACK, iceServers });
+    const { peer, gathered, candidates } = made;
+    await peer.answer(chromiumOffer());
+    const { connection } = peer.pc.iceTransports[0];
+    assert.equal(connection.stunServer, undefined);
+    assert.equal(connection.turnServer, undefined);
+    await gathered;
+    assert.deepEqual(candidates.map((line) => line.split(" ")[7]), ["host"]);
+  }
+});
+
+Deno.test("peer: a given STUN server is the one used", async () => {
+  await using made = makePeer({ ...LOOPBACK, iceServers: [{ urls: ["stun:127.0.0.1:9999"] }] });
+  const { peer } = made;
+  await peer.answer(chromiumOffer());
+  assert.deepEqual(peer.pc.iceTransports[0].connection.stunServer, ["127.0.0.1", 9999]);
+});
+
+Deno.test("peer: relay only without a TURN server tells and opens no address", async () => {
+  await using made = makePeer({ ...LOOPBACK, relayOnly: true });
+  const { peer, gathered, candidates } = made;
+  await peer.answer(chromiumOffer());
+  await gathered;
+  assert.deepEqual(candidates, []);
+  assert.equal(connectionInternals(peer.pc.iceTransports[0].connection).protocols.length, 0);
+});
+
+Deno.test("peer: ICE credentials are long and new each time", async () => {
+  const seen = new Set<string>();
+  for (let i = 0; i < 4; i++) {
+    await using made = makePeer();
+    const { peer } = made;
+    const answer = await peer.answer(chromiumOffer());
+    const [ufrag, password] = [lineOf(answer, "ice-ufrag"), lineOf(answer, "ice-pwd")];
+    assert.match(ufrag, /^[0-9A-Za-z+/]{8}$/);
+    assert.match(password, /^[0-9A-Za-z+/]{24}$/);
+    seen.add(ufrag).add(password);
+  }
+  assert.equal(seen.size, 8);
+});
+
+Deno.test("peer: forged STUN requests get no answer, a signed one does", async () => {
+  await using made = makePeer();
+  const { peer, candidates, gathered } = made;
+  const answer = await peer.answer(chromiumOffer());
+  await gathered;
+  const [ufrag, password] = [lineOf(answer, "ice-ufrag"), lineOf(answer, "ice-pwd")];
+  const port = portOf(candidates[0]);
+  await using stranger = await openSocket();
+  const forged = [
+    bindingRequest(null, null),
+    bindingRequest(`${ufrag}:${REMOTE_UFRAG}`, null),
+    bindingRequest(`${ufrag}:${REMOTE_UFRAG}`, "wrong-password-wrong-pass"),
+    bindingRequest(`${ufrag}:other`, password),
+    bindingRequest(`other:${REMOTE_UFRAG}`, password),
+    bindingRequest(null, password),
+  ];
+  for (let round = 0; round < 40; round++) {
+    for (const request of forged) await send(stranger.socket, request, port);
+  }
+  await until("all forgeries seen", () => peer.rejected.forgedRequests >= 200);
+  await send(stranger.socket, bindingRequest(`${ufrag}:${REMOTE_UFRAG}`, password), port);
+  await until("the answer to the signed one", () => stranger.received.length > 0);
+  // The agent answers once and begins a check of its own to that address.
+  const responses = stranger.received.filter((data) => data.readUInt16BE(0) === 0x0101);
+  assert.equal(responses.length, 1);
+});
+
+Deno.test("peer: any datagrams leave it working", async () => {
+  await using made = makePeer();
+  const { peer, candidates, gathered } = made;
+  const answer = await peer.answer(chromiumOffer());
+  await gathered;
+  const port = portOf(candidates[0]);
+  const [ufrag, password] = [lineOf(answer, "ice-ufrag"), lineOf(answer, "ice-pwd")];
+  await using stranger = await openSocket();
+  const request = bindingRequest(`${ufrag}:${REMOTE_UFRAG}`, null);
+  for (let i = 0; i < 500; i++) {
+    const noise = i % 2 === 0 ? randomBytes(1 + i % 300) : Buffer.from(request);
+    if (i % 2 === 1) noise[i % noise.length] ^= 1 + i % 255;
+    await send(stranger.socket, noise, port);
+    // Not more at once than a socket's buffer holds.
+    if (i % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await until("noise seen", () => peer.rejected.strayPackets + peer.rejected.forgedRequests > 250);
+  assert.equal(stranger.received.length, 0);
+  await send(stranger.socket, bindingRequest(`${ufrag}:${REMOTE_UFRAG}`, password), port);
+  await until("an answer", () => stranger.received.length > 0);
+});
+
+Deno.test("peer: hostile candidates bring no packet", async () => {
+  await using trap = await openSocket();
+  // The open policy: loopback is what is forbidden there. No other address is in play.
+  await using made = makePeer({ iceServers: [], relayOnly: false, loopbackOnly: false });
+  const { peer } = made;
+  const inline = `candidate:1 1 udp 2113937151 127.0.0.1 ${trap.port} typ host`;
+  await peer.answer(chromiumOffer({ candidates: [inline] }));
+  const lines = [
+    inline,
+    `candidate:1 1 udp 2113937151 ::1 ${trap.port} typ host`,
+    `candidate:1 1 udp 2113937151 ::ffff:127.0.0.1 ${trap.port} typ host`,
+    `candidate:1 1 udp 2113937151 localhost ${trap.port} typ host`,
+    `candidate:1 1 udp 2113937151 0.0.0.0 ${trap.port} typ host`,
+    `candidate:1 1 tcp 1518280447 127.0.0.1 ${trap.port} typ host tcptype passive`,
+    "candidate:\r\na=evil",
+  ];
+  for (const candidate of lines) {
+    await peer.addCandidate({ candidate, sdpMid: "0", sdpMLineIndex: 0 });
+  }
+  assert.equal(peer.pc.iceTransports[0].connection.remoteCandidates.length, 0);
+  // A packet of our own through the same socket layer shows that the trap would have caught one.
+  await using witness = await openSocket();
+  await send(witness.socket, Buffer.from("witness"), trap.port);
+  await until("the witness", () => trap.received.length > 0);
+  assert.equal(trap.received.length, 1);
+});
+
+Deno.test("peer: a candidate for no section, or too many of them, changes nothing", async () => {
+  await using made = makePeer();
+  const { peer } = made;
+  await peer.answer(chromiumOffer());
+  const candidate = "candidate:1 1 udp 2113937151 127.0.0.1 45999 typ host";
+  await peer.addCandidate({ candidate, sdpMid: "nine", sdpMLineIndex: null });
+  await peer.addCandidate({ candidate, sdpMid: null, sdpMLineIndex: 16 });
+  await peer.addCandidate({ candidate, sdpMid: null, sdpMLineIndex: null });
+  assert.equal(peer.pc.iceTransports[0].connection.remoteCandidates.length, 0);
+  for (let i = 0; i < 200; i++) {
+    const line = `candidate:1 1 udp 2113937151 127.0.0.1 ${20_000 + i} typ host`;
+    await peer.addCandidate({ candidate: line, sdpMid: "0", sdpMLineIndex: 0 });
+  }
+  assert.ok(peer.pc.iceTransports[0].connection.remoteCandidates.length <= 64);
+});
+
+Deno.test("peer: the answer does not wait for gathering", async () => {
+  // A TURN server that never answers: gathering lasts, the answer does not.
+  await using silent = await openSocket();
+  await using made = makePeer({
+    ...LOOPBACK,
+    iceServers: [{ urls: [`turn:127.0.0.1:${silent.port}`], username: "u", credential: "p" }],
+  });
+  const { peer, candidates } = made;
+  const answer = await peer.answer(chromiumOffer());
+  assert.doesNotMatch(answer, /a=candidate|end-of-candidates/);
+  await until("the host candidate", () => candidates.length === 1);
+  await until("an allocation request", () => silent.received.length > 0);
+});
+
+Deno.test("peer: close frees everything at any moment, and may be called twice", async () => {
+  const fresh = makePeer();
+  await fresh.peer.close();
+  await fresh.peer.close();
+  await assert.rejects(fresh.peer.answer(chromiumOffer()), /closed/);
+  const answering = makePeer();
+  const answer = answering.peer.answer(chromiumOffer());
+  const closing = answering.peer.close();
+  await Promise.allSettled([answer, closing]);
+  const gathering = makePeer();
+  await gathering.peer.answer(chromiumOffer());
+  await gathering.peer.close();
+  assert.equal(gathering.peer.send("control", "x"), false);
+  assert.equal(gathering.peer.sendVideo({ nals: [], keyframe: true, capturedAtMs: 0 }), 0);
+  await gathering.peer.addCandidate(null);
+});
+
+Deno.test("peer: refused offers are errors without the description in them", async () => {
+  const offers = [
+    "",
+    "v=0\r\n",
+    chromiumOffer().replaceAll("sha-256", "sha-1"),
+    chromiumOffer() + "a=x:\u0007\r\n",
+    chromiumOffer() + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(5),
+    chromiumOffer() + "a=x:".padEnd(17_000, "x") + "\r\n",
+  ];
+  for (const offer of offers) {
+    await using made = makePeer();
+    const { peer } = made;
+    await assert.rejects(peer.answer(offer), (error: Error) => {
+      assert.doesNotMatch(error.message, /ice-pwd|a=|m=/);
+      return true;
+    });
+  }
+});
+
+Deno.test("peer: an off-path ClientHello flood does not disturb a session", async () => {
+  await using browser = await launchChromium();
+  await using stranger = await openSocket();
+  await using viewer = await openPeerViewer(browser);
+  const hello = Buffer.alloc(120);
+  hello.set([
+    22,
+    254,
+    253,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    107,
+    1,
+    0,
+    0,
+    95,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    95,
+    254,
+    253,
+  ]);
+  await until("a candidate", () => viewer.localCandidates.length > 0);
+  const port = portOf(viewer.localCandidates[0]);
+  let flooding = true;
+  const flood = (async () => {
+    while (flooding) {
+      for (let i = 0; i < 10; i++) await send(stranger.socket, hello, port);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  })();
+  try {
+    await viewer.connectMs;
+    await viewer.until(
+      "four channels",
+      () => viewer.states.filter((state) => state.startsWith("open")).length === 4,
+    );
+    assert.ok(viewer.peer.rejected.strayPackets > 0);
+    assert.equal(stranger.received.length, 0);
+  } finally {
+    flooding = false;
+    await flood;
+  }
+});
+
+type Damage = "repeat what comes" | "lose each flight's first" | "lose the last flight";
+
+/** Puts itself between the peer's DTLS and its socket. */
+function damage(peer: WeriftPeer, how: Damage): void {
+  const { connection } = peer.pc.iceTransports[0];
+  if (how === "repeat what comes") {
+    for (const protocol of connectionInternals(connection).protocols) {
+      const receive = protocol.datagramReceived!;
+      protocol.datagramReceived = (data, addr) => {
+        const again = Buffer.from(data);
+        receive.call(protocol, data, addr);
+        if (again[0] === 22) receive.call(protocol, again, addr);
+      };
+    }
+    return;
+  }
+  const original = connection.send;
+  const lost = new Set<number>();
+  connection.send = (data) => {
+    // By handshake type, or the ChangeCipherSpec that begins the last flight.
+    const key = data[0] === 20 ? 20 : data[0] === 22 ? 100 + data[13] : -1;
+    const hit = how === "lose the last flight" ? key === 20 : key >= 0;
+    if (!hit || lost.has(key)) return original(data);
+    lost.add(key);
+    return Promise.resolve();
+  };
+}
+
+for (
+  const how of ["repeat what comes", "lose each flight's first", "lose the last flight"] as const
+) {
+  Deno.test(`peer: the DTLS handshake survives: ${how}`, async () => {
+    await using browser = await launchChromium();
+    await using viewer = await openPeerViewer(browser, {
+      beforeDelivery: (peer) => damage(peer, how),
+    });
+    await viewer.connectMs;
+    await viewer.until(
+      "four channels",
+      () => viewer.states.filter((state) => state.startsWith("open")).length === 4,
+    );
+  });
+}
