@@ -22,7 +22,7 @@ export const controlMessageSchema = v.variant("op", [
   v.object({ op: v.literal("keyframe") }),
   /** Console → agent: send the whole picture on the diff path again. */
   v.object({ op: v.literal("refresh") }),
-  /** Console → agent, every PEER_HEARTBEAT_MS; `at` is the console's clock and comes back. */
+  /** Console → agent, every PEER_HEARTBEAT_MS (PEER_STILL_HEARTBEAT_MS while the desktop is still); `at` is the console's clock and comes back. */
   v.object({ op: v.literal("ping"), id: count, at: timeMs }),
   /**
    * Agent → console: answer to ping. `captured` counts frames in which the desktop changed,

@@ -40,6 +40,8 @@ export const LINK_HEARTBEAT_MS = 1_500;
 export const LINK_TIMEOUT_MS = 4_500;
 /** Heartbeat on the control channel; design section 8: werift itself notices a lost path only after 30 s. */
 export const PEER_HEARTBEAT_MS = 500;
+/** The same while the desktop is still: each beat costs the agent about a millisecond of processor. */
+export const PEER_STILL_HEARTBEAT_MS = 1_000;
 export const PEER_TIMEOUT_MS = 2_500;
 /** How long a link that broke may be resumed. */
 export const LINK_RESUME_MS = 30_000;

@@ -235,8 +235,8 @@ function control(
       return transportSelected(d, value.epoch);
     case "pong":
       if (peerId === null) {
-        d.patch({ relayBeat: beatPong(session.relayBeat, value.at, d.now) });
-      } else peerPong(d, peerId, value.at);
+        d.patch({ relayBeat: beatPong(session.relayBeat, value, d.now) });
+      } else peerPong(d, peerId, value);
       if (session.stall !== null && session.carrier?.id === session.transport.shown.peerId) {
         d.patch({ stall: stallPong(session.stall, value, d.now) });
       }

@@ -5,9 +5,11 @@
 import {
   type CandidatePair,
   type ChannelName,
+  type ControlOf,
   type Evidence,
   type IceServer,
   PEER_HEARTBEAT_MS,
+  PEER_STILL_HEARTBEAT_MS,
   PEER_TIMEOUT_MS,
   type Reason,
 } from "@farglass/protocol";
@@ -276,8 +278,8 @@ export function scheduleRepair(d: Draft): void {
 }
 
 /** A pong came on the control channel, or through the server (`peerId` null). */
-export function beatPong(beat: Heartbeat, at: number, now: number): Heartbeat {
-  const sinceMs = now - at;
+export function beatPong(beat: Heartbeat, pong: ControlOf<"pong">, now: number): Heartbeat {
+  const sinceMs = now - pong.at;
   const sane = sinceMs >= 0 && sinceMs < 60_000;
   return {
     ...beat,
@@ -288,13 +290,15 @@ export function beatPong(beat: Heartbeat, at: number, now: number): Heartbeat {
       : beat.rttMs === null
       ? sinceMs
       : beat.rttMs + 0.3 * (sinceMs - beat.rttMs),
+    captured: pong.captured,
+    still: beat.lastPongAt !== null && pong.captured === beat.captured,
   };
 }
 
 /** Takes a heartbeat of a peer. */
-export function peerPong(d: Draft, peerId: number, at: number): void {
+export function peerPong(d: Draft, peerId: number, pong: ControlOf<"pong">): void {
   const found = find(d, peerId);
-  if (found !== null) patchPeer(d, peerId, { beat: beatPong(found.peer.beat, at, d.now) });
+  if (found !== null) patchPeer(d, peerId, { beat: beatPong(found.peer.beat, pong, d.now) });
 }
 
 /** Takes statistics; a newly selected candidate pair is told to the server. */
@@ -353,8 +357,9 @@ function carrierTick(d: Draft): void {
     peerDied(d, carrier.id, "heartbeat-lost", { silentMs: Math.round(d.now - silentSince) });
   } else if (d.now >= carrier.beat.nextPingAt) {
     const id = carrier.beat.lastId + 1;
+    const waitMs = carrier.beat.still ? PEER_STILL_HEARTBEAT_MS : PEER_HEARTBEAT_MS;
     patchPeer(d, carrier.id, {
-      beat: { ...carrier.beat, lastId: id, nextPingAt: d.now + PEER_HEARTBEAT_MS },
+      beat: { ...carrier.beat, lastId: id, nextPingAt: d.now + waitMs },
     });
     d.emit({
       type: "peer-send",

@@ -55,6 +55,10 @@ export interface Heartbeat {
   readonly firstPongAt: number | null;
   readonly lastPongAt: number | null;
   readonly rttMs: number | null;
+  /** The agent's count of changed pictures in the last answer. */
+  readonly captured: number;
+  /** It was the same in the answer before. */
+  readonly still: boolean;
 }
 
 /** One peer connection as the core knows it. */
@@ -222,6 +226,8 @@ export const newBeat = (now: number): Heartbeat => ({
   firstPongAt: null,
   lastPongAt: null,
   rttMs: null,
+  captured: 0,
+  still: false,
 });
 
 /** Nothing is known yet. */

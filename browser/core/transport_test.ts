@@ -389,3 +389,24 @@ Deno.test("on a hidden page decoded frames count as painted", () => {
   h.stats(1);
   equal(h.session.transport, "rtp");
 });
+
+Deno.test("a still desktop is asked for its heartbeat once a second, a changing one twice", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  const pings = () => h.controls.filter(({ message }) => message.op === "ping").length;
+  h.advance(2_000);
+  const still = pings();
+  h.advance(10_000);
+  equal(pings() - still, 10);
+  for (let i = 0; i < 4; i++) {
+    h.world.captured++;
+    h.advance(500);
+  }
+  const changing = pings();
+  for (let i = 0; i < 20; i++) {
+    h.world.captured++;
+    h.do({ type: "tick" });
+    h.advance(500);
+  }
+  ok(pings() - changing >= 19, `${pings() - changing} beats in 10 s`);
+});
