@@ -90,6 +90,18 @@ export const ERRORS = {
     advice: "End another session first",
     retryable: true,
   },
+  "retries-exhausted": {
+    status: 429,
+    message: "The session has tried to connect too often without success",
+    advice: "End the session and connect again; the diff transport still works",
+    retryable: false,
+  },
+  "server-stopping": {
+    status: 503,
+    message: "The server is stopping",
+    advice: "Nothing: the console moves to another server by itself",
+    retryable: true,
+  },
   "unauthorized": {
     status: 401,
     message: "You are not signed in",
@@ -239,6 +251,8 @@ export interface CodedError {
   readonly message: string;
   readonly advice: string;
   readonly retryable: boolean;
+  /** When trying again makes sense, in milliseconds from now; absent where nobody knows. */
+  readonly retryAfterMs?: number;
 }
 
 /** Builds a coded error; `detail` is appended to the sentence after a colon. */
@@ -252,6 +266,15 @@ export function codedError(code: ErrorCode, detail?: string): CodedError {
   };
 }
 
+/** A coded error about a limit, with the time after which there is room again. */
+export const retryLater = (
+  code: ErrorCode,
+  after: { readonly ms: number; readonly detail?: string },
+): CodedError => ({
+  ...codedError(code, after.detail),
+  retryAfterMs: Math.max(0, Math.ceil(after.ms)),
+});
+
 /** HTTP status of a code at the REST edge. */
 export const statusOf = (code: ErrorCode): number => ERRORS[code].status;
 
@@ -263,6 +286,8 @@ export const CLOSE = {
   policyViolation: 1008,
   messageTooBig: 1009,
   internalError: 1011,
+  /** The server is stopping: resume on another one at once (IANA registry; RFC 6455 section 7.4). */
+  serviceRestart: 1012,
   tryAgainLater: 1013,
   /** The same link was resumed on a newer socket. */
   replaced: 4000,

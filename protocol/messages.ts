@@ -173,6 +173,7 @@ const codedErrorSchema = v.object({
   message: v.pipe(v.string(), v.maxLength(1024)),
   advice: v.pipe(v.string(), v.maxLength(256)),
   retryable: v.boolean(),
+  retryAfterMs: v.optional(count),
 });
 
 const schemas = {

@@ -49,6 +49,7 @@ export const REASONS = {
   "webrtc-unavailable": "WebRTC is not available here",
   "operator-choice": "The operator chose this",
   "policy": "The desktop's policy asks for this",
+  "caps-changed": "The desktop's abilities changed",
   "transport-recovered": "The better transport works again",
   "retry": "Another attempt is made",
   "retries-exhausted": "The limit of attempts is reached",
