@@ -2,6 +2,7 @@
 export * from "./control.ts";
 export * from "./diff_codec.ts";
 export * from "./errors.ts";
+export * from "./events.ts";
 export * from "./input_codec.ts";
 export * from "./limits.ts";
 export * from "./link.ts";
