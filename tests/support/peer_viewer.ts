@@ -19,6 +19,8 @@ export interface PeerViewer extends AsyncDisposable {
   readonly messages: { channel: PeerChannel; data: string | Uint8Array }[];
   readonly keyframeRequests: () => number;
   readonly drains: () => number;
+  /** Whether the agent has told all its candidates. */
+  readonly gathered: () => boolean;
   readonly offer: string;
   readonly answer: string;
   readonly answerMs: number;
@@ -66,6 +68,7 @@ export async function openPeerViewer(
   const messages: PeerViewer["messages"] = [];
   let keyframeRequests = 0;
   let drains = 0;
+  let gathered = false;
   const connected = Promise.withResolvers<number>();
   connected.promise.catch(() => {});
   let delivered = false;
@@ -81,7 +84,8 @@ export async function openPeerViewer(
       if (state === "failed" || state === "closed") connected.reject(new Error(`peer ${state}`));
     },
     onCandidate: (candidate) => {
-      if (candidate !== null) localCandidates.push(candidate.candidate);
+      if (candidate === null) gathered = true;
+      else localCandidates.push(candidate.candidate);
       firstCandidate.resolve();
       if (delivered) void toPage(candidate);
       else early.push(candidate);
@@ -111,6 +115,8 @@ export async function openPeerViewer(
   const answeredAt = performance.now();
   delivered = true;
   for (const candidate of early.splice(0)) await toPage(candidate);
+  const connectMs = connected.promise.then((at) => at - answeredAt);
+  connectMs.catch(() => {/* a test that does not connect does not ask */});
   const viewer: PeerViewer = {
     page,
     peer,
@@ -119,10 +125,11 @@ export async function openPeerViewer(
     messages,
     keyframeRequests: () => keyframeRequests,
     drains: () => drains,
+    gathered: () => gathered,
     offer,
     answer,
     answerMs,
-    connectMs: connected.promise.then((at) => at - answeredAt),
+    connectMs,
     async until(what, check, timeoutMs = 10_000) {
       const deadline = performance.now() + timeoutMs;
       while (!(await check())) {

@@ -48,6 +48,7 @@ export class IceGuard {
   readonly counters: GuardCounters = { forgedRequests: 0, strayPackets: 0 };
   readonly #ice: ConnectionInternals;
   readonly #allocations = new Set<TurnAllocation>();
+  readonly #relayed: IceProtocol[] = [];
   #closed = false;
   readonly #dtls = new DtlsFilter();
 
@@ -96,6 +97,10 @@ export class IceGuard {
     this.#ice.state = "closed";
     this.#ice.setState = () => {};
     for (const allocation of this.#allocations) allocation.abort();
+    for (const { turn } of this.#relayed) {
+      // Its close leaves requests that wait for the server or, through it, for the peer.
+      for (const transaction of Object.values(turn?.transactions ?? {})) transaction.cancel();
+    }
     await Promise.allSettled(this.#ice.protocols.splice(0).map((protocol) => protocol.close?.()));
   }
 
@@ -105,6 +110,7 @@ export class IceGuard {
     const allocation = new TurnAllocation(target, this.gatherTimeoutMs, localAddress);
     this.#allocations.add(allocation);
     const protocol = await allocation.open().finally(() => this.#allocations.delete(allocation));
+    this.#relayed.push(protocol);
     const ice = this.#ice;
     ice.ensureProtocol(protocol);
     ice.protocols.push(protocol);

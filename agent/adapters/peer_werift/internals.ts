@@ -24,6 +24,7 @@ export interface IceProtocol {
 
 export interface TurnInternals {
   readonly relayedAddress: Address;
+  readonly transactions: Readonly<Record<string, { cancel(): void }>>;
   readonly serverEndpoint?: Address;
   readonly transport: {
     readonly type: string;
