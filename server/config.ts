@@ -109,7 +109,8 @@ function describe(issue: v.BaseIssue<unknown>, origins: ReadonlyMap<string, stri
   const key = path.join(".");
   if (issue.type === "strict_object" && issue.expected === "never") return unknownKey(path);
   const name = origins.get(key) ?? (key === "" ? "settings" : key);
-  const secret = /secret/i.test(key);
+  // A Redis URL may carry a password.
+  const secret = /secret|^redis/i.test(key);
   const value = secret ? "" : `: ${shorten(issue.input)}`;
   return { key: name, text: `must be ${issue.message}${value}` };
 }

@@ -180,3 +180,21 @@ Deno.test("parseFlags", () => {
     "--host needs a value",
   ]);
 });
+
+Deno.test("settings: Redis by URL or environment, and what no URL or host is", () => {
+  const url = "rediss://acl-user:secret@redis.example.com:6380/2";
+  const loaded = load(null, { env: { FARGLASS_SERVER_REDIS_URL: url } });
+  assert.equal(loaded.ok && loaded.settings.redis.url, url);
+  const hosts = { url: "redis://a", sentinels: ["a:26379"], cluster: ["[::1]:6379"] };
+  assert.deepEqual(problems({ redis: hosts }), [
+    "redis must be either sentinels or cluster, not both",
+  ]);
+  for (const bad of ["http://a:1", "redis://", "redis://a/x", "redis://a?db=1"]) {
+    const [problem] = problems({ redis: { url: bad } });
+    assert.match(problem, /^redis\.url must be empty or a URL such as redis:/);
+    assert.ok(!problem.includes(bad), "a URL may hold a password");
+  }
+  assert.match(problems({ redis: { sentinels: ["a"] } })[0], /a host and port/);
+  assert.match(problems({ redis: { tls: { certFile: "a.pem" } } })[0], /given both files/);
+  assert.match(problems({ node: { id: "a b" } })[0], /a name of letters/);
+});

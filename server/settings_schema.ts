@@ -58,6 +58,27 @@ const iceServer = v.pipe(
   ),
 );
 
+const redisUrlRule = "empty or a URL such as redis://user:password@redis.example.com:6379/0";
+const redisUrl = v.pipe(
+  text(512),
+  v.check((t) => t === "" || isRedisUrl(t), redisUrlRule),
+);
+const endpoint = v.pipe(
+  text(256),
+  v.regex(/^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/, "a host and port such as redis1:26379"),
+);
+const endpoints = v.pipe(
+  v.array(endpoint, "a list of hosts with ports"),
+  v.maxLength(16, "at most 16 hosts"),
+);
+
+/** Redis by URL, as the `redis` and `rediss` schemes of IANA's provisional registrations. */
+function isRedisUrl(value: string): boolean {
+  const url = URL.parse(value);
+  return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== "" &&
+    /^(?:\/\d{0,4})?$/.test(url.pathname) && url.search === "" && url.hash === "";
+}
+
 /** `server/config.json`. Every key has a default; unknown keys are refused. */
 export const settingsSchema = v.strictObject({
   /** Address to listen on. */
@@ -103,6 +124,54 @@ export const settingsSchema = v.strictObject({
         [],
       ),
     }, "an object"),
+    {},
+  ),
+  /** How this process is called among the nodes; `auto` makes a name at each start. */
+  node: v.optional(
+    v.strictObject({
+      id: v.optional(
+        v.pipe(text(64), v.regex(/^[\w.-]+$/, "a name of letters, digits, dots and dashes")),
+        "auto",
+      ),
+    }, "an object"),
+    {},
+  ),
+  /** State that all nodes share; without a URL it stays in this process's memory. */
+  redis: v.optional(
+    v.pipe(
+      v.strictObject({
+        /** `redis://` or `rediss://` (TLS), with an ACL user, password and database. */
+        url: v.optional(redisUrl, ""),
+        /** Stand before those of the URL, so that a secret can come by the environment. */
+        username: v.optional(text(256), ""),
+        password: v.optional(text(512), ""),
+        /** Sentinels that know the master; the URL then only says scheme, user and database. */
+        sentinels: v.optional(endpoints, []),
+        sentinelName: v.optional(v.pipe(text(128), v.minLength(1, "a name")), "mymaster"),
+        sentinelPassword: v.optional(text(512), ""),
+        /** Further start nodes of a Redis Cluster; one is enough to make it one. */
+        cluster: v.optional(endpoints, []),
+        /** PEM files; a client certificate needs both `certFile` and `keyFile`. */
+        tls: v.optional(
+          v.strictObject({
+            caFile: v.optional(text(), ""),
+            certFile: v.optional(text(), ""),
+            keyFile: v.optional(text(), ""),
+            serverName: v.optional(text(255), ""),
+          }, "an object"),
+          {},
+        ),
+        /** A desktop nobody touches for so long is forgotten, with its history. */
+        desktopSeconds: v.optional(whole(2, 30 * 86_400), 90_000),
+        /** A link's record outlives the node that last refreshed it by at most this. */
+        linkSeconds: v.optional(whole(2, 86_400), 3_600),
+      }, "an object"),
+      v.check(
+        (r) => r.sentinels.length === 0 || r.cluster.length === 0,
+        "either sentinels or cluster, not both",
+      ),
+      v.check((r) => (r.tls.certFile === "") === (r.tls.keyFile === ""), "given both files"),
+    ),
     {},
   ),
   metrics: v.optional(
