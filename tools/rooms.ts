@@ -69,7 +69,8 @@ export function mayImport(room: Room): readonly Room[] {
     case "browser":
       return ["protocol", "browser/core", "browser/adapters", "browser/ui"];
     case "tools":
-      return ["protocol"];
+      // Tables that documents are generated from.
+      return ["protocol", "server/core"];
     case "tests":
       return [
         ...["protocol", "server/core", "agent/core", "browser/core", "turn", "tools"] as const,

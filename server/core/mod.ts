@@ -13,3 +13,6 @@ export * from "./relay_flow.ts";
 export * from "./stages.ts";
 export * from "./state.ts";
 export * from "./views.ts";
+export * from "./telemetry/ecs.ts";
+export * from "./telemetry/facts.ts";
+export * from "./telemetry/ocsf.ts";
