@@ -123,10 +123,14 @@ export class LinkHub {
         }
         greeted = true;
         clearTimeout(timer);
-        this.#hello(socket, identity, text).then((opened) => {
-          this.#greeting.delete(socket);
+        // The entry must be known before WELCOME is written: the client's next message may be read
+        // before any promise of ours is settled.
+        const onOpen = (opened: Entry) => {
           entry = opened;
-          if (closed && opened !== null) this.#detach(opened, socket, CLOSE.goingAway);
+        };
+        this.#hello(socket, identity, { text, onOpen }).then(() => {
+          this.#greeting.delete(socket);
+          if (closed && entry !== null) this.#detach(entry, socket, CLOSE.goingAway);
         }, (cause) => {
           this.#options.log.write("error", "hello-failed", { error: String(cause) });
           socket.close(CLOSE.internalError, "internal");
@@ -178,23 +182,27 @@ export class LinkHub {
     this.#links.clear();
   }
 
-  async #hello(socket: LinkSocket, identity: Identity, text: string): Promise<Entry | null> {
+  async #hello(
+    socket: LinkSocket,
+    identity: Identity,
+    { text, onOpen }: { readonly text: string; readonly onOpen: (entry: Entry) => void },
+  ): Promise<void> {
     const { metrics, checkTicket } = this.#options;
     const decoded = decodeMessage(text, identity.role);
     if (!decoded.ok) {
       this.#refuse(socket, decoded.error, CLOSE.policyViolation);
-      return null;
+      return;
     }
     const message = decoded.value;
     metrics.message(message.type, "in");
     if (message.type !== "HELLO") {
       this.#refuse(socket, codedError("out-of-state", "HELLO first"), CLOSE.policyViolation);
-      return null;
+      return;
     }
     const { version, role, ticket, agent, resume } = message.payload;
     if (version !== PROTOCOL_VERSION) {
       this.#refuse(socket, codedError("wrong-version"), CLOSE.wrongVersion);
-      return null;
+      return;
     }
     const mine = role === identity.role &&
       (identity.role === "agent"
@@ -202,27 +210,31 @@ export class LinkHub {
         : ticket !== undefined && await checkTicket(ticket, identity.operator));
     if (!mine) {
       this.#refuse(socket, codedError("unauthorized"), CLOSE.unauthorized);
-      return null;
+      return;
     }
-    if (this.#closed) return null;
-    return this.#open(socket, identity, { agent: agent ?? null, resume });
+    if (this.#closed) return;
+    this.#open(socket, identity, { agent: agent ?? null, resume, onOpen });
   }
 
   #open(
     socket: LinkSocket,
     identity: Identity,
-    hello: Pick<HubLink, "agent"> & Pick<MessageOf<"HELLO">["payload"], "resume">,
-  ): Entry {
-    const { resume, agent } = hello;
+    hello:
+      & Pick<HubLink, "agent">
+      & Pick<MessageOf<"HELLO">["payload"], "resume">
+      & { readonly onOpen: (entry: Entry) => void },
+  ): void {
+    const { resume, agent, onOpen } = hello;
     const known = resume === undefined ? undefined : this.#links.get(resume.linkId);
     if (known !== undefined && isSame(known.identity, identity)) {
       const old = known.socket;
       known.socket = socket;
+      onOpen(known);
       old?.close(CLOSE.replaced, "replaced");
       this.#count();
       this.#step(known, { kind: "attach", lastSeq: resume?.lastSeq ?? 0 });
       this.#options.handlers.opened(known, true);
-      return known;
+      return;
     }
     if (identity.role === "agent") this.#replaceAgent(identity);
     const { bus, clock, newId, limits } = this.#options;
@@ -242,10 +254,10 @@ export class LinkHub {
       unsubscribe: bus.subscribe(linkTopic(linkId), (draft) => this.send(linkId, draft as Draft)),
     };
     this.#links.set(linkId, entry);
+    onOpen(entry);
     this.#count();
     this.#step(entry, { kind: "attach", lastSeq: null });
     this.#options.handlers.opened(entry, false);
-    return entry;
   }
 
   /** A new link of an agent that does not resume its old one: it was restarted. */
