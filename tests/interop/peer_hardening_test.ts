@@ -376,3 +376,83 @@ for (
     );
   });
 }
+
+/** A peer of the same library that plays a console with full keys and bad manners. */
+async function attack(victim: WeriftPeer, run: (attacker: WeriftPeer["pc"]) => Promise<void>) {
+  const Pc = victim.pc.constructor as new (config: object) => WeriftPeer["pc"];
+  const attacker = new Pc({
+    iceServers: [],
+    iceInterfaceAddresses: { udp4: "127.0.0.1" },
+    iceAdditionalHostAddresses: ["127.0.0.1"],
+    iceUseIpv6: false,
+  });
+  try {
+    const channel = attacker.createDataChannel("control");
+    const [ice] = attacker.iceTransports;
+    const internals = connectionInternals(ice.connection);
+    internals.stunServer = undefined;
+    const gather = internals.getCandidatePromises.bind(internals);
+    internals.getCandidatePromises = () => gather(["127.0.0.1"]);
+    await attacker.setLocalDescription(await attacker.createOffer());
+    const answer = await victim.answer(attacker.localDescription!.sdp);
+    await attacker.setRemoteDescription({ type: "answer", sdp: answer });
+    await until(
+      "the victim's candidate",
+      () => victim.pc.iceTransports[0].localCandidates.length > 0,
+    );
+    for (const candidate of victim.pc.iceTransports[0].localCandidates) {
+      await attacker.addIceCandidate({ ...candidate.toJSON(), sdpMid: "0" });
+    }
+    await until("an open channel", () => channel.readyState === "open");
+    await run(attacker);
+  } finally {
+    await attacker.close();
+    // The attacker's own DTLS sleeps up to half a second after its last flight.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+  }
+}
+
+Deno.test("peer: malformed SCTP of an accepted console ends neither the process nor the session", async () => {
+  await using made = makePeer();
+  const { peer } = made;
+  const failures: unknown[] = [];
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    failures.push(event.reason);
+  };
+  addEventListener("unhandledrejection", onRejection);
+  try {
+    await attack(peer, async (attacker) => {
+      const { sctp } = attacker.sctpTransport!;
+      const [dtls] = attacker.dtlsTransports;
+      const DCEP = 50;
+      for (let i = 0; i < 50; i++) {
+        await dtls.sendData(randomBytes(1 + i * 7));
+        await sctp.send(0, 40 + i, randomBytes(5));
+        await sctp.send(i, DCEP, Buffer.from([2]));
+        await sctp.send(200 + i % 3, DCEP, Buffer.concat([Buffer.from([3]), randomBytes(20)]));
+      }
+      await until("faults", () => peer.rejected.sctpFaults > 50);
+      assert.ok(peer.send("control", "still here"));
+    });
+    assert.deepEqual(failures, []);
+  } finally {
+    removeEventListener("unhandledrejection", onRejection);
+  }
+});
+
+Deno.test("peer: fragments without an end fill no more than the receive window", async () => {
+  await using made = makePeer();
+  await made.peer.answer(chromiumOffer());
+  const sctp = made.peer.pc.sctpTransport!.sctp as unknown as {
+    receiveDataChunk(chunk: object): void;
+    inboundStreams: Record<number, { reassembly: { userData: Buffer }[] }>;
+  };
+  const userData = Buffer.alloc(1_100);
+  for (let tsn = 1; tsn < 3_000; tsn++) {
+    sctp.receiveDataChunk({ tsn, flags: 0, streamId: 0, streamSeqNum: 0, protocol: 53, userData });
+  }
+  const held = sctp.inboundStreams[0].reassembly.length * userData.length;
+  assert.ok(held <= 1024 * 1024 && held > 900_000, `${held} bytes`);
+  assert.ok(made.peer.rejected.sctpFaults > 1_000);
+});

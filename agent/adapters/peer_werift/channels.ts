@@ -7,14 +7,19 @@ import type { PeerChannel, PeerEvents } from "../../core/ports.ts";
 /** Below this the channel asks for more: enough to keep SCTP busy for a round trip. */
 const LOW_WATER_BYTES = 32 * 1024;
 
+/** A newer console may open a few channels more; each costs state at both ends. */
+const MAX_STRANGERS = 8;
+
 const isKnown = (label: string): label is PeerChannel => Object.hasOwn(CHANNELS, label);
 
 export class Channels {
+  #strangers = 0;
   readonly #open = new Map<PeerChannel, RTCDataChannel>();
 
   constructor(
     private readonly events: PeerEvents,
     private readonly guarded: (work: () => void) => void,
+    private readonly onAbuse: () => void,
   ) {}
 
   /** Takes a channel that the console opened. */
@@ -22,6 +27,7 @@ export class Channels {
     const { label } = channel;
     if (!isKnown(label) || this.#open.has(label)) {
       channel.close();
+      if (++this.#strangers > MAX_STRANGERS) this.onAbuse();
       return;
     }
     this.#open.set(label, channel);

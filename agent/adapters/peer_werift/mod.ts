@@ -36,6 +36,7 @@ import { Channels } from "./channels.ts";
 import { DtlsFlights } from "./dtls_flights.ts";
 import { IceGuard } from "./ice_guard.ts";
 import { replaceGathering } from "./internals.ts";
+import { guardSctp } from "./sctp_guard.ts";
 import { VideoSender } from "./video_sender.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
@@ -73,6 +74,7 @@ export class WeriftPeer implements Peer {
   #answered = false;
   #closing: Promise<void> | null = null;
   #relayStalled = false;
+  #sctpFaults = 0;
   #patience: ReturnType<typeof setTimeout> | undefined;
   readonly #aborted = Promise.withResolvers<never>();
 
@@ -80,7 +82,11 @@ export class WeriftPeer implements Peer {
     this.#aborted.promise.catch(() => {/* only an answer under way minds */});
     this.#policy = { loopbackOnly: options.loopbackOnly, relayOnly: options.relayOnly };
     this.pc = new RTCPeerConnection(configuration(this.#policy));
-    this.#channels = new Channels(events, (work) => this.#guarded(work));
+    this.#channels = new Channels(
+      events,
+      (work) => this.#guarded(work),
+      () => void this.close(),
+    );
     this.pc.onDataChannel.subscribe((channel) => this.#channels.add(channel));
     this.pc.connectionStateChange.subscribe((state) => {
       // DTLS says when media can flow; werift's own "connected" waits for SCTP too.
@@ -97,9 +103,9 @@ export class WeriftPeer implements Peer {
     replaceGathering(this.pc, () => this.#gather());
   }
 
-  /** What the ICE guard has turned away so far. */
-  get rejected(): { forgedRequests: number; strayPackets: number } {
-    const sum = { forgedRequests: 0, strayPackets: 0 };
+  /** What the guards have turned away so far. */
+  get rejected(): { forgedRequests: number; strayPackets: number; sctpFaults: number } {
+    const sum = { forgedRequests: 0, strayPackets: 0, sctpFaults: this.#sctpFaults };
     for (const { counters } of this.#guards) {
       sum.forgedRequests += counters.forgedRequests;
       sum.strayPackets += counters.strayPackets;
@@ -125,6 +131,7 @@ export class WeriftPeer implements Peer {
     this.pc.setConfiguration({ codecs: { audio: [], video: videoCodecs(offer.video) } });
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     this.#harden();
+    if (this.pc.sctpTransport) guardSctp(this.pc.sctpTransport, () => this.#sctpFaults++);
     for (const dtls of this.pc.dtlsTransports) {
       dtls.onStateChange.subscribe((state) => {
         if (state === "connecting") this.#flights.watch(dtls);
