@@ -11,7 +11,7 @@ import type { ConsoleEffect } from "./events.ts";
 import { nextUnit, nextUuid } from "./random.ts";
 import type { TimelineEntry } from "./session_view.ts";
 import type { ConsoleState, LinkMachine, SessionState, TransportState } from "./state.ts";
-import { addEntry } from "./timeline.ts";
+import { addEntry, retryText } from "./timeline.ts";
 
 /** Lives for one step only. */
 export class Draft {
@@ -117,7 +117,9 @@ export class Draft {
   }
 
   noteError(error: CodedError): void {
-    this.note("error", error.message, { detail: error.advice });
+    this.note("error", error.message, {
+      detail: `${error.advice} (${retryText(error)}; ${error.code})`,
+    });
   }
 
   summary(desktopId: string): DesktopSummary | undefined {

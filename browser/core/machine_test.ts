@@ -1,5 +1,6 @@
 /// <reference lib="deno.ns" />
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { retryLater } from "@farglass/protocol";
 import { caps, ConsoleHarness, DESKTOP_ID, summary } from "../../tests/support/console_harness.ts";
 import { inputPath, nextDeadline } from "./machine.ts";
 import { viewOf } from "./view.ts";
@@ -170,6 +171,23 @@ Deno.test("a refused request: offline waits, a full desktop is told", () => {
     });
     equal(h.session.phase.kind, kind);
   }
+});
+
+Deno.test("a limit's error names its time: nothing is asked before, and the operator reads it", () => {
+  const h = new ConsoleHarness();
+  h.online();
+  h.list(summary());
+  h.do({ type: "connect", desktopId: DESKTOP_ID });
+  const { requestId } = h.messages("SESSION_REQUEST")[0].payload;
+  const error = retryLater("rate-limited", { ms: 7_000, detail: "sessions" });
+  h.server({ type: "ERROR", payload: { ...error, requestId } });
+  const noted = h.session.timeline.find((e) => e.kind === "error");
+  equal(noted?.text, error.message);
+  match(noted?.detail ?? "", /Wait a moment.*in 7 s.*rate-limited/);
+  h.advance(6_000);
+  equal(h.messages("SESSION_REQUEST").length, 1);
+  h.advance(2_000);
+  equal(h.messages("SESSION_REQUEST").length, 2);
 });
 
 Deno.test("the server forgot the session → asked for again, with growing waits", () => {

@@ -1,7 +1,6 @@
 /** A session's life: asked for, decided, described, ended, and asked for again. */
 import {
   type CodedError,
-  codedError,
   type DesktopSummary,
   type Message,
   type MessageOf,
@@ -305,7 +304,11 @@ function signal(
 }
 
 /** Errors after which another negotiation would fail the same way. */
-const HOPELESS: ReadonlySet<string> = new Set(["webrtc-disabled", "caps-mismatch"]);
+const HOPELESS: ReadonlySet<string> = new Set([
+  "webrtc-disabled",
+  "caps-mismatch",
+  "retries-exhausted",
+]);
 /** Errors that need no answer: the newer negotiation or another candidate goes on. */
 const HARMLESS: ReadonlySet<string> = new Set([
   "candidate-invalid",
@@ -316,14 +319,19 @@ const HARMLESS: ReadonlySet<string> = new Set([
 /** A coded error that answers one of our messages. */
 export function sessionError(d: Draft, message: MessageOf<"ERROR">): void {
   const { session } = d;
-  const { code, refSeq, refType, requestId } = message.payload;
+  const { refSeq, refType, requestId, ...error } = message.payload;
+  const { code } = error;
   if (session === null || session.request.kind === "ended" || HARMLESS.has(code)) return;
-  const error: CodedError = codedError(code);
   if (session.request.kind === "asked" && session.request.requestId === requestId) {
     const wait = code === "desktop-offline" || code === "desktop-not-found" ||
       code === "internal" || code === "rate-limited" || code === "buffer-full";
     d.noteError(error);
-    return wait ? sessionAgain(d, "retry") : finish(d, "policy", error);
+    if (!wait) return finish(d, "policy", error);
+    sessionAgain(d, "retry");
+    const queued = d.session?.request;
+    if (queued?.kind !== "queued" || error.retryAfterMs === undefined) return;
+    const notBefore = Math.max(queued.notBefore, d.now + error.retryAfterMs);
+    return d.patch({ request: { kind: "queued", notBefore } });
   }
   const ours = message.sessionId === undefined || message.sessionId === session.sessionId;
   if (!ours || session.sessionId === null) return;
@@ -346,6 +354,10 @@ function negotiationError(d: Draft, error: CodedError, refSeq: number | undefine
   d.noteError(error);
   if (HOPELESS.has(error.code)) d.patch({ webrtcOff: true });
   peerDied(d, attempt.id, "negotiation-error", {});
+  const { repairAt } = d.session ?? { repairAt: null };
+  if (repairAt === null || error.retryAfterMs === undefined) return;
+  // The server knows when there is room again.
+  d.patch({ repairAt: Math.max(repairAt, d.now + error.retryAfterMs) });
 }
 
 /** The operator does not want to wait for the next attempt. */

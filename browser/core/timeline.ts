@@ -1,5 +1,5 @@
 /** The session's history in plain words. */
-import type { Stage, Transport } from "@farglass/protocol";
+import type { CodedError, Stage, Transport } from "@farglass/protocol";
 import type { TimelineEntry } from "./session_view.ts";
 
 /** Older entries are forgotten; the server keeps the whole history. */
@@ -39,6 +39,14 @@ export const switchText = (from: Transport, to: Transport): string =>
 export const evidenceText = (evidence: Readonly<Record<string, number>>): string =>
   Object.entries(evidence).map(([name, value]) => `${name} ${Math.round(value * 100) / 100}`)
     .join(", ");
+
+/** Whether, and when, trying the same again makes sense. */
+export function retryText(error: Pick<CodedError, "retryable" | "retryAfterMs">): string {
+  if (!error.retryable) return "Another try would end the same way";
+  return error.retryAfterMs === undefined
+    ? "Another try makes sense"
+    : `Another try makes sense in ${Math.max(1, Math.ceil(error.retryAfterMs / 1000))} s`;
+}
 
 /** Adds an entry and drops the oldest beyond the limit; a repeat of the last entry is left out. */
 export function addEntry(

@@ -2,7 +2,14 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { REASONS, STAGES, TRANSPORTS } from "@farglass/protocol";
 import type { TimelineEntry } from "./session_view.ts";
-import { addEntry, evidenceText, MAX_TIMELINE_ENTRIES, stageText, switchText } from "./timeline.ts";
+import {
+  addEntry,
+  evidenceText,
+  MAX_TIMELINE_ENTRIES,
+  retryText,
+  stageText,
+  switchText,
+} from "./timeline.ts";
 
 Deno.test("every stage, reason and switch has its own plain words", () => {
   const stages = STAGES.map(stageText);
@@ -30,4 +37,17 @@ Deno.test("addEntry numbers, leaves repeats out and forgets the oldest", () => {
   for (let i = 0; i < 100; i++) timeline = addEntry(timeline, entry(`${i}`));
   equal(timeline.length, MAX_TIMELINE_ENTRIES);
   equal(timeline.at(-1)?.id, 100);
+});
+
+Deno.test("retryText: whether and when", () => {
+  const texts = [{ retryable: false }, { retryable: true }, {
+    retryable: true,
+    retryAfterMs: 1_200,
+  }]
+    .map(retryText);
+  deepEqual(texts, [
+    "Another try would end the same way",
+    "Another try makes sense",
+    "Another try makes sense in 2 s",
+  ]);
 });

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 import type { Phase, SessionView } from "../core/mod.ts";
 import { Button, Spinner } from "./controls.tsx";
 import { Icon } from "./icons.tsx";
+import { retryText } from "../core/timeline.ts";
 import { endAdvice, reasonWords } from "./words.ts";
 
 /** Before the first picture: a plain sentence and the way back. */
@@ -89,7 +90,7 @@ function EndedDialog({ phase, onConnectAgain, onLeave }: EndedDialogProps) {
               {error?.message ?? reasonWords(reason)}
             </h2>
             <p className="mt-2 text-muted" id="ended-advice">
-              {error?.advice ?? endAdvice(reason)}.
+              {error?.advice ?? endAdvice(reason)}.{error === null ? "" : ` ${retryText(error)}.`}
             </p>
             <p className="mt-2 font-mono text-xs text-muted">{error?.code ?? reason}</p>
           </div>

@@ -116,7 +116,7 @@ Deno.test("controller: candidates wait for their description, both ways, and com
     ["answer", "ice-candidate", "ice-end", "DESKTOP_WEBRTC_STATE"],
   );
   assert.equal(d.run(on.iceEnd("agent", 1)).rejection, "duplicate");
-  assert.deepEqual(d.run(on.candidate("agent", 1, 40_004)).sent(CONSOLE_LINK), ["ice-candidate"]);
+  assert.equal(d.run(on.candidate("agent", 1, 40_004)).rejection, "out-of-state");
 });
 
 Deno.test("controller: the buffer for an end that is away is bounded, and flushed when it is back", () => {
@@ -323,4 +323,57 @@ Deno.test("controller: histories are bounded and ended sessions stay readable", 
     d.run(on.peer("console", "disconnected"), on.peer("console", "connected"));
   }
   assert.equal(d.session?.events.length, 100);
+});
+
+Deno.test("controller: offers have a budget, refilled over time, and the error says when", () => {
+  const d = driver("offered");
+  for (let g = 2; g <= 10; g++) assert.equal(d.run(on.offer(g)).rejection, undefined, `offer ${g}`);
+  d.run(on.offer(11));
+  assert.equal(d.rejection, "rate-limited");
+  const [effect] = d.effects;
+  assert.equal(effect.kind === "reject" ? effect.error.retryAfterMs : null, 2_000);
+  d.now += 2_000;
+  assert.equal(d.run(on.offer(11)).rejection, undefined);
+});
+
+Deno.test("controller: attempts without a connection are limited; one that stands gives them back", () => {
+  const d = driver("offered", { maxRetries: 3 });
+  d.run(on.offer(2), on.offer(3), on.offer(4));
+  assert.equal(d.rejection, "retries-exhausted");
+  d.run(on.answer(3), on.peer("console", "connected", 3));
+  assert.equal(d.stage, "connected");
+  assert.equal(d.run(on.offer(4)).rejection, undefined);
+});
+
+Deno.test("controller: a desktop has so many offers without an answer", () => {
+  const other = "99999999-9999-4999-8999-999999999999";
+  const d = driver("offered", { maxOffersInFlight: 1 });
+  d.run(on.request(other, other));
+  const second = (event: ReturnType<typeof on.offer>) => {
+    if (event.kind !== "message") throw new Error("unreachable");
+    const message = { ...event.message, sessionId: other } as typeof event.message;
+    return { ...event, message };
+  };
+  d.run(second(on.decision("accept")), second(on.offer(1)));
+  assert.equal(d.rejection, "rate-limited");
+  assert.equal(d.run(on.answer(1), second(on.offer(1))).rejection, undefined);
+});
+
+Deno.test("controller: a policy that turns view-only binds live sessions and their relay", () => {
+  const d = driver("connected");
+  d.run(on.caps({ ...CAPS, policy: { ...CAPS.policy, viewOnly: true } }));
+  assert.equal(d.session?.viewOnly, true);
+  assert.ok(d.effects.some((e) => e.kind === "route" && e.viewOnly));
+  assert.equal(d.run(on.caps()).session?.viewOnly, true);
+});
+
+Deno.test("controller: without the offered codec the console restarts once", () => {
+  const d = driver("connected");
+  const vp8 = { ...CAPS, encoders: [{ ...CAPS.encoders[0], codec: "vp8" as const }] };
+  d.run(on.caps(vp8));
+  assert.deepEqual(d.sent(CONSOLE_LINK), ["restart", "DESKTOP_WEBRTC_STATE"]);
+  assert.deepEqual(d.run(on.caps(vp8)).sent(CONSOLE_LINK), []);
+  assert.equal(d.run(on.offer(2)).rejection, "caps-mismatch");
+  d.run(on.offer(2, sampleSdp({ codecs: ["VP8"] })), on.answer(2));
+  assert.equal(d.stage, "answered");
 });

@@ -1,5 +1,6 @@
 /** Limits and times of the controller; a test may pass its own. All durations in milliseconds. */
 import { LINK_RESUME_MS } from "@farglass/protocol";
+import type { BucketRate } from "./rate_limit.ts";
 
 export interface ControllerPolicy {
   /** False switches WebRTC off for every desktop of this server. */
@@ -19,8 +20,12 @@ export interface ControllerPolicy {
   readonly attachMs: number;
   /** A desktop that stays away is forgotten. */
   readonly forgetDesktopMs: number;
-  /** Negotiations of one session beyond the first; then only the diff relay is left. */
+  /** Offers of one session without a connection in between; then only the diff relay is left. */
   readonly maxRetries: number;
+  /** Offers of one session over time: a console's own backoff stays below. */
+  readonly offerRate: BucketRate;
+  /** Offers of one desktop that its agent has not answered yet. */
+  readonly maxOffersInFlight: number;
 }
 
 export const DEFAULT_POLICY: ControllerPolicy = {
@@ -35,6 +40,8 @@ export const DEFAULT_POLICY: ControllerPolicy = {
   forgetDesktopMs: 24 * 60 * 60 * 1000,
   // Repairs back off to one in 30 s, so this is more than eight hours of a broken network.
   maxRetries: 1_000,
+  offerRate: { perSecond: 0.5, burst: 10 },
+  maxOffersInFlight: 8,
 };
 
 /** Candidates that one side may send in one generation; Chromium sends fewer than 30. */

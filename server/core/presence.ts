@@ -1,12 +1,12 @@
 /** Which ends are there: DESKTOP_CAPS of agents, links that break, come back and die. */
 import type { ControllerEvent } from "./events.ts";
+import { capsChanged } from "./capability.ts";
 import { presence } from "./sessions.ts";
 import { flush } from "./signals.ts";
 import type { DesktopState, SessionState } from "./state.ts";
 import {
   endSession,
   headerOf,
-  issueCaps,
   put,
   record,
   reject,
@@ -45,9 +45,7 @@ export function onCaps(work: Work, event: EventOf<"caps">): void {
     caps: event.caps,
     link: { at: "online", linkId: event.linkId, sinceMs },
   };
-  for (const session of Object.values(work.desktop.sessions)) {
-    if (session.stage !== "requested") put(work, issueCaps(work, session));
-  }
+  for (const session of Object.values(work.desktop.sessions)) capsChanged(work, session);
   work.effects.push({ kind: "desktops-changed" });
 }
 

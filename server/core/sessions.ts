@@ -1,6 +1,7 @@
 /** Life of a session from request to end, but for its WebRTC state. */
-import { codedError, type MessageOf } from "@farglass/protocol";
+import { codedError, type MessageOf, retryLater } from "@farglass/protocol";
 import type { ControllerEvent, MessageRef } from "./events.ts";
+import { fullBucket } from "./rate_limit.ts";
 import { flush } from "./signals.ts";
 import { newNegotiation, type SessionState } from "./state.ts";
 import {
@@ -18,6 +19,9 @@ import {
   type Work,
 } from "./work.ts";
 
+/** Nobody knows when a session will end; this is often enough to ask again. */
+const SESSION_RETRY_MS = 10_000;
+
 type EventOf<K extends ControllerEvent["kind"]> = Extract<ControllerEvent, { kind: K }>;
 
 /** SESSION_REQUEST of a console or of REST: a new session that waits for the agent's decision. */
@@ -31,7 +35,9 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
   );
   if (same !== undefined) return answerRequest(work, same);
   if (desktop.link.at === "gone") return reject(work, to, "desktop-offline");
-  if (all.length >= policy.maxSessionsPerDesktop) return reject(work, to, "too-many-sessions");
+  if (all.length >= policy.maxSessionsPerDesktop) {
+    return reject(work, to, retryLater("too-many-sessions", { ms: SESSION_RETRY_MS }));
+  }
   if (desktop.sessions[event.sessionId] !== undefined) {
     throw new Error("A session id was given out twice");
   }
@@ -49,6 +55,8 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
     transport: "none",
     selected: "none",
     retries: 0,
+    attempts: 0,
+    offers: fullBucket(policy.offerRate, now),
     viewOnly: desktop.caps.policy.viewOnly,
     candidatePair: null,
     negotiation: newNegotiation(now),

@@ -8,12 +8,15 @@ import {
   never,
   ok,
   type Result,
+  retryLater,
   type SdpSummary,
   type Signal,
 } from "@farglass/protocol";
 import type { MessageRef } from "./events.ts";
 import { MAX_CANDIDATES_PER_GENERATION } from "./policy.ts";
+import { takeToken } from "./rate_limit.ts";
 import { hold, holdDescription, release } from "./signal_buffer.ts";
+import { isNegotiating } from "./stages.ts";
 import type { SessionState } from "./state.ts";
 import { changeStage, headerOf, put, reject, sendAgent, sendConsole, type Work } from "./work.ts";
 
@@ -62,7 +65,9 @@ function decide(
       if (from !== "console") return no("wrong-direction", "the console makes the offer");
       if (signal.generation < generation) return no("stale-generation");
       if (signal.generation === generation) return no("duplicate");
-      if (session.retries >= work.policy.maxRetries) return no("rate-limited", "retries");
+      if (session.attempts >= work.policy.maxRetries) return no("retries-exhausted");
+      const busy = offerLimit(work, session);
+      if (busy !== null) return { ok: false, error: busy };
       const checked = checkOffer(work, signal.sdp);
       return checked.ok ? ok(session) : checked;
     }
@@ -87,6 +92,24 @@ function decide(
       return never(signal);
   }
 }
+
+/** Whether this offer is one too many, for the session or for the desktop's agent. */
+function offerLimit(work: Work, session: SessionState): CodedError | null {
+  const { policy, now } = work;
+  const { ok: free, waitMs } = takeToken(session.offers, policy.offerRate, now);
+  if (!free) return retryLater("rate-limited", { ms: waitMs, detail: "offers" });
+  const waiting = Object.values(work.desktop.sessions).filter((s) =>
+    s !== session && s.negotiation.generation > s.negotiation.answered && isNegotiating(s.stage)
+  );
+  if (waiting.length < policy.maxOffersInFlight) return null;
+  const freeAt = Math.min(...waiting.map((s) => s.negotiateByMs ?? now + policy.negotiationMs));
+  return retryLater("rate-limited", {
+    ms: Math.min(OFFER_RETRY_MS, freeAt - now),
+    detail: "offers in flight",
+  });
+}
+/** An answer takes a few hundred milliseconds, so a place is soon free. */
+const OFFER_RETRY_MS = 1_000;
 
 const webrtcAllowed = (work: Work): boolean =>
   work.policy.webrtcEnabled && work.desktop.caps.transports.includes("webrtc");
@@ -147,6 +170,11 @@ function takeTrickle(
     (s.kind !== "ice-candidate" || signal.kind !== "ice-candidate" ||
       (s.candidate === signal.candidate && s.sdpMid === signal.sdpMid));
   if (current ? seen.includes(mark) : session.toAgent.some(early)) return no("duplicate");
+  const over = current
+    ? seen.includes(null)
+    : session.toAgent.some((s) => s.kind === "ice-end" && s.generation === signal.generation);
+  // RFC 8838 section 13: nothing follows the end mark of a generation.
+  if (over) return no("out-of-state", "after ice-end");
   if (current && seen.length >= MAX_CANDIDATES_PER_GENERATION) return no("buffer-full");
   const held = hold(from === "agent" ? session.toConsole : session.toAgent, signal);
   if (held === null) return no("buffer-full");
@@ -162,15 +190,20 @@ function takeTrickle(
 }
 
 function onOffer(work: Work, session: SessionState, offer: SignalOf<"offer">): void {
+  const summary = checkSdp(offer.sdp);
+  const videoCodecs = summary.ok ? summary.value.videoCodecs : [];
   const first = session.negotiation.generation === 0;
   const early = session.toAgent.filter((s) => s.generation === offer.generation);
   const next = place(work, {
     ...session,
     retries: first ? session.retries : session.retries + 1,
+    attempts: session.attempts + 1,
+    offers: takeToken(session.offers, work.policy.offerRate, work.now).bucket,
     negotiation: {
       generation: offer.generation,
       answered: session.negotiation.answered,
       startedAtMs: work.now,
+      videoCodecs,
       agentPeer: null,
       consolePeer: null,
       fromAgent: [],
@@ -196,7 +229,8 @@ function onAnswer(work: Work, session: SessionState, answer: SignalOf<"answer">)
   } else put(work, next);
 }
 
-function onRestart(
+/** Asks the other side of `from` for a new negotiation; the next offer has a higher generation. */
+export function onRestart(
   work: Work,
   session: SessionState,
   from: Side,

@@ -2,6 +2,7 @@
  * What the server knows of one desktop and its sessions: plain JSON, so that any store can hold
  * it. All times are Unix milliseconds.
  */
+import type { Bucket } from "./rate_limit.ts";
 import type {
   AgentInfo,
   CandidatePair,
@@ -37,6 +38,8 @@ export interface Negotiation {
   /** Generation of the last answer that was accepted. */
   readonly answered: number;
   readonly startedAtMs: number;
+  /** Video codecs of the last offer, upper case; empty before one, or when they were given up. */
+  readonly videoCodecs: readonly string[];
   readonly agentPeer: PeerState | null;
   readonly consolePeer: PeerState | null;
   /** Candidates seen in this generation, to tell duplicates; null stands for the end mark. */
@@ -106,6 +109,10 @@ export interface SessionState {
   /** What the agent last confirmed through the server; the control channel's choices are not seen. */
   readonly selected: Transport;
   readonly retries: number;
+  /** Offers since the last connection stood; the limit of attempts counts these. */
+  readonly attempts: number;
+  /** What is left of the offers this session may make now. */
+  readonly offers: Bucket;
   readonly viewOnly: boolean;
   readonly candidatePair: CandidatePair | null;
   readonly negotiation: Negotiation;
@@ -149,6 +156,7 @@ export const newNegotiation = (now: number): Negotiation => ({
   generation: 0,
   answered: 0,
   startedAtMs: now,
+  videoCodecs: [],
   agentPeer: null,
   consolePeer: null,
   fromAgent: [],

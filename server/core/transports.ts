@@ -50,7 +50,11 @@ export function onPeerState(
   const next = { ...session, negotiation: known, candidatePair };
   const target = targetStage(next, payload.state);
   if (target === null) return void put(work, next);
-  const settled = target === "connecting" ? next : { ...next, negotiateByMs: null };
+  const settled = target === "connecting" ? next : {
+    ...next,
+    negotiateByMs: null,
+    attempts: target === "connected" ? 0 : next.attempts,
+  };
   changeStage(work, settled, target, payload.reason ?? reasonOf(target, payload.state));
 }
 
