@@ -5,7 +5,7 @@
  */
 import { type CodedError, type InputMessage, never, type Result } from "@farglass/protocol";
 import { backoffDelayMs } from "./core/backoff.ts";
-import { hashPicture, type Picture } from "./core/diff_engine.ts";
+import { hashPicture, type Picture } from "./core/picture.ts";
 import type {
   Capture,
   CursorShape,

@@ -9,20 +9,13 @@ import {
   DIFF_HEADER_BYTES,
   type DiffAck,
   encodeDiff,
-  hashPixels,
   MAX_DIFF_MESSAGE_BYTES,
   MAX_PATCHES_PER_MESSAGE,
   PATCH_ENTRY_BYTES,
   type Rect,
 } from "@farglass/protocol";
-import type { Frame } from "./ports.ts";
+import { cutAfter, hashPicture, type Picture, wordsOf } from "./picture.ts";
 import { COLOUR_MASK, type MutableRect, TileMap, type Words } from "./tile_map.ts";
-
-/** What the engine reads of a captured frame. */
-export type Picture = Pick<
-  Frame,
-  "width" | "height" | "strideBytes" | "pixels" | "capturedAtMs" | "sequence"
->;
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
@@ -86,31 +79,6 @@ export interface DiffEngineStats {
   readonly bytesSent: number;
   readonly framesLost: number;
   readonly mismatches: number;
-}
-
-/** Hash of a picture with any stride. */
-export function hashPicture(picture: Picture): number {
-  const { words, stride } = wordsOf(picture);
-  if (stride === picture.width) {
-    return hashPixels(words.subarray(0, picture.width * picture.height));
-  }
-  const packed = new Uint32Array(picture.width * picture.height);
-  for (let y = 0; y < picture.height; y++) {
-    packed.set(words.subarray(y * stride, y * stride + picture.width), y * picture.width);
-  }
-  return hashPixels(packed);
-}
-
-function wordsOf(picture: Picture): Words {
-  const { pixels, strideBytes } = picture;
-  if (strideBytes % BYTES_PER_PIXEL !== 0) throw new Error("Stride is not a multiple of 4 bytes");
-  const aligned = pixels.byteOffset % BYTES_PER_PIXEL === 0 ? pixels : pixels.slice();
-  const words = new Uint32Array(
-    aligned.buffer,
-    aligned.byteOffset,
-    Math.floor(aligned.byteLength / BYTES_PER_PIXEL),
-  );
-  return { words, stride: strideBytes / BYTES_PER_PIXEL };
 }
 
 /** The diff stream of one viewer. */
@@ -491,19 +459,4 @@ export class DiffEngine {
     this.#finish(frame);
     return message;
   }
-}
-
-/** The first rows of `patches` with at most `maxWords` pixels, but at least one row. */
-function cutAfter(patches: readonly Rect[], maxWords: number): { patches: Rect[]; words: number } {
-  const kept: Rect[] = [];
-  let words = 0;
-  for (const patch of patches) {
-    const rows = Math.floor((maxWords - words) / patch.width);
-    const height = Math.min(patch.height, words === 0 ? Math.max(1, rows) : rows);
-    if (height <= 0) break;
-    kept.push({ ...patch, height });
-    words += height * patch.width;
-    if (height < patch.height) break;
-  }
-  return { patches: kept, words };
 }

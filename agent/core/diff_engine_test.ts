@@ -4,7 +4,8 @@ import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { decodeDiff, type DiffAck, type Rect } from "@farglass/protocol";
 import { DiffReceiver } from "../../tests/support/diff_receiver.ts";
-import { DiffEngine, type Picture } from "./diff_engine.ts";
+import { DiffEngine } from "./diff_engine.ts";
+import type { Picture } from "./picture.ts";
 
 const deflate = (bytes: Uint8Array) => new Uint8Array(deflateRawSync(bytes, { level: 1 }));
 
