@@ -132,8 +132,8 @@ function makeSignalling(
 ) {
   const { settings, log } = options;
   const { clock, identities } = parts;
-  const store = options.store ?? new MemoryDesktopStore();
   const bus = options.bus ?? new MemoryBus();
+  const store = options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({

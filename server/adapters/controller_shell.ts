@@ -12,7 +12,17 @@ import {
 import { nextDeadline, step } from "../core/controller.ts";
 import type { ControllerEvent, Effect } from "../core/events.ts";
 import type { ControllerPolicy } from "../core/policy.ts";
-import type { Bus, DesktopStore, Log, Metrics } from "../core/ports.ts";
+import {
+  type Bus,
+  type DesktopStore,
+  type Handled,
+  linkTopic,
+  type Log,
+  type Metrics,
+  type Outgoing,
+  type Stored,
+  StoreUnavailable,
+} from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
@@ -31,14 +41,26 @@ export interface ControllerShellOptions {
   readonly onUnroute: (sessionId: string) => void;
 }
 
-/** Bus topic of a link's outgoing messages. */
-export const linkTopic = (linkId: string): string => `link:${linkId}`;
 /** Bus topic that says that the desktop list has changed. */
 export const DESKTOPS_TOPIC = "desktops";
+/** Bus topic that names sessions whose way through the relay has changed. */
+export const ROUTES_TOPIC = "routes";
 
-const MAX_CAS_ATTEMPTS = 16;
+/** Many nodes may want the same desktop; each lost race costs one round trip. */
+const MAX_CAS_ATTEMPTS = 64;
+/** A tick that the store refused is tried again after this. */
+const TICK_RETRY_MS = 1_000;
+
+export interface DispatchOptions {
+  /** The link's message that the event comes from; it is dealt with once, whoever sends it again. */
+  readonly handled?: Handled | null;
+  /** While the store is away: true waits for it, false (the default) rejects. */
+  readonly wait?: boolean;
+}
 /** setTimeout cannot wait longer; the tick is armed again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A store that refuses although it is there is not asked in a tight circle. */
+const UNAVAILABLE_PAUSE_MS = 100;
 
 /** The shell around the controller. */
 export class ControllerShell {
@@ -58,11 +80,16 @@ export class ControllerShell {
 
   /**
    * Decides one event after all earlier ones of the same desktop and resolves with its effects
-   * once they have been run. Rejects when an invariant broke or the store failed.
+   * once they have been run. Rejects when an invariant broke or the store failed; with
+   * StoreUnavailable when it is away.
    */
-  dispatch(desktopId: string, event: ControllerEvent): Promise<readonly Effect[]> {
+  dispatch(
+    desktopId: string,
+    event: ControllerEvent,
+    options: DispatchOptions = {},
+  ): Promise<readonly Effect[]> {
     const before = this.#queues.get(desktopId) ?? Promise.resolve();
-    const run = before.then(() => this.#run(desktopId, event));
+    const run = before.then(() => this.#runWaiting(desktopId, event, options));
     // The queue goes on after a failure; the caller of `dispatch` gets it.
     const settled = run.then(() => {}, () => {}).then(() => {
       if (this.#queues.get(desktopId) === settled) this.#queues.delete(desktopId);
@@ -79,63 +106,166 @@ export class ControllerShell {
     await Promise.all(this.#queues.values());
   }
 
-  async #run(desktopId: string, event: ControllerEvent): Promise<readonly Effect[]> {
+  async #runWaiting(
+    desktopId: string,
+    event: ControllerEvent,
+    options: DispatchOptions,
+  ): Promise<readonly Effect[]> {
+    while (true) {
+      try {
+        return await this.#run(desktopId, event, options.handled ?? null);
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || options.wait !== true || this.#closed) {
+          throw error;
+        }
+        // It was refused or its outcome is unknown: `handled` and the revision tell next time.
+        await this.#options.store.whenUp();
+        await new Promise((resolve) => setTimeout(resolve, UNAVAILABLE_PAUSE_MS));
+      }
+    }
+  }
+
+  async #run(
+    desktopId: string,
+    event: ControllerEvent,
+    handled: Handled | null,
+  ): Promise<readonly Effect[]> {
     const { store, clock, policy } = this.#options;
+    let stored = await store.recall(desktopId);
     for (let attempt = 0; attempt < MAX_CAS_ATTEMPTS; attempt++) {
-      const stored = await store.load(desktopId);
       const before = stored?.desktop ?? null;
       const [after, effects] = step(before, event, clock(), policy);
-      if (after !== before && !await store.save(desktopId, stored?.revision ?? 0, after)) continue;
-      for (const effect of effects) await this.#perform(effect);
+      const out = [...this.#farewells(stored), ...effects.flatMap((e) => this.#outgoing(e))];
+      if (after === before && (before === null || out.length === 0)) {
+        // Nothing is written, so nothing else would notice that this was outdated.
+        const now = await store.load(desktopId);
+        if (now?.revision !== stored?.revision) {
+          stored = now;
+          continue;
+        }
+        await this.#publish(out);
+      } else {
+        const write = { desktop: after, out, handled };
+        const saved = await store.save(desktopId, stored?.revision ?? 0, write);
+        if (saved === "duplicate") return [];
+        if (saved === "conflict") {
+          stored = await store.load(desktopId);
+          continue;
+        }
+      }
+      for (const effect of effects) this.#perform(effect);
       this.#arm(desktopId, after);
       return effects;
     }
     throw new Error("The store stayed busy");
   }
 
+  /** To a sender whose desktop is not known there is nothing to store. */
+  async #publish(out: readonly Outgoing[]): Promise<void> {
+    const { bus } = this.#options;
+    for (const o of out) {
+      if (o.kind === "mail") await bus.publish(linkTopic(o.linkId), { draft: o.draft });
+      else await bus.publish(o.topic, o.message);
+    }
+  }
+
+  /** A session that the store could not read is over, for its two ends only. */
+  #farewells(stored: Stored | null): readonly Outgoing[] {
+    const corrupt = stored?.corrupt ?? [];
+    if (stored === null || corrupt.length === 0) return [];
+    const { desktopId, link } = stored.desktop;
+    return corrupt.flatMap(({ sessionId, consoleLinkId }) => {
+      const draft: Draft = {
+        type: "SESSION_ENDED",
+        desktopId,
+        sessionId,
+        payload: { reason: "server-restarted", by: "server" },
+      };
+      const ends = [link.at === "gone" ? null : link.linkId, consoleLinkId];
+      return [
+        ...ends.flatMap((id) => id === null ? [] : [{ kind: "mail", linkId: id, draft } as const]),
+        { kind: "notice", topic: ROUTES_TOPIC, message: { sessionId } } as const,
+      ];
+    });
+  }
+
   #arm(desktopId: string, desktop: DesktopState | null): void {
-    const { clock, policy, log } = this.#options;
+    const { clock, policy } = this.#options;
+    const at = nextDeadline(desktop, policy);
+    if (at === null) this.#disarm(desktopId);
+    else this.#armAt(desktopId, at - clock());
+  }
+
+  #disarm(desktopId: string): void {
     clearTimeout(this.#timers.get(desktopId));
     this.#timers.delete(desktopId);
-    const at = nextDeadline(desktop, policy);
-    if (at === null || this.#closed) return;
-    const waitMs = Math.min(MAX_TIMER_MS, Math.max(0, at - clock()));
+  }
+
+  #armAt(desktopId: string, waitMs: number): void {
+    this.#disarm(desktopId);
+    if (this.#closed) return;
     this.#timers.set(
       desktopId,
       setTimeout(() => {
         this.#timers.delete(desktopId);
         this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
-          log.write("error", "controller-failed", { desktopId, error: String(cause) });
+          if (cause instanceof StoreUnavailable) return this.#armAt(desktopId, TICK_RETRY_MS);
+          this.#options.log.write("error", "controller-failed", {
+            desktopId,
+            error: String(cause),
+          });
         });
-      }, waitMs),
+      }, Math.min(MAX_TIMER_MS, Math.max(0, waitMs))),
     );
   }
 
-  async #perform(effect: Effect): Promise<void> {
-    const { bus, metrics, onRoute, onUnroute } = this.#options;
+  /** What of an effect leaves this node. */
+  #outgoing(effect: Effect): readonly Outgoing[] {
     switch (effect.kind) {
       case "send":
-        return await bus.publish(linkTopic(effect.linkId), effect.draft);
+        return [{ kind: "mail", linkId: effect.linkId, draft: effect.draft }];
       case "reject":
-        metrics.rejected(effect.error.code);
-        if (effect.linkId !== null) {
-          await bus.publish(linkTopic(effect.linkId), errorDraft(effect.error, effect));
-        }
-        return;
+        if (effect.linkId === null) return [];
+        return [{ kind: "mail", linkId: effect.linkId, draft: errorDraft(effect.error, effect) }];
+      case "issue-caps":
+        return this.#issueCaps(effect);
+      case "route":
+      case "unroute":
+        return [{
+          kind: "notice",
+          topic: ROUTES_TOPIC,
+          message: { sessionId: effect.sessionId },
+        }];
+      case "desktops-changed":
+        return [{ kind: "notice", topic: DESKTOPS_TOPIC, message: null }];
+      case "event":
+      case "revoke":
+        return [];
+      default:
+        return never(effect);
+    }
+  }
+
+  /** What of an effect stays here, once it is certain. */
+  #perform(effect: Effect): void {
+    const { metrics, onRoute, onUnroute } = this.#options;
+    switch (effect.kind) {
+      case "reject":
+        return metrics.rejected(effect.error.code);
       case "event":
         metrics.sessionEvent(effect.event);
         return this.#log(effect.desktopId, effect.sessionId, effect.event);
-      case "issue-caps":
-        return await this.#issueCaps(effect);
-      case "revoke":
-        // Minting ends with the session; coturn lets what was minted run out (security.md).
-        return;
       case "route":
         return onRoute(effect);
       case "unroute":
         return onUnroute(effect.sessionId);
+      case "send":
+      case "issue-caps":
       case "desktops-changed":
-        return await bus.publish(DESKTOPS_TOPIC, null);
+      case "revoke":
+        // Sent with the write. Minting ends with the session; coturn lets what was minted run
+        // out (security.md).
+        return;
       default:
         return never(effect);
     }
@@ -146,16 +276,15 @@ export class ControllerShell {
     this.#options.log.write("info", type, { desktopId, sessionId, ...fields });
   }
 
-  async #issueCaps(effect: Extract<Effect, { kind: "issue-caps" }>): Promise<void> {
-    const { bus, webrtcFor } = this.#options;
+  #issueCaps(effect: Extract<Effect, { kind: "issue-caps" }>): readonly Outgoing[] {
     const { desktopId, sessionId, caps } = effect;
-    const minted = webrtcFor(desktopId);
+    const minted = this.#options.webrtcFor(desktopId);
     const webrtc = caps.transports.includes("webrtc")
       ? minted
       : { enabled: false, iceServers: [], iceTransportPolicy: minted.iceTransportPolicy };
     const payload: DesktopCaps = { ...caps, webrtc };
     const draft: Draft = { type: "DESKTOP_CAPS", desktopId, sessionId, payload };
-    for (const linkId of effect.linkIds) await bus.publish(linkTopic(linkId), draft);
+    return effect.linkIds.map((linkId) => ({ kind: "mail", linkId, draft }));
   }
 }
 

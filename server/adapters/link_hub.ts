@@ -20,9 +20,8 @@ import {
   newServerLink,
   type ServerLink,
 } from "../core/link_machine.ts";
-import type { Bus, Log, Metrics } from "../core/ports.ts";
+import { type Bus, type LinkMail, linkTopic, type Log, type Metrics } from "../core/ports.ts";
 import type { Operator } from "../core/state.ts";
-import { linkTopic } from "./controller_shell.ts";
 
 /** Who is on the other end, as the upgrade proved it. */
 export type Identity =
@@ -250,8 +249,11 @@ export class LinkHub {
       desktopIds: new Set(),
       state,
       socket,
-      // Only this server publishes to the topic, so the message is a draft.
-      unsubscribe: bus.subscribe(linkTopic(linkId), (draft) => this.send(linkId, draft as Draft)),
+      unsubscribe: bus.subscribe(linkTopic(linkId), (message) => {
+        // Only servers publish to the topic.
+        const mail = message as LinkMail;
+        if ("draft" in mail) this.send(linkId, mail.draft);
+      }),
     };
     this.#links.set(linkId, entry);
     onOpen(entry);

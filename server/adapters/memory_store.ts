@@ -1,5 +1,13 @@
 /** The embedded store: one process, nothing kept after it ends. */
-import type { Bus, DesktopStore, OnceStore, Stored } from "../core/ports.ts";
+import {
+  type Bus,
+  type DesktopStore,
+  type DesktopWrite,
+  linkTopic,
+  type OnceStore,
+  type Saved,
+  type Stored,
+} from "../core/ports.ts";
 import { noOnce, onceAdd, type OnceState, onceTake } from "../core/once.ts";
 import type { DesktopState } from "../core/state.ts";
 
@@ -8,55 +16,97 @@ const sessionIdsOf = (desktop: DesktopState): readonly string[] => [
   ...desktop.ended.map((s) => s.sessionId),
 ];
 
-/** Desktops in a map, with an index of their sessions. */
+/** Desktops in a map, with an index of their sessions. What leaves is published at once. */
 export class MemoryDesktopStore implements DesktopStore {
   readonly #desktops = new Map<string, Stored>();
   readonly #sessions = new Map<string, string>();
+  readonly #bus: Bus;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+  }
 
   load(desktopId: string): Promise<Stored | null> {
     return Promise.resolve(this.#desktops.get(desktopId) ?? null);
   }
 
-  save(desktopId: string, revision: number, desktop: DesktopState | null): Promise<boolean> {
+  recall(desktopId: string): Promise<Stored | null> {
+    return this.load(desktopId);
+  }
+
+  async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
+    const { desktop, out = [] } = write;
     const stored = this.#desktops.get(desktopId);
-    if ((stored?.revision ?? 0) !== revision) return Promise.resolve(false);
+    if ((stored?.revision ?? 0) !== revision) return "conflict";
     const before = stored === undefined ? [] : sessionIdsOf(stored.desktop);
     const after = new Set(desktop === null ? [] : sessionIdsOf(desktop));
     for (const id of before) if (!after.has(id)) this.#sessions.delete(id);
     for (const id of after) this.#sessions.set(id, desktopId);
     if (desktop === null) this.#desktops.delete(desktopId);
     else this.#desktops.set(desktopId, { revision: revision + 1, desktop });
-    return Promise.resolve(true);
+    // One process: a link is never taken up elsewhere, so its mail needs no number.
+    for (const o of out) {
+      if (o.kind === "mail") await this.#bus.publish(linkTopic(o.linkId), { draft: o.draft });
+      else await this.#bus.publish(o.topic, o.message);
+    }
+    return "saved";
   }
 
   list(): Promise<readonly DesktopState[]> {
     return Promise.resolve([...this.#desktops.values()].map((s) => s.desktop));
   }
 
+  size(): Promise<number> {
+    return Promise.resolve(this.#desktops.size);
+  }
+
   desktopOf(sessionId: string): Promise<string | null> {
     return Promise.resolve(this.#sessions.get(sessionId) ?? null);
   }
+
+  whenUp(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+interface Subscriber {
+  readonly json: (message: unknown) => void;
+  readonly bytes: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** Delivers within the call to `publish`, so order is the order of the calls. */
 export class MemoryBus implements Bus {
-  readonly #handlers = new Map<string, Set<(message: unknown) => void>>();
+  readonly #subscribers = new Map<string, Set<Subscriber>>();
 
   publish(topic: string, message: unknown): Promise<void> {
-    for (const handler of [...this.#handlers.get(topic) ?? []]) handler(message);
+    for (const { json } of [...this.#subscribers.get(topic) ?? []]) json(message);
     return Promise.resolve();
   }
 
-  subscribe(topic: string, handler: (message: unknown) => void): () => void {
-    const handlers = this.#handlers.get(topic) ?? new Set();
-    this.#handlers.set(topic, handlers);
-    handlers.add(handler);
+  publishBytes(topic: string, bytes: Uint8Array): Promise<void> {
+    for (const subscriber of [...this.#subscribers.get(topic) ?? []]) subscriber.bytes?.(bytes);
+    return Promise.resolve();
+  }
+
+  subscribe(
+    topic: string,
+    handler: (message: unknown) => void,
+    onBytes?: (bytes: Uint8Array) => void,
+  ): () => void {
+    const subscribers = this.#subscribers.get(topic) ?? new Set();
+    this.#subscribers.set(topic, subscribers);
+    const subscriber = { json: handler, bytes: onBytes };
+    subscribers.add(subscriber);
     return () => {
-      handlers.delete(handler);
-      if (handlers.size === 0 && this.#handlers.get(topic) === handlers) {
-        this.#handlers.delete(topic);
+      subscribers.delete(subscriber);
+      if (subscribers.size === 0 && this.#subscribers.get(topic) === subscribers) {
+        this.#subscribers.delete(topic);
       }
     };
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

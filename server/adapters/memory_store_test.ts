@@ -1,12 +1,21 @@
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./memory_store.ts";
-import { busContract, desktopStoreContract, onceStoreContract } from "./store_contract.ts";
+import {
+  busContract,
+  bytesContract,
+  desktopStoreContract,
+  onceStoreContract,
+} from "./store_contract.ts";
 
 const close = () => Promise.resolve();
 
 desktopStoreContract(
   "MemoryDesktopStore",
-  () => Promise.resolve({ store: new MemoryDesktopStore(), close }),
+  () => {
+    const bus = new MemoryBus();
+    return Promise.resolve({ store: new MemoryDesktopStore(bus), bus, close });
+  },
 );
+bytesContract("MemoryBus", () => Promise.resolve({ bus: new MemoryBus(), close }));
 busContract("MemoryBus", () => Promise.resolve({ bus: new MemoryBus(), close }));
 onceStoreContract("MemoryOnceStore", () => {
   let now = 0;

@@ -123,8 +123,7 @@ export class SignalRouter implements LinkHandlers {
     const { agent } = link;
     if (agent === null || agent === undefined) throw new Error("An agent's link has no agent");
     if (!link.desktopIds.has(desktopId)) {
-      const known = await store.list();
-      if (known.length >= maxDesktops && !known.some((d) => d.desktopId === desktopId)) {
+      if (await store.size() >= maxDesktops && await store.load(desktopId) === null) {
         return this.#fail(link, message, "too-many-connections");
       }
       link.desktopIds.add(desktopId);

@@ -1,7 +1,13 @@
 /** What every store, bus and once-store must do; each implementation's test runs these. */
 import assert from "node:assert/strict";
 import { ControllerDriver, DESKTOP, on, SCRIPTS, SESSION } from "../testing/controller_driver.ts";
-import type { Bus, DesktopStore, OnceStore } from "../core/ports.ts";
+import {
+  type Bus,
+  type DesktopStore,
+  linkTopic,
+  type OnceStore,
+  type Outgoing,
+} from "../core/ports.ts";
 import type { DesktopState } from "../core/state.ts";
 
 function desktopOf(driver: ControllerDriver): DesktopState {
@@ -12,13 +18,13 @@ function desktopOf(driver: ControllerDriver): DesktopState {
 /** Runs the suite of a DesktopStore; `make` gives an empty one and the way to close it. */
 export function desktopStoreContract(
   name: string,
-  make: () => Promise<{ store: DesktopStore; close: () => Promise<void> }>,
+  make: () => Promise<{ store: DesktopStore; bus: Bus; close: () => Promise<void> }>,
 ): void {
-  const test = (title: string, run: (store: DesktopStore) => Promise<void>) =>
+  const test = (title: string, run: (store: DesktopStore, bus: Bus) => Promise<void>) =>
     Deno.test(`${name}: ${title}`, async () => {
-      const { store, close } = await make();
+      const { store, bus, close } = await make();
       try {
-        await run(store);
+        await run(store, bus);
       } finally {
         await close();
       }
@@ -29,44 +35,80 @@ export function desktopStoreContract(
     assert.equal(await store.load(DESKTOP), null);
     assert.equal(await store.desktopOf(SESSION), null);
     assert.deepEqual(await store.list(), []);
+    assert.equal(await store.size(), 0);
   });
 
   test("what was saved is loaded, with a revision that grows", async (store) => {
-    assert.equal(await store.save(DESKTOP, 0, connected), true);
+    assert.equal(await store.save(DESKTOP, 0, { desktop: connected }), "saved");
     assert.deepEqual(await store.load(DESKTOP), { revision: 1, desktop: connected });
-    assert.equal(await store.save(DESKTOP, 1, connected), true);
+    assert.equal(await store.save(DESKTOP, 1, { desktop: connected }), "saved");
     assert.equal((await store.load(DESKTOP))?.revision, 2);
     assert.deepEqual(await store.list(), [connected]);
+    assert.deepEqual(await store.recall(DESKTOP), await store.load(DESKTOP));
+    assert.equal(await store.size(), 1);
   });
 
   test("only one of two writers with the same revision wins", async (store) => {
     const results = await Promise.all(
-      Array.from({ length: 8 }, () => store.save(DESKTOP, 0, connected)),
+      Array.from({ length: 8 }, () => store.save(DESKTOP, 0, { desktop: connected })),
     );
-    assert.equal(results.filter((won) => won).length, 1);
-    assert.equal(await store.save(DESKTOP, 0, connected), false);
-    assert.equal(await store.save(DESKTOP, 2, connected), false);
+    assert.equal(results.filter((r) => r === "saved").length, 1);
+    assert.equal(await store.save(DESKTOP, 0, { desktop: connected }), "conflict");
+    assert.equal(await store.save(DESKTOP, 2, { desktop: connected }), "conflict");
     assert.equal((await store.load(DESKTOP))?.revision, 1);
   });
 
   test("sessions are found while live and after their end, until they are forgotten", async (store) => {
-    await store.save(DESKTOP, 0, connected);
+    await store.save(DESKTOP, 0, { desktop: connected });
     assert.equal(await store.desktopOf(SESSION), DESKTOP);
     const driver = new ControllerDriver().run(...SCRIPTS.connected, on.kill());
-    await store.save(DESKTOP, 1, desktopOf(driver));
+    await store.save(DESKTOP, 1, { desktop: desktopOf(driver) });
     assert.equal(await store.desktopOf(SESSION), DESKTOP);
-    await store.save(DESKTOP, 2, { ...desktopOf(driver), ended: [] });
+    await store.save(DESKTOP, 2, { desktop: { ...desktopOf(driver), ended: [] } });
     assert.equal(await store.desktopOf(SESSION), null);
   });
 
   test("a deleted desktop is gone with its sessions and may begin anew", async (store) => {
-    await store.save(DESKTOP, 0, connected);
-    assert.equal(await store.save(DESKTOP, 1, null), true);
+    await store.save(DESKTOP, 0, { desktop: connected });
+    assert.equal(await store.save(DESKTOP, 1, { desktop: null }), "saved");
     assert.equal(await store.load(DESKTOP), null);
     assert.equal(await store.desktopOf(SESSION), null);
-    assert.equal(await store.save(DESKTOP, 1, connected), false);
-    assert.equal(await store.save(DESKTOP, 0, connected), true);
+    assert.equal(await store.save(DESKTOP, 1, { desktop: connected }), "conflict");
+    assert.equal(await store.save(DESKTOP, 0, { desktop: connected }), "saved");
   });
+
+  test(
+    "what leaves with a write is published, in order; with a lost race it is not",
+    async (store, bus) => {
+      const { promise, stop } = collect(bus, linkTopic("one"), 3);
+      const notices = collect(bus, "notices", 1);
+      await Promise.all([bus.settled(linkTopic("one")), bus.settled("notices")]);
+      const mail = (requestId: string): Outgoing => ({
+        kind: "mail",
+        linkId: "one",
+        draft: { type: "SESSION_REQUEST", desktopId: DESKTOP, payload: { requestId } },
+      });
+      await store.save(DESKTOP, 0, { desktop: connected, out: [mail("a"), mail("b")] });
+      await store.save(DESKTOP, 0, { desktop: connected, out: [mail("lost")] });
+      const notice: Outgoing = { kind: "notice", topic: "notices", message: { x: [1] } };
+      await store.save(DESKTOP, 1, { desktop: connected, out: [notice, mail("c")] });
+      const got = await promise as { draft: { payload: { requestId: string } } }[];
+      assert.deepEqual(got.map((m) => m.draft.payload.requestId), ["a", "b", "c"]);
+      assert.deepEqual(await notices.promise, [{ x: [1] }]);
+      stop();
+      notices.stop();
+    },
+  );
+}
+
+/** Resolves with what a topic brought once `count` messages are there. */
+function collect(bus: Bus, topic: string, count: number) {
+  const got: unknown[] = [];
+  const { promise, resolve } = Promise.withResolvers<unknown[]>();
+  const stop = bus.subscribe(topic, (message) => {
+    if (got.push(message) === count) resolve(got);
+  });
+  return { promise, stop };
 }
 
 /** Runs the suite of a Bus. */
@@ -85,7 +127,9 @@ export function busContract(
       if (m === null) resolve();
     });
     const stopOther = bus.subscribe("b", () => assert.fail("wrong topic"));
+    await Promise.all([bus.settled("a"), bus.settled("b")]);
     await bus.publish("a", { n: 1 });
+    await bus.publishBytes("b", new Uint8Array([1]));
     await bus.publish("a", ["2"]);
     await bus.publish("nobody", 0);
     await bus.publish("a", null);
@@ -97,6 +141,24 @@ export function busContract(
     assert.equal(one.length, 3);
     stopTwo();
     stopOther();
+    await close();
+  });
+}
+
+/** Runs the suite of a Bus's bytes. */
+export function bytesContract(
+  name: string,
+  make: () => Promise<{ bus: Bus; close: () => Promise<void> }>,
+): void {
+  Deno.test(`${name}: bytes arrive as they were sent`, async () => {
+    const { bus, close } = await make();
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    const stop = bus.subscribe("a", () => assert.fail("bytes are no JSON"), resolve);
+    await bus.settled("a");
+    const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i * 7);
+    await bus.publishBytes("a", bytes);
+    assert.deepEqual([...await promise], [...bytes]);
+    stop();
     await close();
   });
 }

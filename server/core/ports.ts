@@ -1,32 +1,95 @@
 /** What the server asks of the world. Each has one contract suite for all its implementations. */
-import type { ErrorCode } from "@farglass/protocol";
+import type { Draft, ErrorCode } from "@farglass/protocol";
 import type { DesktopState, SessionEvent } from "./state.ts";
 
 export interface Stored {
   /** Counts the writes of this desktop, from 1. */
   readonly revision: number;
   readonly desktop: DesktopState;
+  /** Sessions that could not be read: a foreign or broken value. The next write removes them. */
+  readonly corrupt?: readonly CorruptSession[];
 }
 
-/** Live state of all desktops, shared by all nodes. */
+export interface CorruptSession {
+  readonly sessionId: string;
+  /** Its console, where that much could be read. */
+  readonly consoleLinkId: string | null;
+}
+
+/** What leaves the controller with a write: stored with it or not at all. */
+export type Outgoing =
+  /** For one link: kept until the link has numbered it, and published as LinkMail. */
+  | { readonly kind: "mail"; readonly linkId: string; readonly draft: Draft }
+  /** For every node that is there: published, not kept. */
+  | { readonly kind: "notice"; readonly topic: string; readonly message: unknown };
+
+/** Bus topic of a link: its LinkMail, and diff relay frames as bytes. */
+export const linkTopic = (linkId: string): string => `link:${linkId}`;
+
+/** What a link's topic carries. */
+export type LinkMail =
+  /** `n` counts the mail of this desktop for this link from 1, without a gap. */
+  | { readonly desktopId: string; readonly n: number; readonly draft: Draft }
+  /** Nothing is lost when this is: not kept anywhere. */
+  | { readonly draft: Draft }
+  /** Another node took the link over. */
+  | { readonly movedTo: string };
+
+/** The numbered message of a link that a write deals with. */
+export interface Handled {
+  readonly linkId: string;
+  readonly seq: number;
+}
+
+export interface DesktopWrite {
+  /** Null deletes it. */
+  readonly desktop: DesktopState | null;
+  readonly out?: readonly Outgoing[];
+  readonly handled?: Handled | null;
+}
+
+/** `duplicate`: the message was dealt with before, perhaps by a node that has died since. */
+export type Saved = "saved" | "conflict" | "duplicate";
+
+/** The store cannot be reached or takes no writes now; the message is a word, not a sentence. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
+
+/** Live state of all desktops, shared by all nodes. Every method may reject with StoreUnavailable. */
 export interface DesktopStore {
   load(desktopId: string): Promise<Stored | null>;
+  /** What this node last knew, perhaps outdated: `save` finds out. */
+  recall(desktopId: string): Promise<Stored | null>;
   /**
-   * Writes `desktop` (null deletes it) if the stored revision is still `revision` (0: there is
-   * none) and keeps the index of its sessions in the same step. False when another writer was
-   * quicker: load and decide again.
+   * Writes if the stored revision is still `revision` (0: there is none), and with it, in one
+   * step, the index of its sessions and what leaves. `conflict` when another writer was quicker:
+   * load and decide again.
    */
-  save(desktopId: string, revision: number, desktop: DesktopState | null): Promise<boolean>;
+  save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved>;
   list(): Promise<readonly DesktopState[]>;
+  /** How many desktops are known. */
+  size(): Promise<number>;
   /** The desktop of a live or recently ended session. */
   desktopOf(sessionId: string): Promise<string | null>;
+  /** Resolves when the store can be tried again. */
+  whenUp(): Promise<void>;
 }
 
-/** Messages between nodes. JSON values only; a topic's messages arrive in the order published. */
+/** Messages between nodes. A topic's messages arrive in the order published. */
 export interface Bus {
+  /** A JSON value. */
   publish(topic: string, message: unknown): Promise<void>;
+  /** Bytes, for a topic's subscribers with `onBytes`. */
+  publishBytes(topic: string, bytes: Uint8Array): Promise<void>;
   /** Returns the way to stop. */
-  subscribe(topic: string, handler: (message: unknown) => void): () => void;
+  subscribe(
+    topic: string,
+    handler: (message: unknown) => void,
+    onBytes?: (bytes: Uint8Array) => void,
+  ): () => void;
+  /** Resolves when a subscription made before is sure to get what is published from now on. */
+  settled(topic: string): Promise<void>;
 }
 
 /** Secrets that are good for one use: sign-in links, tickets, challenges. */

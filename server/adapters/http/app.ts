@@ -46,7 +46,7 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
   app.get("/healthz", () => Response.json({ status: "ok", version: SOFTWARE_VERSION }));
   app.get("/readyz", async () => {
     // A store that does not answer makes this fail, and with it the load balancer's check.
-    await options.store.list();
+    await options.store.size();
     const ready = options.ready();
     return Response.json({ status: ready ? "ready" : "stopping" }, { status: ready ? 200 : 503 });
   });

@@ -41,11 +41,12 @@ async function withApp(
     relayed: () => {},
     relaySkipped: () => {},
   };
-  const store = new MemoryDesktopStore();
+  const bus = new MemoryBus();
+  const store = new MemoryDesktopStore(bus);
   const log = { write: () => {} };
   const shell = new ControllerShell({
     store,
-    bus: new MemoryBus(),
+    bus,
     log,
     metrics,
     clock,
