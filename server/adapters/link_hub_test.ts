@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Draft, PROTOCOL_VERSION } from "@farglass/protocol";
-import { LinkHub, type LinkSocket } from "./link_hub.ts";
+import { type Identity, LinkHub, type LinkSocket } from "./link_hub.ts";
 import { MemoryBus } from "./memory_store.ts";
 import { linkTopic } from "../core/ports.ts";
 import { agentInfo } from "../testing/samples.ts";
@@ -38,7 +38,7 @@ async function withHub(
     bus: MemoryBus;
     log: string[];
     connect: (resume?: { linkId: string; lastSeq: number }) => Promise<FakeSocket>;
-    open: (text?: string) => { socket: FakeSocket; text: (text: string) => void };
+    open: (identity?: Identity) => { socket: FakeSocket; text: (text: string) => void };
   }) => Promise<void>,
 ): Promise<void> {
   const log: string[] = [];
@@ -162,6 +162,15 @@ Deno.test("hub: nothing before HELLO, nothing between HELLO and WELCOME", async 
       const refusal = socket.sent.find((m) => m.type === "ERROR");
       assert.equal(refusal?.payload.code, error);
     }
+    // A console's ticket is being looked up; an agent is welcomed before anything else is read.
+    const console_ = open({ role: "console", operator: { operatorId: "1", name: "Ada" } });
+    console_.text(hello({ role: "console", ticket: "t", agent: undefined }));
+    console_.text(ping);
+    assert.equal(console_.socket.closedWith, 1008);
+    const agent = open();
+    agent.text(hello());
+    agent.text(ping);
+    assert.deepEqual(agent.socket.types, ["WELCOME", "PONG"]);
     // A console's ticket is being looked up; an agent is welcomed before anything else is read.
     const console_ = open({ role: "console", operator: "Ada" });
     console_.text(hello({ role: "console", ticket: "t", agent: undefined }));
