@@ -205,7 +205,12 @@ const schemas = {
     }),
   }),
   PING: v.object({ type: v.literal("PING"), ...header, payload: v.object({}) }),
-  PONG: v.object({ type: v.literal("PONG"), ...header, payload: v.object({}) }),
+  PONG: v.object({
+    type: v.literal("PONG"),
+    ...header,
+    /** A server with many links asks for a slower heartbeat than WELCOME said, and takes it back. */
+    payload: v.object({ heartbeatMs: v.optional(count) }),
+  }),
   /** A coded error to the sender of a message; `refSeq` and `refType` name that message. */
   ERROR: v.object({
     type: v.literal("ERROR"),

@@ -25,6 +25,8 @@ import { backoffDelayMs } from "./backoff.ts";
 /** Why an attempt failed, as far as it changes what to do. */
 export type LinkFailure =
   | "unreachable"
+  /** A link that stood has broken. */
+  | "lost"
   /** The server does not accept this agent's secret. */
   | "unauthorized"
   /** There is something, but it is no Farglass server, or it refuses for another reason. */
@@ -157,7 +159,7 @@ export function linkDeadline(state: LinkClient): number | null {
     case "greeting":
       return phase.deadlineMs;
     case "online":
-      return Math.min(phase.pingAtMs, phase.heardMs + LINK_TIMEOUT_MS);
+      return Math.min(phase.pingAtMs, silentAtMs(phase));
     default:
       return never(phase);
   }
@@ -171,6 +173,7 @@ function attempt(state: LinkClient, now: number): Step {
 
 const ADVICE: Readonly<Record<LinkFailure, string>> = {
   unreachable: "The server cannot be reached; check server.url and that the server is running",
+  lost: "The connection to the server broke",
   unauthorized:
     "The server refused this agent's secret; check server.secretFile (the server writes agent.secret into its data directory)",
   refused: "The server did not accept the connection; check server.url and both sides' versions",
@@ -239,11 +242,24 @@ function onText(state: LinkClient, text: string, at: Moment): Step {
       if (message.type === "PING") {
         return onSend(next, { type: "PONG", payload: {} }, at);
       }
-      return [next, message.type === "PONG" ? [] : [{ kind: "deliver", message }]];
+      if (message.type === "PONG") return [onPong(next, message.payload.heartbeatMs), []];
+      return [next, [{ kind: "deliver", message }]];
     default:
       return never(receipt);
   }
 }
+
+/** A server with many agents asks for fewer heartbeats, and for more when they are gone. */
+function onPong(state: LinkClient, heartbeatMs: number | undefined): LinkClient {
+  const { phase } = state;
+  if (phase.kind !== "online" || heartbeatMs === undefined || heartbeatMs === 0) return state;
+  const pingAtMs = phase.pingAtMs - phase.heartbeatMs + heartbeatMs;
+  return { ...state, phase: { ...phase, heartbeatMs, pingAtMs } };
+}
+
+/** When the server has been silent for too long: three heartbeats are missing. */
+const silentAtMs = (phase: { readonly heardMs: number; readonly heartbeatMs: number }): number =>
+  phase.heardMs + Math.max(LINK_TIMEOUT_MS, 3 * phase.heartbeatMs);
 
 /** A newer server may send what we do not know: its number counts, so that the rest still comes. */
 function onUnreadable(state: LinkClient, text: string, why: string, { now }: Moment): Step {
@@ -300,7 +316,7 @@ function onWelcome(state: LinkClient, message: MessageOf<"WELCOME">, { now }: Mo
 function onClosed(state: LinkClient, code: number, at: Moment): Step {
   if (code === CLOSE.unauthorized) return fail(state, "unauthorized", at);
   if (code === CLOSE.wrongVersion) return fail(state, "refused", at);
-  return fail(state, state.phase.kind === "greeting" ? "refused" : "unreachable", at);
+  return fail(state, state.phase.kind === "greeting" ? "refused" : "lost", at);
 }
 
 /** Ends the current attempt or link, and plans the next. */
@@ -314,7 +330,8 @@ function fail(state: LinkClient, failure: LinkFailure, at: Moment): Step {
 }
 
 function reconnect(state: LinkClient, code: number, at: Moment): Step {
-  const [next, effects] = fail(state, "unreachable", at);
+  const failure = state.phase.kind === "online" ? "lost" : "unreachable";
+  const [next, effects] = fail(state, failure, at);
   return [next, [{ kind: "close", code }, ...effects]];
 }
 
@@ -349,7 +366,7 @@ function onTick(state: LinkClient, at: Moment): Step {
     case "greeting":
       return phase.deadlineMs <= now ? reconnect(state, CLOSE.goingAway, at) : [state, []];
     case "online": {
-      if (phase.heardMs + LINK_TIMEOUT_MS <= now) {
+      if (silentAtMs(phase) <= now) {
         return reconnect(state, CLOSE.heartbeatLost, at);
       }
       if (phase.pingAtMs > now) return [state, []];

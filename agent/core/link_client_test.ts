@@ -238,3 +238,16 @@ Deno.test("stop → closed as going away, and silent from then on", () => {
   assert.equal(linkDeadline(d.state), null);
   assert.deepEqual(d.do({ kind: "tick" }), []);
 });
+
+Deno.test("heartbeat: the server slows it down, silence is judged by it, and it comes back", () => {
+  const d = new Driver();
+  d.toGreeting();
+  d.welcome(false);
+  d.deliver(d.fromServer({ type: "PONG", payload: { heartbeatMs: 10_000 } }));
+  assert.equal(linkDeadline(d.state), 10_000);
+  d.now = 10_000;
+  assert.deepEqual(written(d.do({ kind: "tick" })).map((m) => m.type), ["PING"]);
+  assert.equal(d.state.phase.kind, "online", "silent for less than three heartbeats");
+  d.deliver(d.fromServer({ type: "PONG", payload: { heartbeatMs: 1_500 } }));
+  assert.equal(linkDeadline(d.state), 11_500);
+});

@@ -22,12 +22,15 @@ import {
   type MessageType,
   newLink,
   PROTOCOL_VERSION,
+  retryLater,
   SOFTWARE_VERSION,
 } from "@farglass/protocol";
 import { type Bucket, type BucketRate, fullBucket, takeToken } from "./rate_limit.ts";
 
 export interface LinkLimits {
   readonly rate: BucketRate;
+  /** UTF-16 units of text; the burst must hold the largest message. Left out: no limit. */
+  readonly bytes?: BucketRate;
   /** Bad messages on one link before it is closed for good. */
   readonly maxBadMessages: number;
 }
@@ -44,13 +47,17 @@ export interface ServerLink {
   readonly ackSent: number;
   readonly badMessages: number;
   readonly bucket: Bucket;
+  readonly byteBucket: Bucket;
+  /** The heartbeat that the client was last told; silence of three is a dead link. */
+  readonly heartbeatMs: number;
   readonly dead: boolean;
 }
 
 export type LinkEvent =
   /** A new socket after HELLO; `lastSeq` is what the client has seen of this link, null for a new one. */
-  | { readonly kind: "attach"; readonly lastSeq: number | null }
-  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "attach"; readonly lastSeq: number | null; readonly heartbeatMs?: number }
+  /** `heartbeatMs` is what a client of that role should keep now; LINK_HEARTBEAT_MS when left out. */
+  | { readonly kind: "text"; readonly text: string; readonly heartbeatMs?: number }
   /** A binary frame came; it is dealt with elsewhere, but the link is alive. */
   | { readonly kind: "binary" }
   | { readonly kind: "send"; readonly draft: Draft }
@@ -83,6 +90,8 @@ export function newServerLink(
     ackSent: 0,
     badMessages: 0,
     bucket: fullBucket(options.limits.rate, now),
+    byteBucket: fullBucket(options.limits.bytes ?? options.limits.rate, now),
+    heartbeatMs: LINK_HEARTBEAT_MS,
     dead: false,
   };
 }
@@ -92,9 +101,9 @@ export function linkStep(state: ServerLink, event: LinkEvent, now: number): Step
   if (state.dead) return [state, []];
   switch (event.kind) {
     case "attach":
-      return onAttach(state, event.lastSeq, now);
+      return onAttach(state, event, now);
     case "text":
-      return onText({ ...state, heardAtMs: now }, event.text, now);
+      return onText({ ...state, heardAtMs: now }, event, now);
     case "binary":
       return [{ ...state, heardAtMs: now }, []];
     case "send":
@@ -107,7 +116,12 @@ export function linkStep(state: ServerLink, event: LinkEvent, now: number): Step
   }
 }
 
-function onAttach(state: ServerLink, lastSeq: number | null, now: number): Stepped {
+function onAttach(
+  state: ServerLink,
+  event: Extract<LinkEvent, { kind: "attach" }>,
+  now: number,
+): Stepped {
+  const { lastSeq, heartbeatMs = LINK_HEARTBEAT_MS } = event;
   const resume = linkResume(state.link, lastSeq ?? 0);
   const payload = {
     version: PROTOCOL_VERSION,
@@ -115,7 +129,7 @@ function onAttach(state: ServerLink, lastSeq: number | null, now: number): Stepp
     linkId: state.linkId,
     resumed: lastSeq !== null,
     lastSeq: state.link.received,
-    heartbeatMs: LINK_HEARTBEAT_MS,
+    heartbeatMs,
   };
   const welcome = { type: "WELCOME", seq: 0, ack: state.link.received, ts: now, payload };
   return [
@@ -124,6 +138,7 @@ function onAttach(state: ServerLink, lastSeq: number | null, now: number): Stepp
       link: resume.link,
       detachedAtMs: null,
       heardAtMs: now,
+      heartbeatMs,
       ackSent: state.link.received,
     },
     [
@@ -133,14 +148,18 @@ function onAttach(state: ServerLink, lastSeq: number | null, now: number): Stepp
   ];
 }
 
-function onText(state: ServerLink, text: string, now: number): Stepped {
-  const { ok, bucket } = takeToken(state.bucket, state.limits.rate, now);
-  const next = { ...state, bucket };
-  const decoded = decodeMessage(text, state.role);
-  if (!ok || !decoded.ok) {
-    const error = ok && !decoded.ok ? decoded.error : codedError("rate-limited");
-    return onBad(next, { error, ...peek(text) }, now);
-  }
+function onText(
+  state: ServerLink,
+  event: Extract<LinkEvent, { kind: "text" }>,
+  now: number,
+): Stepped {
+  const { text, heartbeatMs = LINK_HEARTBEAT_MS } = event;
+  const [next, waitMs] = takeRate(state, text.length, now);
+  // Over the limit it is not even read.
+  const decoded = waitMs === 0
+    ? decodeMessage(text, state.role)
+    : { ok: false, error: retryLater("rate-limited", { ms: waitMs }) } as const;
+  if (!decoded.ok) return onBad(next, { error: decoded.error, ...peek(text) }, now);
   const message = decoded.value;
   const receipt = linkReceive(state.link, message);
   const received = { ...next, link: receipt.link };
@@ -154,7 +173,7 @@ function onText(state: ServerLink, text: string, now: number): Stepped {
       ],
     ];
   }
-  if (message.type === "PING") return onSend(received, { type: "PONG", payload: {} }, now);
+  if (message.type === "PING") return onPing(received, heartbeatMs, now);
   if (message.type === "PONG") return [received, []];
   if (message.type === "HELLO") {
     const error = codedError("out-of-state", "HELLO came twice");
@@ -162,6 +181,26 @@ function onText(state: ServerLink, text: string, now: number): Stepped {
   }
   const [acked, effects] = ackIfDue(received, now);
   return [acked, [...effects, { kind: "deliver", message }]];
+}
+
+/** Takes one message of so many bytes; the wait in ms is 0 when it may pass. */
+function takeRate(
+  state: ServerLink,
+  bytes: number,
+  now: number,
+): readonly [ServerLink, number] {
+  const { limits } = state;
+  const one = takeToken(state.bucket, limits.rate, now);
+  if (limits.bytes === undefined) return [{ ...state, bucket: one.bucket }, one.waitMs];
+  const all = takeToken(state.byteBucket, limits.bytes, now, bytes);
+  const next = { ...state, bucket: one.bucket, byteBucket: all.bucket };
+  return [next, Math.max(one.waitMs, all.waitMs)];
+}
+
+/** Answers, and says so when the heartbeat should be another one. */
+function onPing(state: ServerLink, heartbeatMs: number, now: number): Stepped {
+  if (heartbeatMs === state.heartbeatMs) return onSend(state, { type: "PONG", payload: {} }, now);
+  return onSend({ ...state, heartbeatMs }, { type: "PONG", payload: { heartbeatMs } }, now);
 }
 
 /** Acknowledges a long run of messages early, so that the client's buffer cannot fill up. */
@@ -230,11 +269,19 @@ function isDroppable(draft: Draft): boolean {
   return op === "cursor-position" || op === "ping" || op === "pong";
 }
 
+/** When `tick` has something to do if nothing is heard meanwhile, in Unix ms. */
+export const linkDeadline = (state: ServerLink): number =>
+  state.detachedAtMs !== null
+    ? state.detachedAtMs + LINK_RESUME_MS
+    : state.heardAtMs + Math.max(LINK_TIMEOUT_MS, BEATS_MISSED * state.heartbeatMs);
+
+const BEATS_MISSED = 3;
+
 function onTick(state: ServerLink, now: number): Stepped {
   if (state.detachedAtMs !== null) {
     return now - state.detachedAtMs >= LINK_RESUME_MS ? die(state, null) : [state, []];
   }
-  if (now - state.heardAtMs < LINK_TIMEOUT_MS) return [state, []];
+  if (now < linkDeadline(state)) return [state, []];
   return [state, [{ kind: "close", code: CLOSE.heartbeatLost, reason: "silence" }]];
 }
 

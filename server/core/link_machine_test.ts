@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import {
   CLOSE,
   type Draft,
+  LINK_HEARTBEAT_MS,
   LINK_RESUME_MS,
   LINK_TIMEOUT_MS,
   linkSend,
@@ -10,7 +11,13 @@ import {
   MAX_UNACKED_MESSAGES,
   newLink,
 } from "@farglass/protocol";
-import { type LinkEffect, type LinkEvent, linkStep, newServerLink } from "./link_machine.ts";
+import {
+  linkDeadline,
+  type LinkEffect,
+  type LinkEvent,
+  linkStep,
+  newServerLink,
+} from "./link_machine.ts";
 
 const IDS = {
   desktopId: "11111111-1111-4111-8111-111111111111",
@@ -176,4 +183,40 @@ Deno.test("link: a peer that acknowledges nothing is cut off, positions are drop
   assert.deepEqual(d.kinds, ["rejected", "close", "gone"]);
   const [, close] = d.effects;
   assert.ok(close.kind === "close" && close.code === CLOSE.tryAgainLater);
+});
+
+Deno.test("link: too many bytes in a short time are refused, with the time to wait", () => {
+  const d = new Driver();
+  d.state = newServerLink({
+    linkId: "link",
+    role: "agent",
+    limits: {
+      rate: { perSecond: 100, burst: 200 },
+      bytes: { perSecond: 1_000, burst: 1_000 },
+      maxBadMessages: 3,
+    },
+  }, d.now);
+  d.run({ kind: "attach", lastSeq: null });
+  while (d.say(selected).effects.some((e) => e.kind === "deliver"));
+  const { code, retryAfterMs } = d.written[0].payload;
+  assert.equal(code, "rate-limited");
+  assert.ok(typeof retryAfterMs === "number" && retryAfterMs > 0 && retryAfterMs <= 1_000);
+  d.now += retryAfterMs;
+  assert.ok(d.say(selected).effects.some((e) => e.kind === "deliver"));
+});
+
+Deno.test("link: a heartbeat that the server slows down gives the link more time, and back", () => {
+  const d = open();
+  const ping = (heartbeatMs: number) => {
+    const sent = linkSend(d.client, { type: "PING", payload: {} }, d.now);
+    if (!sent.ok) throw new Error(sent.error.code);
+    return d.run({ kind: "text", text: sent.value.text, heartbeatMs }).written[0].payload;
+  };
+  assert.deepEqual(ping(10_000), { heartbeatMs: 10_000 });
+  assert.deepEqual(ping(10_000), {});
+  assert.equal(linkDeadline(d.state), d.now + 30_000);
+  d.now += 29_999;
+  assert.deepEqual(d.run({ kind: "tick" }).kinds, []);
+  assert.deepEqual(ping(LINK_HEARTBEAT_MS), { heartbeatMs: LINK_HEARTBEAT_MS });
+  assert.equal(linkDeadline(d.state), d.now + LINK_TIMEOUT_MS);
 });
