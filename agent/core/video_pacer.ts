@@ -19,6 +19,8 @@ export interface VideoPacer {
   readonly lastFrameMs: number;
   readonly refinements: number;
   readonly refineAtMs: number | null;
+  /** The last encode gave a picture, so that there is one to repeat. */
+  readonly keepAlive: boolean;
   readonly lastEncodeMs: number;
   /** Bytes that one picture may take on average. */
   readonly frameBudgetBytes: number;
@@ -53,6 +55,11 @@ const REFINE_ABOVE = 0.2;
 /** Pictures in a row after which quality may have dropped without a large last picture. */
 const BURST = 3;
 const BURST_GAP_MS = 300;
+/**
+ * Chromium asks for a keyframe when no picture came for 3 s; one that says "nothing changed" is
+ * hundreds of times smaller, and the still picture keeps its refined quality.
+ */
+const KEEPALIVE_MS = 2_500;
 /** Pictures come a little early or late; a whole interval's wait for that would halve the rate. */
 const INTERVAL_SLACK = 0.85;
 const BITS_PER_BYTE = 8;
@@ -72,6 +79,7 @@ export function newVideoPacer(
     lastFrameMs: -BURST_GAP_MS,
     refinements: 0,
     refineAtMs: null,
+    keepAlive: false,
     lastEncodeMs: -Infinity,
     frameBudgetBytes: (settings.bitrateKbps * 1000) / BITS_PER_BYTE / settings.maxFps,
     intervalMs: (1000 / settings.maxFps) * INTERVAL_SLACK,
@@ -103,7 +111,13 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
     case "encoded":
       return next(afterEncode(state, event.bytes, event.keyframe, now), now);
     case "encode-failed":
-      return [{ ...state, encoding: false, encodingKeyframe: false, refineAtMs: null }, []];
+      return [{
+        ...state,
+        encoding: false,
+        encodingKeyframe: false,
+        refineAtMs: null,
+        keepAlive: false,
+      }, []];
     case "tick":
       return next(state, now);
     default:
@@ -115,6 +129,7 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
 export function videoDeadline(state: VideoPacer): number | null {
   if (state.viewers === 0 || state.encoding) return null;
   const due: number[] = [];
+  if (state.keepAlive) due.push(state.lastEncodeMs + KEEPALIVE_MS);
   if (state.dirty) due.push(state.lastEncodeMs + state.intervalMs);
   if (state.keyframe === "soon") due.push(state.lastKeyframeMs + KEYFRAME_INTERVAL_MS);
   if (state.refineAtMs !== null) due.push(state.refineAtMs);
@@ -132,6 +147,7 @@ function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: n
     encodingKeyframe: false,
     lastKeyframeMs: keyframe ? now : state.lastKeyframeMs,
     refineAtMs: refine ? refineAtMs : null,
+    keepAlive: true,
   };
 }
 
@@ -141,7 +157,8 @@ function next(state: VideoPacer, now: number): Step {
     (state.keyframe === "soon" && now - state.lastKeyframeMs >= KEYFRAME_INTERVAL_MS);
   const refine = state.refineAtMs !== null && state.refineAtMs <= now;
   const fresh = state.dirty && now - state.lastEncodeMs >= state.intervalMs;
-  if (!fresh && !keyframe && !refine) return [state, []];
+  const keepAlive = state.keepAlive && now - state.lastEncodeMs >= KEEPALIVE_MS;
+  if (!fresh && !keyframe && !refine && !keepAlive) return [state, []];
   return [{
     ...state,
     dirty: false,
