@@ -31,6 +31,8 @@ export interface AgentOptions {
   readonly encoders: readonly DesktopCaps["encoders"][number][];
   readonly policy: DesktopPolicy;
   readonly loopbackOnly: boolean;
+  /** The server is on this machine, so the browser may be, too. */
+  readonly loopbackToo: boolean;
   readonly relayOnly: boolean;
 }
 
@@ -86,6 +88,7 @@ export class Agent {
       policy: options.policy,
       canAsk: ports.consent !== null,
       loopbackOnly: options.loopbackOnly,
+      loopbackToo: options.loopbackToo,
       relayOnly: options.relayOnly,
     });
     this.#link = new Link(options.info, ports, {
@@ -315,6 +318,7 @@ export class Agent {
       iceServers: effect.iceServers,
       relayOnly: effect.relayOnly,
       loopbackOnly: this.#options.loopbackOnly,
+      loopbackToo: this.#options.loopbackToo,
       gatherTimeoutMs: GATHER_TIMEOUT_MS,
     }, {
       onState: (state) => {

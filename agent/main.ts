@@ -8,7 +8,7 @@ import { agentGone, askAgent, openControlServer } from "./adapters/control_socke
 import { deflate } from "./adapters/deflate.ts";
 import { openLibavEncoder, probeEncoders } from "./adapters/encoder_libav.ts";
 import { type Log, openLog } from "./adapters/log.ts";
-import { createWeriftPeer } from "./adapters/peer_werift/mod.ts";
+import { createWeriftPeer, warmUpPeers } from "./adapters/peer_werift/mod.ts";
 import { fetchNonce, openSignallingSocket } from "./adapters/signalling_socket.ts";
 import { type Identity, loadIdentity } from "./adapters/state_file.ts";
 import { openSynthetic } from "./adapters/synthetic/open_synthetic.ts";
@@ -193,7 +193,8 @@ async function build(
   input.close();
   await capture.close();
   const policy = policyOf(settings);
-  const encoders = policy.diffOnly ? [] : await probeEncoders();
+  // The first session would wait for the certificate otherwise.
+  const [encoders] = await Promise.all([policy.diffOnly ? [] : probeEncoders(), warmUpPeers()]);
   if (encoders.length === 0 && policy.videoOnly) {
     return {
       ok: false,
@@ -223,6 +224,7 @@ async function build(
     encoders,
     policy,
     loopbackOnly: settings["network.iceLoopbackOnly"],
+    loopbackToo: isLocal(settings["server.url"]),
     relayOnly: settings["network.relayOnly"],
   }, {
     pipeline,
@@ -261,10 +263,13 @@ function desktopOpener(settings: Settings): PipelinePorts["openDesktop"] {
   return () => Promise.resolve({ ok: true, value: openSynthetic({ ...size, maxFps }) });
 }
 
+/** Whether the server is on this very machine. */
+const isLocal = (url: string): boolean =>
+  /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
+
 function warnAboutPlainText(url: string, log: Log): void {
-  const { protocol, hostname } = new URL(url);
-  const local = /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
-  if (!local && (protocol === "ws:" || protocol === "http:")) {
+  const { protocol } = new URL(url);
+  if (!isLocal(url) && (protocol === "ws:" || protocol === "http:")) {
     log("warn", "Use wss:// in server.url: the connection to the server is not encrypted");
   }
 }

@@ -1,9 +1,14 @@
 /** Which addresses and servers ICE (RFC 8445) may use: security.md section 1, candidate SSRF and leaks. */
 import { type CandidateSummary, isLoopback } from "@farglass/protocol";
 
-export interface IcePolicy {
+export interface LoopbackPolicy {
   /** 127.0.0.1 only, and every other address dropped. */
   readonly loopbackOnly: boolean;
+  /** 127.0.0.1 beside the others: server, agent and browser may share one machine. */
+  readonly loopbackToo: boolean;
+}
+
+export interface IcePolicy extends LoopbackPolicy {
   /** TURN only: no own address is told or used. */
   readonly relayOnly: boolean;
 }
@@ -19,14 +24,20 @@ export const MAX_TURN_TARGETS = 3;
 export function hostAddresses(addresses: readonly string[], policy: IcePolicy): string[] {
   if (policy.relayOnly) return [];
   if (policy.loopbackOnly) return ["127.0.0.1"];
-  return addresses.filter((address) => !isLoopback(address)).slice(0, MAX_HOST_ADDRESSES);
+  const others = addresses.filter((address) => !isLoopback(address)).slice(0, MAX_HOST_ADDRESSES);
+  return policy.loopbackToo ? ["127.0.0.1", ...others] : others;
 }
 
 /** Whether a candidate of the other side may be tried. Its syntax has been checked before. */
 export function acceptRemoteCandidate(candidate: CandidateSummary, policy: IcePolicy): boolean {
   // No ICE-TCP here: TCP to an address of the other side's choice is a port scan.
   if (candidate.protocol !== "udp") return false;
-  return isLoopback(candidate.address) === policy.loopbackOnly;
+  return acceptAddress(candidate.address, policy);
+}
+
+/** A loopback address is a peer only where the policy says so; with `loopbackOnly` nothing else is. */
+export function acceptAddress(address: string, policy: LoopbackPolicy): boolean {
+  return isLoopback(address) ? policy.loopbackOnly || policy.loopbackToo : !policy.loopbackOnly;
 }
 
 /** Whether a packet from this address may be looked at. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { checkCandidate } from "@farglass/protocol";
 import {
+  acceptAddress,
   acceptRemoteCandidate,
   acceptSource,
   hostAddresses,
@@ -10,15 +11,17 @@ import {
   MAX_HOST_ADDRESSES,
 } from "./ice_policy.ts";
 
-const open: IcePolicy = { loopbackOnly: false, relayOnly: false };
-const loopback: IcePolicy = { loopbackOnly: true, relayOnly: false };
-const relay: IcePolicy = { loopbackOnly: false, relayOnly: true };
+const open: IcePolicy = { loopbackOnly: false, loopbackToo: false, relayOnly: false };
+const loopback: IcePolicy = { loopbackOnly: true, loopbackToo: false, relayOnly: false };
+const relay: IcePolicy = { loopbackOnly: false, loopbackToo: false, relayOnly: true };
+const both: IcePolicy = { loopbackOnly: false, loopbackToo: true, relayOnly: false };
 
 Deno.test("hostAddresses: all but loopback, only loopback, or none", () => {
   const own = ["127.0.0.1", "::1", "192.0.2.4", "2001:db8::4"];
   assert.deepEqual(hostAddresses(own, open), ["192.0.2.4", "2001:db8::4"]);
   assert.deepEqual(hostAddresses(own, loopback), ["127.0.0.1"]);
   assert.deepEqual(hostAddresses(own, relay), []);
+  assert.deepEqual(hostAddresses(own, both), ["127.0.0.1", "192.0.2.4", "2001:db8::4"]);
   const many = Array.from({ length: 40 }, (_, i) => `192.0.2.${i}`);
   assert.equal(hostAddresses(many, open).length, MAX_HOST_ADDRESSES);
 });
@@ -39,6 +42,13 @@ Deno.test("acceptRemoteCandidate: loopback if and only if loopbackOnly, and neve
     assert.equal(acceptRemoteCandidate(checked.value, open), inOpen, line);
     assert.equal(acceptRemoteCandidate(checked.value, loopback), inLoopback, line);
   }
+});
+
+Deno.test("acceptAddress: loopback beside the others where server and agent share a machine", () => {
+  assert.equal(acceptAddress("127.0.0.1", both), true);
+  assert.equal(acceptAddress("192.0.2.4", both), true);
+  assert.equal(acceptAddress("127.0.0.1", open), false);
+  assert.equal(acceptAddress("192.0.2.4", loopback), false);
 });
 
 Deno.test("acceptSource", () => {

@@ -316,8 +316,19 @@ function onWelcome(state: LinkClient, message: MessageOf<"WELCOME">, { now }: Mo
 function onClosed(state: LinkClient, code: number, at: Moment): Step {
   if (code === CLOSE.unauthorized) return fail(state, "unauthorized", at);
   if (code === CLOSE.wrongVersion) return fail(state, "refused", at);
+  if (code === CLOSE.serviceRestart && state.phase.kind === "online") return move(state, at);
   return fail(state, state.phase.kind === "greeting" ? "refused" : "lost", at);
 }
+
+/** The server is stopping and another one may be there already: back at once, but not in step. */
+function move(state: LinkClient, at: Moment): Step {
+  const [next, effects] = fail(state, "lost", at);
+  const retryAtMs = at.now + Math.round(at.random * MOVE_JITTER_MS);
+  return [{ ...next, attempts: 0, phase: { kind: "waiting", retryAtMs } }, effects];
+}
+
+/** Spread of the clients that a stopping server sends away. */
+const MOVE_JITTER_MS = 500;
 
 /** Ends the current attempt or link, and plans the next. */
 function fail(state: LinkClient, failure: LinkFailure, at: Moment): Step {

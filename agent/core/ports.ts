@@ -114,6 +114,8 @@ export interface PeerOptions {
   readonly relayOnly: boolean;
   /** Use 127.0.0.1 only and drop every other candidate (tests, the demo on one machine). */
   readonly loopbackOnly: boolean;
+  /** 127.0.0.1 beside the others: server, agent and browser may share one machine. */
+  readonly loopbackToo?: boolean;
   /** Milliseconds until this peer's candidates count as complete. */
   readonly gatherTimeoutMs?: number;
 }

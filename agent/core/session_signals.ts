@@ -4,12 +4,12 @@ import {
   checkSdp,
   type CodedError,
   codedError,
-  isLoopback,
   MAX_BUFFERED_SIGNALS,
   type MessageOf,
   never,
   type Signal,
 } from "@farglass/protocol";
+import { acceptAddress, type LoopbackPolicy } from "./ice_policy.ts";
 import {
   type Candidate,
   errorTo,
@@ -54,8 +54,7 @@ export function onSignal(
     case "ice-candidate": {
       const checked = checkCandidate(signal.candidate);
       if (!checked.ok) return refuse(checked.error);
-      // A loopback address is a peer only where the settings say so, and then the only one.
-      if (isLoopback(checked.value.address) !== table.loopbackOnly) return [table, []];
+      if (!acceptAddress(checked.value.address, table)) return [table, []];
       const { candidate, sdpMid, sdpMLineIndex } = signal;
       return onRemoteCandidate(table, session, peer, { candidate, sdpMid, sdpMLineIndex }, refuse);
     }
@@ -104,7 +103,7 @@ function onOffer(
       kind: "open-peer",
       sessionId,
       generation: signal.generation,
-      sdp: withoutForeignCandidates(signal.sdp, table.loopbackOnly),
+      sdp: withoutForeignCandidates(signal.sdp, table),
       iceServers: session.iceServers,
       relayOnly: session.relayOnly || table.relayOnly,
     }],
@@ -112,11 +111,11 @@ function onOffer(
 }
 
 /** Candidates inside an offer obey the same rule as those that come alone. */
-function withoutForeignCandidates(sdp: string, loopbackOnly: boolean): string {
+function withoutForeignCandidates(sdp: string, policy: LoopbackPolicy): string {
   return sdp.split(/(?<=\n)/).filter((line) => {
     if (!line.startsWith("a=candidate:")) return true;
     const checked = checkCandidate(line.slice(2).trimEnd());
-    return checked.ok && isLoopback(checked.value.address) === loopbackOnly;
+    return checked.ok && acceptAddress(checked.value.address, policy);
   }).join("");
 }
 

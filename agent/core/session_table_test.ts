@@ -31,6 +31,7 @@ const fresh = (changes: Partial<SessionTable> = {}): SessionTable => ({
     policy,
     canAsk: false,
     loopbackOnly: false,
+    loopbackToo: false,
     relayOnly: false,
   }),
   ...changes,

@@ -47,6 +47,7 @@ export interface SessionTable {
   /** Whether somebody can be asked. */
   readonly canAsk: boolean;
   readonly loopbackOnly: boolean;
+  readonly loopbackToo: boolean;
   readonly relayOnly: boolean;
   readonly sessions: ReadonlyMap<string, SessionEntry>;
   /** Since when there is no link to the server; null while there is one. */

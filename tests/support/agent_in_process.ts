@@ -66,6 +66,7 @@ export async function startInProcess(options: {
       ...options.policy,
     },
     loopbackOnly: true,
+    loopbackToo: false,
     relayOnly: false,
   }, {
     pipeline,

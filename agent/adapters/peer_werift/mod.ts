@@ -80,7 +80,8 @@ export class WeriftPeer implements Peer {
 
   constructor(private readonly options: PeerOptions, private readonly events: PeerEvents) {
     this.#aborted.promise.catch(() => {/* only an answer under way minds */});
-    this.#policy = { loopbackOnly: options.loopbackOnly, relayOnly: options.relayOnly };
+    const { loopbackOnly, loopbackToo = false, relayOnly } = options;
+    this.#policy = { loopbackOnly, loopbackToo, relayOnly };
     this.pc = new RTCPeerConnection(configuration(this.#policy));
     this.#channels = new Channels(
       events,
@@ -294,7 +295,9 @@ function configuration(policy: IcePolicy): RTCPeerConnectionConfig {
     iceUseTcp: false,
     iceUseIpv6: !policy.loopbackOnly,
     iceInterfaceAddresses: policy.loopbackOnly ? { udp4: "127.0.0.1" } : undefined,
-    iceAdditionalHostAddresses: policy.loopbackOnly ? ["127.0.0.1"] : undefined,
+    iceAdditionalHostAddresses: policy.loopbackOnly || policy.loopbackToo
+      ? ["127.0.0.1"]
+      : undefined,
     bundlePolicy: "max-bundle",
     codecs: { audio: [], video: videoCodecs(null) },
     headerExtensions: {
