@@ -251,3 +251,16 @@ Deno.test("heartbeat: the server slows it down, silence is judged by it, and it 
   d.deliver(d.fromServer({ type: "PONG", payload: { heartbeatMs: 1_500 } }));
   assert.equal(linkDeadline(d.state), 11_500);
 });
+
+Deno.test("a server that is stopping (1012) → back within half a second, and the link is resumed", () => {
+  const d = new Driver();
+  d.toGreeting();
+  d.welcome(false);
+  d.now = 60_000;
+  d.do({ kind: "closed", epoch: d.state.epoch, code: CLOSE.serviceRestart });
+  assert.equal(linkDeadline(d.state), 60_250);
+  d.retryNow();
+  d.toGreeting();
+  const hello = written(d.out).findLast((m) => m.type === "HELLO");
+  assert.equal(hello?.payload.resume.linkId, uuid(9));
+});

@@ -88,7 +88,14 @@ export function linkClosed(d: Draft, code: number): void {
   // A wrong version needs a newer page: don't hammer the server.
   if (code === CLOSE.wrongVersion) d.setLink({ attempts: Math.max(d.link.attempts, 8) });
   linkWait(d, false);
+  if (code !== CLOSE.serviceRestart || kind !== "online") return;
+  // The server is stopping and another one may be there already: back at once, but not in step.
+  const retryAt = d.now + d.unit() * MOVE_JITTER_MS;
+  d.setLink({ attempts: 1, phase: { kind: "waiting", retryAt } });
 }
+
+/** Spread of the clients that a stopping server sends away. */
+const MOVE_JITTER_MS = 500;
 
 /** A binary frame is a sign of life too. */
 export function linkAlive(d: Draft): void {

@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { retryLater } from "@farglass/protocol";
+import { CLOSE, retryLater } from "@farglass/protocol";
 import { caps, ConsoleHarness, DESKTOP_ID, summary } from "../../tests/support/console_harness.ts";
 import { inputPath, nextDeadline } from "./machine.ts";
 import { viewOf } from "./view.ts";
@@ -355,4 +355,15 @@ Deno.test("nextDeadline lies ahead of the last step", () => {
     h.now = at;
     h.do({ type: "tick" });
   }
+});
+
+Deno.test("a server that is stopping (1012) → back within half a second, and the link is resumed", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  const { linkId } = h.state.link;
+  h.do({ type: "socket-closed", epoch: h.state.link.epoch, code: CLOSE.serviceRestart });
+  const { phase } = h.state.link;
+  ok(phase.kind === "waiting" && phase.retryAt - h.now <= 500);
+  equal(h.state.link.linkId, linkId);
+  equal(h.session.transport, "rtp", "the picture goes on");
 });

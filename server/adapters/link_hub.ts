@@ -9,11 +9,13 @@ import {
   decodeMessage,
   type Draft,
   type ErrorCode,
+  LINK_HEARTBEAT_MS,
   type Message,
   type MessageOf,
   PROTOCOL_VERSION,
 } from "@farglass/protocol";
 import {
+  linkDeadline,
   type LinkEvent,
   type LinkLimits,
   linkStep,
@@ -77,6 +79,10 @@ export interface LinkHubOptions {
   readonly clock: () => number;
   readonly newId: () => string;
   readonly limits: { readonly agent: LinkLimits; readonly console: LinkLimits };
+  /** Heartbeats of all agents together; with more agents each beats slower, down to one in 15 s. */
+  readonly agentHeartbeatsPerSecond?: number;
+  /** Bytes that may wait in all sockets together before the slowest peers are cut off. */
+  readonly maxBufferedBytes?: number;
   /** Uses up a console's ticket. */
   readonly checkTicket: (ticket: string, operator: Operator) => Promise<boolean>;
   readonly handlers: LinkHandlers;
@@ -85,6 +91,13 @@ export interface LinkHubOptions {
 const HELLO_DEADLINE_MS = 5_000;
 /** Heartbeats are judged this often: a twelfth of LINK_TIMEOUT_MS. */
 const TICK_MS = 375;
+/** The slowest heartbeat that agents are asked for. */
+const MAX_HEARTBEAT_MS = 15_000;
+/** Each socket may always hold this much: cutting it would free nothing worth it. */
+const SMALL_SOCKET_BYTES = 16 * 1024;
+/** While draining, sockets are closed in this many rounds, so that not all come back at once. */
+const DRAIN_ROUNDS = 20;
+
 /** Signalling text that may wait in a socket whose peer does not read. */
 const MAX_SOCKET_BYTES = 1024 * 1024;
 
@@ -94,6 +107,10 @@ export class LinkHub {
   readonly #links = new Map<string, Entry>();
   readonly #greeting = new Map<LinkSocket, ReturnType<typeof setTimeout>>();
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Links of agents by agent id. */
+  readonly #agents = new Map<string, Entry>();
+  /** Links with an open socket. */
+  readonly #sockets = { agent: 0, console: 0 };
   #closed = false;
 
   constructor(options: LinkHubOptions) {
@@ -114,8 +131,9 @@ export class LinkHub {
     return {
       text: (text) => {
         if (entry !== null) {
-          if (entry.socket === socket) this.#step(entry, { kind: "text", text });
-          return;
+          if (entry.socket !== socket) return;
+          const heartbeatMs = this.#heartbeatMs(identity.role);
+          return this.#step(entry, { kind: "text", text, heartbeatMs });
         }
         if (greeted) {
           return this.#refuse(socket, codedError("out-of-state"), CLOSE.policyViolation);
@@ -164,6 +182,23 @@ export class LinkHub {
   send(linkId: string, draft: Draft): void {
     const entry = this.#links.get(linkId);
     if (entry !== undefined) this.#step(entry, { kind: "send", draft });
+  }
+
+  /**
+   * Asks every client to move: their sockets are closed with 1012 over `windowMs`, their links
+   * stay resumable elsewhere. Resolves when the last one has been told.
+   */
+  async drain(windowMs: number): Promise<void> {
+    const open = [...this.#links.values()].filter((entry) => entry.socket !== null);
+    const perRound = Math.max(10, Math.ceil(open.length / DRAIN_ROUNDS));
+    for (let at = 0; at < open.length && !this.#closed; at += perRound) {
+      if (at > 0) {
+        await new Promise<void>((resolve) => setTimeout(resolve, windowMs / DRAIN_ROUNDS));
+      }
+      for (const entry of open.slice(at, at + perRound)) {
+        entry.socket?.close(CLOSE.serviceRestart, "server-stopping");
+      }
+    }
   }
 
   /** Closes every socket; nobody is told that links are lost. */
@@ -227,15 +262,15 @@ export class LinkHub {
     const known = resume === undefined ? undefined : this.#links.get(resume.linkId);
     if (known !== undefined && isSame(known.identity, identity)) {
       const old = known.socket;
-      known.socket = socket;
+      this.#setSocket(known, socket);
       onOpen(known);
       old?.close(CLOSE.replaced, "replaced");
-      this.#count();
-      this.#step(known, { kind: "attach", lastSeq: resume?.lastSeq ?? 0 });
+      const heartbeatMs = this.#heartbeatMs(identity.role);
+      this.#step(known, { kind: "attach", lastSeq: resume?.lastSeq ?? 0, heartbeatMs });
       this.#options.handlers.opened(known, true);
       return;
     }
-    if (identity.role === "agent") this.#replaceAgent(identity);
+    if (identity.role === "agent") this.#replaceAgent(identity.agentId);
     const { bus, clock, newId, limits } = this.#options;
     const linkId = newId();
     const state = newServerLink(
@@ -248,7 +283,7 @@ export class LinkHub {
       agent,
       desktopIds: new Set(),
       state,
-      socket,
+      socket: null,
       unsubscribe: bus.subscribe(linkTopic(linkId), (message) => {
         // Only servers publish to the topic.
         const mail = message as LinkMail;
@@ -256,21 +291,22 @@ export class LinkHub {
       }),
     };
     this.#links.set(linkId, entry);
+    if (identity.role === "agent") this.#agents.set(identity.agentId, entry);
+    this.#setSocket(entry, socket);
     onOpen(entry);
-    this.#count();
-    this.#step(entry, { kind: "attach", lastSeq: null });
+    const heartbeatMs = this.#heartbeatMs(identity.role);
+    this.#step(entry, { kind: "attach", lastSeq: null, heartbeatMs });
     this.#options.handlers.opened(entry, false);
   }
 
   /** A new link of an agent that does not resume its old one: it was restarted. */
-  #replaceAgent(identity: Identity): void {
-    for (const old of [...this.#links.values()]) {
-      if (!isSame(old.identity, identity)) continue;
-      const { socket } = old;
-      this.#remove(old);
-      socket?.close(CLOSE.replaced, "replaced");
-      this.#options.handlers.gone(old, true);
-    }
+  #replaceAgent(agentId: string): void {
+    const old = this.#agents.get(agentId);
+    if (old === undefined) return;
+    const { socket } = old;
+    this.#remove(old);
+    socket?.close(CLOSE.replaced, "replaced");
+    this.#options.handlers.gone(old, true);
   }
 
   #refuse(socket: LinkSocket, error: CodedError, code: number): void {
@@ -283,8 +319,7 @@ export class LinkHub {
 
   #detach(entry: Entry, socket: LinkSocket, code: number): void {
     if (this.#closed || entry.socket !== socket) return;
-    entry.socket = null;
-    this.#count();
+    this.#setSocket(entry, null);
     // A clean close is the other side's decision: nobody will resume.
     const final = code === CLOSE.normal || code === CLOSE.goingAway;
     this.#step(entry, { kind: "detach", final });
@@ -329,29 +364,62 @@ export class LinkHub {
     const { socket } = entry;
     if (socket === null) return;
     if (socket.bufferedBytes() <= MAX_SOCKET_BYTES) return socket.sendText(text);
-    this.#options.log.write("warn", "slow-peer", { role: entry.identity.role });
-    socket.close(CLOSE.tryAgainLater, "slow-peer");
+    this.#cut(entry);
   }
 
   #remove(entry: Entry): void {
+    const { identity, linkId } = entry;
     entry.unsubscribe();
-    entry.socket = null;
+    this.#setSocket(entry, null);
     entry.state = { ...entry.state, dead: true };
-    this.#links.delete(entry.linkId);
-    this.#count();
+    this.#links.delete(linkId);
+    if (identity.role !== "agent" || this.#agents.get(identity.agentId) !== entry) return;
+    this.#agents.delete(identity.agentId);
   }
 
   #tick(): void {
-    for (const entry of [...this.#links.values()]) this.#step(entry, { kind: "tick" });
+    const { clock, maxBufferedBytes = Infinity } = this.#options;
+    const now = clock();
+    let buffered = 0;
+    for (const entry of this.#links.values()) {
+      buffered += entry.socket?.bufferedBytes() ?? 0;
+      if (now >= linkDeadline(entry.state)) this.#step(entry, { kind: "tick" });
+    }
+    if (buffered > maxBufferedBytes) this.#cutSlowest(buffered, maxBufferedBytes);
   }
 
-  #count(): void {
-    const open = { agent: 0, console: 0 };
-    for (const { identity, socket } of this.#links.values()) {
-      if (socket !== null) open[identity.role]++;
+  /** The peers that read slowest are cut off until the rest fits. */
+  #cutSlowest(buffered: number, limit: number): void {
+    const slow = [...this.#links.values()]
+      .map((entry) => ({ entry, bytes: entry.socket?.bufferedBytes() ?? 0 }))
+      .filter(({ bytes }) => bytes > SMALL_SOCKET_BYTES)
+      .sort((a, b) => b.bytes - a.bytes);
+    let left = buffered;
+    for (const { entry, bytes } of slow) {
+      if (left <= limit) return;
+      this.#cut(entry);
+      left -= bytes;
     }
-    this.#options.metrics.connections("agent", open.agent);
-    this.#options.metrics.connections("console", open.console);
+  }
+
+  #cut(entry: Entry): void {
+    this.#options.metrics.rejected("buffer-full");
+    this.#options.log.write("warn", "slow-peer", { role: entry.identity.role });
+    entry.socket?.close(CLOSE.tryAgainLater, "slow-peer");
+  }
+
+  #heartbeatMs(role: Identity["role"]): number {
+    const { agentHeartbeatsPerSecond = Infinity } = this.#options;
+    if (role === "console") return LINK_HEARTBEAT_MS;
+    const wanted = Math.ceil(this.#sockets.agent / agentHeartbeatsPerSecond) * 1000;
+    return Math.min(MAX_HEARTBEAT_MS, Math.max(LINK_HEARTBEAT_MS, wanted));
+  }
+
+  #setSocket(entry: Entry, socket: LinkSocket | null): void {
+    const { role } = entry.identity;
+    this.#sockets[role] += Number(socket !== null) - Number(entry.socket !== null);
+    entry.socket = socket;
+    this.#options.metrics.connections(role, this.#sockets[role]);
   }
 }
 
