@@ -62,6 +62,8 @@ const common = {
   at: v.pipe(v.number(), v.integer(), v.minValue(0)),
   outcome: v.picklist(EVENT_OUTCOMES),
   actor: eventActorSchema,
+  /** Whose session it is, where the actor is somebody else. */
+  operator: v.optional(v.object({ id: label, name: v.optional(label) })),
   target: v.optional(eventTargetSchema),
   source: v.optional(eventSourceSchema),
   sessionId: v.optional(uuid),

@@ -52,6 +52,7 @@ const COMMON: readonly (readonly [string, string])[] = [
   ["at", "Unix milliseconds"],
   ["outcome", EVENT_OUTCOMES.map(code).join(", ")],
   ["actor", `who: ${names(eventActorSchema.entries)}; kind is ${ACTOR_KINDS.map(code).join(", ")}`],
+  ["operator", "whose session it is: `id`, `name`; where the actor is somebody else"],
   ["target", `what: ${names(eventTargetSchema.entries)}`],
   ["source", `from where: ${names(eventSourceSchema.entries)}`],
   ["sessionId", "UUID of the session"],

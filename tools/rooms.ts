@@ -92,7 +92,7 @@ export const FENCES: readonly { readonly vendor: string; readonly inside: RegExp
     vendor: "ws",
     inside: /^(?:server\/adapters\/ws_server|agent\/adapters\/signalling_socket)\.ts$/,
   },
-  { vendor: "ioredis", inside: /^server\/adapters\/redis_[a-z_]+\.ts$/ },
+  { vendor: "ioredis", inside: /^server\/adapters\/(?:redis_[a-z_]+|sinks\/redis_stream)\.ts$/ },
   { vendor: "prom-client", inside: /^server\/adapters\/prom_metrics\.ts$/ },
   { vendor: "werift", inside: /^agent\/adapters\/peer_werift\// },
   { vendor: "node-av", inside: /^agent\/adapters\/encoder_libav\.ts$/ },

@@ -16,3 +16,8 @@ export * from "./views.ts";
 export * from "./telemetry/ecs.ts";
 export * from "./telemetry/facts.ts";
 export * from "./telemetry/ocsf.ts";
+export * from "./telemetry/delivery.ts";
+export * from "./telemetry/drafts.ts";
+export * from "./telemetry/ports.ts";
+export * from "./telemetry/repeats.ts";
+export * from "./telemetry/syslog.ts";

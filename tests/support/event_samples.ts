@@ -62,6 +62,7 @@ export function fullEvent(action: EventAction, more: Partial<SecurityEvent> = {}
     at: 1_790_000_000_123,
     outcome: "success",
     actor: { kind: "operator", id: "0011aabb", name: "operator 0011" },
+    operator: { id: "0011aabb", name: "operator 0011" },
     target: { desktopId: DESKTOP, desktopName: "Till 4", agentId: AGENT },
     source: { address: "192.0.2.7", userAgent: "Mozilla/5.0" },
     sessionId: SAMPLE_SESSION,

@@ -82,7 +82,7 @@ export function toEcs(event: SecurityEvent): Json {
   const { kind, category, type } = ECS_CATEGORIES[event.action];
   const { actor, source, target } = event;
   const ip = ipOf(event);
-  const isPerson = actor.kind === "operator";
+  const user = actor.kind === "operator" ? actor : event.operator;
   // Labels are keywords: numbers and flags are written as text.
   const labels = Object.entries(extrasOf(event)).map(([key, value]) => [key, String(value)]);
   const isRefused = kind === "alert" && event.reason !== undefined;
@@ -113,10 +113,10 @@ export function toEcs(event: SecurityEvent): Json {
     },
     source: { address: source?.address, ip },
     user_agent: { original: source?.userAgent },
-    user: isPerson ? { id: actor.id, name: actor.name } : undefined,
+    user: { id: user?.id, name: user?.name },
     related: {
       ip: ip === undefined ? [] : [ip],
-      user: isPerson ? [actor.id, actor.name].filter((t) => t !== undefined) : [],
+      user: [user?.id, user?.name].filter((t) => t !== undefined),
       hosts: target?.agentId === undefined ? [] : [target.agentId],
     },
     trace: { id: event.traceId },

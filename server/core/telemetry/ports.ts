@@ -1,0 +1,47 @@
+/** What telemetry asks of the world. */
+import type { EventDraft } from "@farglass/protocol";
+
+/** Takes what happened, at once and without failing; delivery is its own business. */
+export interface Telemetry {
+  emit(draft: EventDraft): void;
+}
+
+/** One receiver of events. */
+export interface SinkWriter {
+  /**
+   * Resolves when the receiver has taken all the lines, in order; rejects when it is not sure
+   * that it has, and the same lines come again. `signal` ends a hopeless attempt.
+   */
+  write(lines: readonly string[], signal: AbortSignalLike): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** As much of AbortSignal as a core may name. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+}
+
+/** Events that wait for one receiver, oldest first. */
+export interface Backlog {
+  /** What was left when it was opened: lines, and their bytes as `append` counts them. */
+  readonly restored: { readonly lines: number; readonly bytes: number };
+  append(line: string): void;
+  /** The oldest `count` lines; they stay. */
+  peek(count: number): Promise<readonly string[]>;
+  /** Forgets the oldest `count` lines, which `peek` has just given. */
+  drop(count: number): Promise<void>;
+  /** Everything appended so far is as safe as it will be. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Bytes that a line takes, its end included. */
+export function lineBytes(line: string): number {
+  let bytes = 1;
+  for (let i = 0; i < line.length; i++) {
+    const unit = line.charCodeAt(i);
+    // A surrogate pair is four bytes in UTF-8, two for each half.
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
+  }
+  return bytes;
+}
