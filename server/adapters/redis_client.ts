@@ -1,0 +1,230 @@
+/**
+ * The connections to Redis: one for commands, one that listens. Nothing queues while Redis is
+ * away: a command then fails at once with StoreUnavailable, and whoever must wait waits for
+ * `whenUp`, so that an outage costs no memory.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { type Log, StoreUnavailable } from "../core/ports.ts";
+
+/** The `redis` block of the settings. */
+export interface RedisSettings {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  readonly sentinels: readonly string[];
+  readonly sentinelName: string;
+  readonly sentinelPassword: string;
+  readonly cluster: readonly string[];
+  readonly tls: {
+    readonly caFile: string;
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly serverName: string;
+  };
+}
+
+/** A Lua script with its digest, so that only its name travels. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+export const scriptOf = (text: string): Script => ({
+  text,
+  sha: createHash("sha1").update(text).digest("hex"),
+});
+
+type Client = Redis | Cluster;
+type Argument = string | number | Uint8Array;
+
+/** A frozen Redis counts as away after this; a fail-over takes longer anyway. */
+const COMMAND_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUT_MS = 2_000;
+const MAX_RECONNECT_MS = 500;
+/** Redis answers so when it cannot take a write now; what lives goes on. */
+const REFUSALS = /^(?:-?)(READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|TRYAGAIN)/;
+
+/** One Redis, Sentinel group or Cluster. */
+export class RedisClient {
+  readonly commands: Client;
+  readonly listener: Client;
+  readonly #log: Log;
+  readonly #upListeners = new Set<() => void>();
+  readonly #downListeners = new Set<() => void>();
+  #waiting = Promise.withResolvers<void>();
+  #up = false;
+  #closed = false;
+
+  private constructor(make: () => Client, log: Log) {
+    this.#log = log;
+    // Rejected at close, also when nobody waits.
+    this.#waiting.promise.catch(() => {});
+    this.commands = make();
+    this.listener = make();
+    for (const client of [this.commands, this.listener]) {
+      client.on("error", (cause: Error) => {
+        // Addresses stay out of the log; the code says enough.
+        const code = (cause as { code?: string }).code ?? cause.name;
+        if (!this.#closed) this.#log.write("debug", "redis-error", { code });
+      });
+      client.on("ready", () => this.#changed());
+      client.on("close", () => this.#changed());
+      client.on("end", () => this.#changed());
+    }
+  }
+
+  /** Starts to connect; resolves at once, Redis may still be away. */
+  static async open(settings: RedisSettings, log: Log): Promise<RedisClient> {
+    const make = await clientMaker(settings);
+    return new RedisClient(make, log);
+  }
+
+  /** Whether both connections are ready. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Resolves when Redis is there; rejects with StoreUnavailable at close. */
+  whenUp(): Promise<void> {
+    return this.#up ? Promise.resolve() : this.#waiting.promise;
+  }
+
+  /** Calls back each time Redis comes (back). Returns the way to stop. */
+  onUp(listener: () => void): () => void {
+    this.#upListeners.add(listener);
+    return () => this.#upListeners.delete(listener);
+  }
+
+  /** Calls back each time Redis goes away. */
+  onDown(listener: () => void): () => void {
+    this.#downListeners.add(listener);
+    return () => this.#downListeners.delete(listener);
+  }
+
+  /** One command; rejects with StoreUnavailable when Redis cannot do it now. */
+  async call(command: string, ...args: Argument[]): Promise<unknown> {
+    try {
+      // The library takes any bytes; its type names Node's Buffer only.
+      return await this.commands.call(command, ...args as (string | number)[]);
+    } catch (cause) {
+      throw this.#explain(cause);
+    }
+  }
+
+  /** Several commands in one round trip where they go to one server. */
+  async calls(commands: readonly (readonly [string, ...Argument[]])[]): Promise<unknown[]> {
+    return await Promise.all(commands.map(([command, ...args]) => this.call(command, ...args)));
+  }
+
+  /** Runs a script by its digest, and by its text where Redis has forgotten it. */
+  async run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly Argument[],
+  ): Promise<unknown> {
+    try {
+      return await this.call("EVALSHA", script.sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!/^NOSCRIPT/.test((error as Error).message)) throw error;
+      return await this.call("EVAL", script.text, keys.length, ...keys, ...args);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#up = false;
+    this.#waiting.reject(new StoreUnavailable("closed"));
+    this.commands.disconnect();
+    this.listener.disconnect();
+  }
+
+  #changed(): void {
+    const up = !this.#closed && this.commands.status === "ready" &&
+      this.listener.status === "ready";
+    if (up === this.#up) return;
+    this.#up = up;
+    if (this.#closed) return;
+    this.#log.write(up ? "info" : "warn", up ? "redis-up" : "redis-down");
+    if (up) {
+      this.#waiting.resolve();
+      for (const listener of [...this.#upListeners]) listener();
+    } else {
+      this.#waiting = Promise.withResolvers<void>();
+      this.#waiting.promise.catch(() => {});
+      for (const listener of [...this.#downListeners]) listener();
+    }
+  }
+
+  #explain(cause: unknown): unknown {
+    if (!(cause instanceof Error)) return cause;
+    const refusal = REFUSALS.exec(cause.message);
+    if (refusal !== null) return new StoreUnavailable(refusal[1], { cause });
+    // A ReplyError is Redis's word about a command: a defect here, or a key of another type.
+    if (cause.name === "ReplyError") return cause;
+    return new StoreUnavailable("unreachable", { cause });
+  }
+}
+
+async function clientMaker(settings: RedisSettings): Promise<() => Client> {
+  const url = new URL(settings.url);
+  const tls = url.protocol === "rediss:" ? await tlsOf(settings, hostOf(url)) : undefined;
+  const shared: RedisOptions = {
+    username: settings.username || decodeURIComponent(url.username) || undefined,
+    password: settings.password || decodeURIComponent(url.password) || undefined,
+    db: Number(url.pathname.slice(1) || 0),
+    tls,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    enableAutoPipelining: false,
+    keepAlive: 5_000,
+    retryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
+    // A master that became a replica: look for the new one.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+  };
+  if (settings.sentinels.length > 0) {
+    return () =>
+      new Redis({
+        ...shared,
+        name: settings.sentinelName,
+        sentinels: settings.sentinels.map(endpointOf),
+        sentinelPassword: settings.sentinelPassword || undefined,
+        sentinelRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
+        failoverDetector: true,
+        ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+      });
+  }
+  const port = Number(url.port || 6379);
+  if (settings.cluster.length > 0) {
+    const { enableOfflineQueue, retryStrategy: _own, db: _only0, ...redisOptions } = shared;
+    return () =>
+      new Cluster([{ host: hostOf(url), port }, ...settings.cluster.map(endpointOf)], {
+        enableOfflineQueue,
+        clusterRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
+        redisOptions,
+      });
+  }
+  return () => new Redis({ ...shared, host: hostOf(url), port });
+}
+
+const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
+
+function endpointOf(endpoint: string): { host: string; port: number } {
+  const at = endpoint.lastIndexOf(":");
+  const host = endpoint.slice(0, at).replace(/^\[|\]$/g, "");
+  return { host, port: Number(endpoint.slice(at + 1)) };
+}
+
+async function tlsOf(settings: RedisSettings, host: string) {
+  const { caFile, certFile, keyFile, serverName } = settings.tls;
+  const read = (path: string) => path === "" ? undefined : readFile(path, "utf8");
+  const [ca, cert, key] = await Promise.all([read(caFile), read(certFile), read(keyFile)]);
+  // An address is no server name (RFC 6066 section 3).
+  const name = serverName || (/^[\d.]+$|:/.test(host) ? undefined : host);
+  return { ca, cert, key, ...(name === undefined ? {} : { servername: name }) };
+}

@@ -1,0 +1,184 @@
+/**
+ * Desktops as fields of a Redis hash. What comes back is checked: anybody may have written there,
+ * and a value that is not ours must end one session, never the process.
+ */
+import * as v from "valibot";
+import {
+  agentInfoSchema,
+  candidatePairSchema,
+  desktopCapsSchema,
+  signalSchema,
+  STAGES,
+  TRANSPORTS,
+} from "@farglass/protocol";
+import type { CorruptSession, Stored } from "../core/ports.ts";
+import type { DesktopState, EndedSession, SessionState } from "../core/state.ts";
+
+const time = v.number();
+const when = v.nullable(time);
+const id = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
+const stage = v.picklist(STAGES);
+const transport = v.picklist(TRANSPORTS);
+const operator = v.looseObject({ operatorId: v.string(), name: v.string() });
+const events = v.array(v.looseObject({ type: v.string(), at: time }));
+const end = v.variant("at", [
+  v.looseObject({ at: v.literal("unattached"), sinceMs: time }),
+  v.looseObject({ at: v.literal("online"), linkId: id }),
+  v.looseObject({ at: v.literal("away"), linkId: id, sinceMs: time }),
+]);
+const marks = v.array(v.nullable(v.string()));
+/** Unknown fields are kept: a newer node may have written them. */
+const sessionSchema = v.looseObject({
+  sessionId: id,
+  desktopId: id,
+  requestId: v.string(),
+  operator,
+  console: end,
+  stage,
+  createdAtMs: time,
+  stageSinceMs: time,
+  transport,
+  selected: transport,
+  retries: v.number(),
+  viewOnly: v.boolean(),
+  candidatePair: v.nullable(candidatePairSchema),
+  negotiation: v.looseObject({
+    generation: v.number(),
+    answered: v.number(),
+    startedAtMs: time,
+    fromAgent: marks,
+    fromConsole: marks,
+  }),
+  toAgent: v.array(signalSchema),
+  toConsole: v.array(signalSchema),
+  consentByMs: when,
+  negotiateByMs: when,
+  rotateAtMs: when,
+  events,
+});
+const endedSchema = v.looseObject({
+  sessionId: id,
+  desktopId: id,
+  operator,
+  stage,
+  createdAtMs: time,
+  endedAtMs: time,
+  reason: v.string(),
+  by: v.string(),
+  retries: v.number(),
+  events,
+});
+const headSchema = v.looseObject({
+  desktopId: id,
+  agent: agentInfoSchema,
+  caps: desktopCapsSchema,
+  link: v.variant("at", [
+    v.looseObject({ at: v.picklist(["online", "away"]), linkId: id, sinceMs: time }),
+    v.looseObject({ at: v.literal("gone"), sinceMs: time }),
+  ]),
+  /** Live sessions, oldest first: a hash has no order. */
+  live: v.array(id),
+  /** Ended ones, newest last. */
+  past: v.array(id),
+});
+
+export type Fields = Readonly<Record<string, string>>;
+
+/** What a write changes: fields to set and fields to delete. */
+export interface Change {
+  readonly set: readonly (readonly [string, string])[];
+  readonly drop: readonly string[];
+}
+
+/**
+ * The fields that differ; what is the same object as in `before` is not even looked at. `head`
+ * writes what is not a session in any case.
+ */
+export function changeOf(
+  before: DesktopState | null,
+  after: DesktopState,
+  options: { readonly head?: boolean } = {},
+): Change {
+  const set: [string, string][] = [];
+  const drop: string[] = [];
+  const endedBefore = new Map(before?.ended.map((s) => [s.sessionId, s]));
+  for (const [key, session] of Object.entries(after.sessions)) {
+    if (before?.sessions[key] !== session) set.push([`s:${key}`, JSON.stringify(session)]);
+  }
+  for (const key of Object.keys(before?.sessions ?? {})) {
+    if (after.sessions[key] === undefined) drop.push(`s:${key}`);
+  }
+  for (const session of after.ended) {
+    const { sessionId } = session;
+    if (endedBefore.get(sessionId) !== session) {
+      set.push([`e:${sessionId}`, JSON.stringify(session)]);
+    }
+    endedBefore.delete(sessionId);
+  }
+  for (const key of endedBefore.keys()) drop.push(`e:${key}`);
+  const { sessions, ended, ...head } = after;
+  const text = JSON.stringify({
+    ...head,
+    live: Object.keys(sessions),
+    past: ended.map((s) => s.sessionId),
+  });
+  // Links, caps and the lists change seldom; a signal changes its session only.
+  const same = before !== null && set.every(([field]) => field.startsWith("s:")) &&
+    drop.length === 0 && before.link === after.link && before.caps === after.caps &&
+    before.agent === after.agent &&
+    Object.keys(before.sessions).length === Object.keys(sessions).length &&
+    Object.keys(sessions).every((key) => before.sessions[key] !== undefined);
+  if (!same || options.head === true) set.push(["d", text]);
+  return { set, drop };
+}
+
+export type Decoded =
+  | { readonly kind: "none" }
+  | { readonly kind: "desktop"; readonly stored: Stored }
+  /** Nothing of it can be used. */
+  | { readonly kind: "broken" };
+
+/** Reads a hash; sessions that are no sessions are left out and named. */
+export function decodeDesktop(desktopId: string, fields: Fields): Decoded {
+  if (Object.keys(fields).length === 0) return { kind: "none" };
+  const revision = Number(fields.rev);
+  const head = parse(fields.d);
+  if (!Number.isSafeInteger(revision) || revision < 1) return { kind: "broken" };
+  if (!v.is(headSchema, head) || head.desktopId !== desktopId) return { kind: "broken" };
+  const { live, past, ...rest } = head;
+  const corrupt: CorruptSession[] = [];
+  const sessions: Record<string, SessionState> = {};
+  for (const key of live) {
+    const session = parse(fields[`s:${key}`]);
+    if (v.is(sessionSchema, session) && session.sessionId === key) {
+      sessions[key] = session as unknown as SessionState;
+    } else corrupt.push({ sessionId: key, consoleLinkId: linkIn(session) });
+  }
+  const ended: EndedSession[] = [];
+  for (const key of past) {
+    const session = parse(fields[`e:${key}`]);
+    // History that cannot be read is only left out.
+    if (v.is(endedSchema, session)) ended.push(session as unknown as EndedSession);
+  }
+  const desktop = { ...rest, sessions, ended } as unknown as DesktopState;
+  return {
+    kind: "desktop",
+    stored: { revision, desktop, ...(corrupt.length === 0 ? {} : { corrupt }) },
+  };
+}
+
+function parse(text: string | undefined): unknown {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON, so not ours; the schema refuses it.
+    return undefined;
+  }
+}
+
+/** What can still be read of a broken session: who has to be told. */
+function linkIn(session: unknown): string | null {
+  const found = v.safeParse(v.looseObject({ console: v.looseObject({ linkId: id }) }), session);
+  return found.success ? found.output.console.linkId : null;
+}

@@ -1,0 +1,300 @@
+/** Desktops in Redis: one script decides, writes, and publishes what leaves. */
+import type {
+  Bus,
+  DesktopStore,
+  DesktopWrite,
+  Log,
+  Outgoing,
+  Saved,
+  Stored,
+} from "../core/ports.ts";
+import { linkTopic } from "../core/ports.ts";
+import type { DesktopState } from "../core/state.ts";
+import { type RedisClient, scriptOf } from "./redis_client.ts";
+import { changeOf, decodeDesktop, type Fields } from "./redis_codec.ts";
+import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
+
+/**
+ * KEYS: state, then the link keys (the sender's first when `seq` > 0).
+ * ARGV: revision, seq, stateMs, linkMs, delete?, sets, (field, value)…, drops, field…,
+ * mails, (key index, prefix, channel, draft)…, notices, (channel, message)…
+ */
+const SAVE = scriptOf(`
+local at = 1
+local function take() at = at + 1 return ARGV[at - 1] end
+local revision, seq = tonumber(take()), tonumber(take())
+local stateMs, linkMs, delete = take(), take(), take() == '1'
+if seq > 0 and tonumber(redis.call('HGET', KEYS[2], 'q') or '0') >= seq then return 'duplicate' end
+if tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') ~= revision then return 'conflict' end
+local sets = tonumber(take())
+if delete then redis.call('DEL', KEYS[1]) end
+for _ = 1, sets do
+  local field, value = take(), take()
+  redis.call('HSET', KEYS[1], field, value)
+end
+for _ = 1, tonumber(take()) do redis.call('HDEL', KEYS[1], take()) end
+if not delete then
+  redis.call('HSET', KEYS[1], 'rev', revision + 1)
+  redis.call('PEXPIRE', KEYS[1], stateMs)
+end
+if seq > 0 then
+  redis.call('HSET', KEYS[2], 'q', seq)
+  redis.call('PEXPIRE', KEYS[2], linkMs)
+end
+for _ = 1, tonumber(take()) do
+  local key, prefix, channel, draft = KEYS[tonumber(take())], take(), take(), take()
+  local n = redis.call('HINCRBY', key, 'n', 1)
+  redis.call('HSET', key, 'm:' .. n, draft)
+  redis.call('PEXPIRE', key, linkMs)
+  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. '}')
+end
+for _ = 1, tonumber(take()) do
+  local channel, message = take(), take()
+  redis.call('PUBLISH', channel, message)
+end
+return 'saved'
+`);
+
+/** Desktops that this node remembers, to save a read for each decision. */
+const MAX_REMEMBERED = 20_000;
+
+export interface RedisStoreOptions {
+  readonly client: RedisClient;
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly desktopMs: number;
+  readonly linkMs: number;
+  /** A desktop's value was foreign and is gone: whoever announces it must do so again. */
+  readonly onLost?: (desktopId: string) => void;
+}
+
+/** The store port on Redis. */
+export class RedisDesktopStore implements DesktopStore {
+  readonly #options: RedisStoreOptions;
+  readonly #known = new Map<string, Stored>();
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options;
+  }
+
+  async load(desktopId: string): Promise<Stored | null> {
+    const fields = await this.#fields(desktopId);
+    const decoded = decodeDesktop(desktopId, fields);
+    switch (decoded.kind) {
+      case "none":
+        this.#known.delete(desktopId);
+        return null;
+      case "desktop":
+        this.#remember(desktopId, decoded.stored);
+        for (const { sessionId } of decoded.stored.corrupt ?? []) {
+          this.#options.log.write("error", "store-corrupt", { desktopId, sessionId });
+        }
+        return decoded.stored;
+      case "broken":
+        return await this.#discard(desktopId);
+    }
+  }
+
+  async recall(desktopId: string): Promise<Stored | null> {
+    return this.#known.get(desktopId) ?? await this.load(desktopId);
+  }
+
+  async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
+    const { client } = this.#options;
+    // The change is written, not the whole, so what it is based on must be known.
+    const base = revision === 0 ? null : await this.recall(desktopId);
+    if (revision !== (base?.revision ?? 0)) {
+      this.#known.delete(desktopId);
+      return "conflict";
+    }
+    const { keys, args } = this.#arguments(desktopId, write, base);
+    const fresh = newSessions(base?.desktop ?? null, write.desktop);
+    try {
+      if (revision === 0) await this.#index(desktopId);
+      // The index first: a session that is named but not there is harmless.
+      const [saved] = await Promise.all([
+        client.run(SAVE, keys, args),
+        ...fresh.map((id) =>
+          client.call("SET", sessionKey(id), desktopId, "PX", this.#options.desktopMs)
+        ),
+      ]);
+      if (saved !== "saved") {
+        this.#known.delete(desktopId);
+        return saved as Saved;
+      }
+    } catch (error) {
+      this.#known.delete(desktopId);
+      throw error;
+    }
+    if (write.desktop === null) {
+      this.#known.delete(desktopId);
+      await client.call("ZREM", DESKTOPS_KEY, desktopId);
+    } else this.#remember(desktopId, { revision: revision + 1, desktop: write.desktop });
+    return "saved";
+  }
+
+  async list(): Promise<readonly DesktopState[]> {
+    const { client } = this.#options;
+    const ids = await client.call("ZRANGE", DESKTOPS_KEY, 0, -1) as string[];
+    const revisions = await client.calls(ids.map((id) => ["HGET", stateKey(id), "rev"] as const))
+      .catch((error) => this.#ours(error, ids.map(() => "?")));
+    const found = await Promise.all(ids.map((id, i) => {
+      if (revisions[i] === null) return null;
+      const known = this.#known.get(id);
+      return known !== undefined && String(known.revision) === revisions[i] ? known : this.load(id);
+    }));
+    const gone = ids.filter((_, i) => found[i] === null);
+    if (gone.length > 0) await client.call("ZREM", DESKTOPS_KEY, ...gone);
+    return found.flatMap((stored) => stored === null ? [] : [stored.desktop]);
+  }
+
+  async size(): Promise<number> {
+    return Number(await this.#options.client.call("ZCARD", DESKTOPS_KEY));
+  }
+
+  async desktopOf(sessionId: string): Promise<string | null> {
+    const { client } = this.#options;
+    const desktopId = await client.call("GET", sessionKey(sessionId));
+    if (typeof desktopId !== "string") return null;
+    const [live, ended] = await client.call(
+      ...["HMGET", stateKey(desktopId), `s:${sessionId}`, `e:${sessionId}`] as const,
+    ) as (string | null)[];
+    return live === null && ended === null ? null : desktopId;
+  }
+
+  whenUp(): Promise<void> {
+    return this.#options.client.whenUp();
+  }
+
+  /** Keeps a desktop that is alive but quiet. */
+  async touch(desktopId: string): Promise<void> {
+    const { client, desktopMs } = this.#options;
+    const sessions = Object.keys(this.#known.get(desktopId)?.desktop.sessions ?? {});
+    await client.calls([
+      ["PEXPIRE", stateKey(desktopId), desktopMs],
+      ...sessions.map((id) => ["PEXPIRE", sessionKey(id), desktopMs] as const),
+    ]);
+    await this.#index(desktopId);
+  }
+
+  /** Mail of a desktop for a link after number `after`, oldest first. */
+  async mail(
+    desktopId: string,
+    linkId: string,
+    after: number,
+  ): Promise<readonly { readonly n: number; readonly text: string }[]> {
+    const fields = toFields(
+      await this.#options.client.call("HGETALL", mailKey(desktopId, linkId)),
+    );
+    return Object.entries(fields)
+      .filter(([field]) => field.startsWith("m:"))
+      .map(([field, text]) => ({ n: Number(field.slice(2)), text }))
+      .filter(({ n }) => n > after)
+      .sort((a, b) => a.n - b.n);
+  }
+
+  #arguments(
+    desktopId: string,
+    write: DesktopWrite,
+    before: Stored | null,
+  ) {
+    const { desktop, out = [], handled = null } = write;
+    const { desktopMs, linkMs } = this.#options;
+    const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
+    const change = desktop === null
+      ? { set: [], drop: [] }
+      // The list of sessions must no longer name the corrupt ones.
+      : changeOf(before?.desktop ?? null, desktop, { head: corrupt.length > 0 });
+    const keys = [stateKey(desktopId)];
+    const keyOf = new Map<string, number>();
+    const keyIndex = (linkId: string): number => {
+      const known = keyOf.get(linkId);
+      if (known !== undefined) return known;
+      keys.push(mailKey(desktopId, linkId));
+      keyOf.set(linkId, keys.length);
+      return keys.length;
+    };
+    if (handled !== null) keyIndex(handled.linkId);
+    const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
+    const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
+      o.kind === "notice"
+    );
+    const prefix = `{"desktopId":${JSON.stringify(desktopId)},"n":`;
+    const drops = [...change.drop, ...corrupt];
+    const args = [
+      ...[
+        before?.revision ?? 0,
+        handled?.seq ?? 0,
+        desktopMs,
+        linkMs,
+        desktop === null ? "1" : "0",
+      ],
+      ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
+      ...mails.flatMap(({ linkId, draft }) => [
+        keyIndex(linkId),
+        prefix,
+        channelOf(linkTopic(linkId)),
+        JSON.stringify(draft),
+      ]),
+      notices.length,
+      ...notices.flatMap(({ topic, message }) => [channelOf(topic), JSON.stringify(message)]),
+    ];
+    return { keys, args };
+  }
+
+  async #index(desktopId: string): Promise<void> {
+    const { client, desktopMs } = this.#options;
+    // Its score is for people who look: what has expired is removed when the list is read.
+    const until = Math.round(Date.now() / 1000 + desktopMs / 1000);
+    await client.calls([
+      ["ZADD", DESKTOPS_KEY, until, desktopId],
+      ["PEXPIRE", DESKTOPS_KEY, desktopMs],
+    ]);
+  }
+
+  async #fields(desktopId: string): Promise<Fields> {
+    const { client } = this.#options;
+    const answer = await client.call("HGETALL", stateKey(desktopId))
+      .catch((error) => this.#ours(error, { foreign: "" }));
+    return toFields(answer);
+  }
+
+  /** A key of another type is a foreign value, not a failure. */
+  #ours<T>(error: Error, foreign: T): T {
+    if (/WRONGTYPE/.test(error.message)) return foreign;
+    throw error;
+  }
+
+  async #discard(desktopId: string): Promise<null> {
+    const { client, log, onLost } = this.#options;
+    log.write("error", "store-corrupt", { desktopId });
+    this.#known.delete(desktopId);
+    await client.calls([["DEL", stateKey(desktopId)], ["ZREM", DESKTOPS_KEY, desktopId]]);
+    onLost?.(desktopId);
+    return null;
+  }
+
+  #remember(desktopId: string, stored: Stored): void {
+    this.#known.delete(desktopId);
+    if (this.#known.size >= MAX_REMEMBERED) {
+      const [oldest] = this.#known.keys();
+      this.#known.delete(oldest);
+    }
+    this.#known.set(desktopId, stored);
+  }
+}
+
+/** Ids of the sessions that a write begins. */
+const newSessions = (before: DesktopState | null, after: DesktopState | null): string[] =>
+  after === null ? [] : [...Object.keys(after.sessions), ...after.ended.map((s) => s.sessionId)]
+    .filter((id) =>
+      before?.sessions[id] === undefined && !before?.ended.some((s) => s.sessionId === id)
+    );
+
+/** HGETALL as an object; the library gives an object or a flat list by the protocol's version. */
+function toFields(answer: unknown): Fields {
+  if (!Array.isArray(answer)) return answer as Fields;
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < answer.length; i += 2) fields[answer[i]] = answer[i + 1];
+  return fields;
+}

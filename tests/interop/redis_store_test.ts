@@ -1,0 +1,169 @@
+/** The contract suites of the ports on a real redis-server. */
+import assert from "node:assert/strict";
+import { RedisBus } from "../../server/adapters/redis_bus.ts";
+import { RedisClient } from "../../server/adapters/redis_client.ts";
+import { mailKey, sessionKey, stateKey } from "../../server/adapters/redis_keys.ts";
+import { RedisOnceStore } from "../../server/adapters/redis_once_store.ts";
+import { RedisDesktopStore } from "../../server/adapters/redis_store.ts";
+import {
+  busContract,
+  bytesContract,
+  desktopStoreContract,
+  onceStoreContract,
+} from "../../server/adapters/store_contract.ts";
+import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
+import {
+  ControllerDriver,
+  DESKTOP,
+  on,
+  SCRIPTS,
+  SESSION,
+} from "../../server/testing/controller_driver.ts";
+import { poll } from "../support/process.ts";
+import { startRedis } from "../support/redis.ts";
+
+async function open(settings: Partial<typeof DEFAULT_SETTINGS.redis> = {}) {
+  const redis = await startRedis();
+  const lines: string[] = [];
+  const log = { write: (_level: string, event: string) => void lines.push(event) };
+  const client = await RedisClient.open(
+    { ...DEFAULT_SETTINGS.redis, url: redis.url, ...settings },
+    log,
+  );
+  await client.whenUp();
+  const bus = new RedisBus(client, log);
+  const lost: string[] = [];
+  const options = { client, bus, log, desktopMs: 60_000, linkMs: 60_000 };
+  const store = new RedisDesktopStore({ ...options, onLost: (id) => lost.push(id) });
+  const close = async () => {
+    bus.close();
+    client.close();
+    await redis[Symbol.asyncDispose]();
+  };
+  return { redis, client, bus, store, options, lines, lost, close };
+}
+
+desktopStoreContract("RedisDesktopStore", open);
+busContract("RedisBus", open);
+bytesContract("RedisBus", open);
+onceStoreContract("RedisOnceStore", async () => {
+  const { client, close } = await open();
+  // Redis keeps its own time: what expires there is waited for.
+  const advance = async () => {
+    await poll(
+      "expiry",
+      5_000,
+      async () =>
+        (await client.call("KEYS", "fg:{once}:????????*") as string[]).length === 0 || null,
+    );
+  };
+  return { once: new RedisOnceStore(client), advance, close };
+});
+
+const connected = new ControllerDriver().run(...SCRIPTS.connected);
+const desktop = connected.desktop!;
+
+Deno.test("RedisDesktopStore: two nodes with caches of their own never both decide", async () => {
+  const { store, options, close } = await open();
+  const other = new RedisDesktopStore(options);
+  assert.equal(await store.save(DESKTOP, 0, { desktop }), "saved");
+  const seen = await other.load(DESKTOP);
+  assert.deepEqual(seen, { revision: 1, desktop });
+  const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).desktop!;
+  assert.equal(await other.save(DESKTOP, 1, { desktop: ended }), "saved");
+  assert.equal((await store.recall(DESKTOP))?.revision, 1, "the first node does not know yet");
+  assert.equal(await store.save(DESKTOP, 1, { desktop }), "conflict");
+  assert.deepEqual(await store.load(DESKTOP), { revision: 2, desktop: ended });
+  await close();
+});
+
+Deno.test("RedisDesktopStore: a message is dealt with once, whoever brings it", async () => {
+  const { store, options, client, close } = await open();
+  const other = new RedisDesktopStore(options);
+  const handled = { linkId: "link", seq: 3 };
+  assert.equal(await store.save(DESKTOP, 0, { desktop, handled }), "saved");
+  await other.load(DESKTOP);
+  assert.equal(await other.save(DESKTOP, 1, { desktop, handled }), "duplicate");
+  assert.equal((await other.load(DESKTOP))?.revision, 1);
+  assert.equal(
+    await other.save(DESKTOP, 1, { desktop, handled: { linkId: "link", seq: 4 } }),
+    "saved",
+  );
+  assert.ok(Number(await client.call("PTTL", mailKey(DESKTOP, "link"))) > 0);
+  await close();
+});
+
+Deno.test("RedisDesktopStore: mail stays until it is taken, without a gap", async () => {
+  const { store, close } = await open();
+  const mail = { kind: "mail", linkId: "l", draft: { type: "PING", payload: {} } } as const;
+  await store.save(DESKTOP, 0, { desktop, out: [mail, mail] });
+  await store.save(DESKTOP, 1, { desktop, out: [mail] });
+  assert.deepEqual((await store.mail(DESKTOP, "l", 1)).map((m) => m.n), [2, 3]);
+  await close();
+});
+
+Deno.test("RedisDesktopStore: every key has a lifetime", async () => {
+  const { store, client, close } = await open();
+  const mail = { kind: "mail", linkId: "l", draft: { type: "PING", payload: {} } } as const;
+  await store.save(DESKTOP, 0, { desktop, out: [mail], handled: { linkId: "m", seq: 1 } });
+  await new RedisOnceStore(client).put("t", "v", 1_000);
+  const keys = await client.call("KEYS", "*") as string[];
+  assert.ok(keys.length >= 6, keys.join(" "));
+  for (const key of keys) assert.ok(Number(await client.call("PTTL", key)) > 0, key);
+  await close();
+});
+
+Deno.test("RedisDesktopStore: a foreign session ends alone, a foreign desktop is forgotten", async () => {
+  const { store, client, options, lines, lost, close } = await open();
+  const two = new ControllerDriver().run(
+    ...SCRIPTS.connected,
+    on.request("55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"),
+  ).desktop!;
+  await store.save(DESKTOP, 0, { desktop: two });
+  const broken = { ...two.sessions[SESSION], stage: "dancing" };
+  for (const value of ["", "{", "null", "[]", JSON.stringify(broken), "\u0000"]) {
+    await client.call("HSET", stateKey(DESKTOP), `s:${SESSION}`, value);
+    const read = await new RedisDesktopStore(options).load(DESKTOP);
+    assert.equal(Object.keys(read!.desktop.sessions).length, 1, value);
+    assert.deepEqual(read!.corrupt, [{
+      sessionId: SESSION,
+      consoleLinkId: value.startsWith('{"') ? "console-link" : null,
+    }]);
+  }
+  const cleaning = await store.load(DESKTOP);
+  await store.save(DESKTOP, 1, { desktop: cleaning!.desktop });
+  assert.equal((await store.load(DESKTOP))?.corrupt, undefined);
+  assert.ok(lines.includes("store-corrupt"));
+  assert.equal(await store.desktopOf(SESSION), null);
+  await client.call("SET", sessionKey(SESSION), "foreign");
+  assert.equal(await store.desktopOf(SESSION), null);
+
+  await client.call("HSET", stateKey(DESKTOP), "d", "{}");
+  assert.equal(await store.load(DESKTOP), null);
+  assert.deepEqual(lost, [DESKTOP]);
+  await store.save(DESKTOP, 0, { desktop });
+  await client.call("SET", stateKey(DESKTOP), "a string");
+  assert.deepEqual(await store.list(), []);
+  assert.equal(await store.save(DESKTOP, 0, { desktop }), "saved");
+  await close();
+});
+
+Deno.test("RedisClient: an outage rejects at once with a word, and is over when Redis is back", async () => {
+  const { store, client, redis, close } = await open();
+  await store.save(DESKTOP, 0, { desktop });
+  await redis.stop();
+  await poll("redis away", 5_000, () => !client.up || null);
+  await assert.rejects(store.load(DESKTOP), { name: "StoreUnavailable" });
+  await using _again = await redis.again();
+  await client.whenUp();
+  assert.deepEqual(await store.load(DESKTOP), { revision: 1, desktop });
+  await client.call("CONFIG", "SET", "maxmemory", "1");
+  await assert.rejects(store.save(DESKTOP, 1, { desktop }), {
+    name: "StoreUnavailable",
+    message: "OOM",
+  });
+  assert.deepEqual((await store.load(DESKTOP))?.desktop, desktop, "what lives is still read");
+  await client.call("CONFIG", "SET", "maxmemory", "0");
+  assert.equal(await store.save(DESKTOP, 1, { desktop }), "saved");
+  await close();
+});
