@@ -101,7 +101,7 @@ export class DiffEngine {
   /** The next frame is a whole picture and proves itself by its hash. */
   #proveNext = false;
   #roundTripMs: number | null = null;
-  #timeoutFactor = 1;
+  #timeoutsInRow = 0;
   #frameBudgetBytes = UNLIMITED_FRAME_BYTES;
   #holdUntilMs = 0;
   #holdMs = MIN_HOLD_MS;
@@ -148,7 +148,7 @@ export class DiffEngine {
     this.#proved = false;
     this.#lastChangeMs = nowMs;
     this.#holdUntilMs = 0;
-    this.#timeoutFactor = 1;
+    this.#timeoutsInRow = 0;
     this.#frameBudgetBytes = UNLIMITED_FRAME_BYTES;
     this.#proveNext = this.#mismatchesInRow < MISMATCHES_BEFORE_REST;
   }
@@ -192,7 +192,7 @@ export class DiffEngine {
     this.#roundTripMs = this.#roundTripMs === null
       ? tripMs
       : this.#roundTripMs + (tripMs - this.#roundTripMs) * ROUND_TRIP_WEIGHT;
-    this.#timeoutFactor = 1;
+    this.#timeoutsInRow = 0;
     this.#holdMs = MIN_HOLD_MS;
     this.#frameBudgetBytes = Math.min(UNLIMITED_FRAME_BYTES, this.#frameBudgetBytes * 2);
     if (!frame.hashed) return;
@@ -207,7 +207,9 @@ export class DiffEngine {
       ACK_TIMEOUT_MS,
       Math.max(MIN_ACK_TIMEOUT_MS, this.#roundTripMs * ACK_TIMEOUT_ROUND_TRIPS),
     );
-    return Math.min(MAX_ACK_TIMEOUT_MS, base * this.#timeoutFactor);
+    // The first repetition may be bad luck; only then the way counts as choked.
+    const factor = 2 ** Math.min(10, Math.max(0, this.#timeoutsInRow - 1));
+    return Math.min(MAX_ACK_TIMEOUT_MS, base * factor);
   }
 
   /** The way to the console has no room: pause, then send smaller frames for a while. */
@@ -227,7 +229,7 @@ export class DiffEngine {
       this.#lose(this.#inFlight.shift()!, nowMs);
       lost = true;
     }
-    if (lost) this.#timeoutFactor = Math.min(MAX_ACK_TIMEOUT_MS, this.#timeoutFactor * 2);
+    if (lost) this.#timeoutsInRow++;
   }
 
   /** When `tick` and `pull` are to be called at the latest, or null. */

@@ -254,7 +254,7 @@ Deno.test("resize → the whole picture in the new size", () => {
   assert.deepEqual(canvas.pixels, screen.packed());
 });
 
-Deno.test("an unanswered frame is lost after the timeout, which doubles", () => {
+Deno.test("an unanswered frame is lost after the timeout, which doubles from the second on", () => {
   const screen = new Screen(64, 32);
   const engine = new DiffEngine({ deflate });
   assert.equal(drain(engine, screen, 0).length, 1);
@@ -262,7 +262,10 @@ Deno.test("an unanswered frame is lost after the timeout, which doubles", () => 
   engine.tick(5_000);
   assert.equal(engine.stats.framesLost, 1);
   assert.equal(drain(engine, screen, 5_000).length, 1);
-  assert.equal(engine.nextDeadlineMs(), 15_000);
+  assert.equal(engine.nextDeadlineMs(), 10_000);
+  engine.tick(10_000);
+  assert.equal(drain(engine, screen, 10_000).length, 1);
+  assert.equal(engine.nextDeadlineMs(), 20_000);
 });
 
 Deno.test("once a round trip is known, the timeout follows it", () => {

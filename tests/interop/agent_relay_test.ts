@@ -165,10 +165,13 @@ Deno.test("diff-ws: the picture is exact, and what is typed appears in it", asyn
   });
 });
 
+/** A third of the first messages, in no rhythm: a proof sent every third message would never come. */
+const LOST = new Set([1, 2, 5, 7, 11, 12, 15, 17, 20, 22, 25, 26, 30]);
+
 Deno.test("diff-ws: lost messages are sent again, and the picture is exact in the end", async () => {
   await withServer({}, async ({ server }) => {
     await using agent = await startInProcess({ server });
-    const view = await RelayConsole.open(server, agent, (count) => count % 3 === 1 && count < 60);
+    const view = await RelayConsole.open(server, agent, (count) => LOST.has(count));
     await showStill(view, agent);
     for (const word of ["one", "two", "three", "four"]) {
       const before = view.picture.pixels.slice();
