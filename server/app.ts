@@ -13,6 +13,7 @@ import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
+import { OperatorSessions } from "./adapters/operator_sessions.ts";
 import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { Relay } from "./adapters/relay.ts";
@@ -46,10 +47,19 @@ export interface RunningServer {
   readonly agentSecretFile: string;
   /** The console's address with a fresh single-use sign-in link. */
   newConsoleUrl(): Promise<string>;
+  /**
+   * Takes nothing new on, asks the clients to move (1012), then closes: for a planned stop while
+   * other nodes, or the next process, take over.
+   */
+  drain(): Promise<void>;
   /** Closes every socket with 1001 and stops listening. */
   close(): Promise<void>;
 }
 
+/** Clients are asked to move over this time; with the rest a drain stays below ten seconds. */
+const DRAIN_MS = 4_000;
+/** How long a balancer may at least read in /readyz that the node goes. */
+const DRAIN_NOTICE_MS = 1_500;
 /** Goodbyes may take this long; the whole stop has two seconds. */
 const CLOSE_GRACE_MS = 700;
 
@@ -59,6 +69,8 @@ const policyOf = (settings: Settings, webrtc: WebrtcSettings): ControllerPolicy 
   loopbackCandidates: autoOf(settings.webrtc.loopbackCandidates, settings.host),
   credentialTtlMs: mintsCredentials(webrtc) ? webrtc.credentialTtlSeconds * 1000 : null,
   maxSessionsPerDesktop: settings.limits.sessionsPerDesktop,
+  maxOffersInFlight: settings.limits.offersInFlight,
+  maxRetries: settings.limits.attemptsPerSession,
 });
 
 const autoOf = (value: "auto" | "yes" | "no", host: string): boolean =>
@@ -93,6 +105,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const baseUrl = baseUrlOf(settings, http.port);
   await shell.start();
   log.write("info", "server-started", { port: http.port });
+  const close = runOnce(async () => {
+    life.stopping = true;
+    hub.close();
+    await sockets.close(CLOSE_GRACE_MS);
+    await http.close();
+    await shell.close();
+    signalling.close();
+    log.write("info", "server-stopped");
+  });
   return {
     port: http.port,
     baseUrl,
@@ -104,15 +125,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       if (token === null) throw new Error("Too many sign-in links are waiting");
       return `${baseUrl}/sign-in?link=${token}`;
     },
-    close: runOnce(async () => {
+    drain: runOnce(async () => {
       life.stopping = true;
-      hub.close();
-      await sockets.close(CLOSE_GRACE_MS);
-      await http.close();
-      await shell.close();
-      signalling.close();
-      log.write("info", "server-stopped");
+      log.write("info", "server-draining", { connections: sockets.count });
+      const notice = sockets.count === 0
+        ? null
+        : new Promise<void>((resolve) => setTimeout(resolve, DRAIN_NOTICE_MS));
+      await Promise.all([hub.drain(DRAIN_MS), notice]);
+      await close();
     }),
+    close,
   };
 }
 
@@ -141,7 +163,9 @@ function makeSignalling(
     clock,
     socketOf: (linkId) => hub.socketOf(linkId),
     send: (linkId, draft) => hub.send(linkId, draft),
+    bytesPerSecond: settings.limits.relayBytesPerSecond,
   });
+  const operators = new OperatorSessions(store, settings.limits.sessionsPerOperator);
   const shell = new ControllerShell({
     store,
     bus,
@@ -161,6 +185,7 @@ function makeSignalling(
     metrics,
     newId: randomUUID,
     maxDesktops: settings.limits.desktops,
+    operators,
     hub: () => hub,
   });
   const hub: LinkHub = new LinkHub({
@@ -170,6 +195,8 @@ function makeSignalling(
     clock,
     newId: randomUUID,
     limits: linkLimits(settings),
+    agentHeartbeatsPerSecond: settings.limits.agentHeartbeatsPerSecond,
+    maxBufferedBytes: settings.limits.bufferedBytes,
     checkTicket: (ticket, operator) => identities.useTicket(ticket, operator),
     handlers: router,
   });
@@ -179,7 +206,7 @@ function makeSignalling(
     unsubscribe();
     metrics.close();
   };
-  return { store, metrics, shell, hub, close };
+  return { store, metrics, operators, shell, hub, close };
 }
 
 /** Listens for HTTP and, through the gate, for WebSockets. */
@@ -193,7 +220,7 @@ function listenFor(
   },
 ): Promise<HttpServer> {
   const { settings, log, rootDirectory } = options;
-  const { store, metrics, shell, hub, identities, sockets, life } = parts;
+  const { store, metrics, operators, shell, hub, identities, sockets, life } = parts;
   // A few more than sockets, so that /healthz answers when the links are used up.
   const wanted = settings.limits.connections + 64;
   const maxConnections = safeConnections(wanted, parts.openFiles);
@@ -205,6 +232,7 @@ function listenFor(
     store,
     shell,
     metrics,
+    operators,
     log,
     newId: randomUUID,
     origins: () => life.origins,
@@ -241,13 +269,16 @@ function runOnce(run: () => Promise<void>): () => Promise<void> {
   return () => running ??= run();
 }
 
-function linkLimits(settings: Settings) {
-  const { badMessages, agentMessagesPerSecond, consoleMessagesPerSecond } = settings.limits;
-  const of = (perSecond: number) => ({
+function linkLimits({ limits }: Settings) {
+  const of = (perSecond: number, bytesPerSecond: number) => ({
     rate: { perSecond, burst: perSecond * 2 },
-    maxBadMessages: badMessages,
+    bytes: { perSecond: bytesPerSecond, burst: bytesPerSecond },
+    maxBadMessages: limits.badMessages,
   });
-  return { agent: of(agentMessagesPerSecond), console: of(consoleMessagesPerSecond) };
+  return {
+    agent: of(limits.agentMessagesPerSecond, limits.agentBytesPerSecond),
+    console: of(limits.consoleMessagesPerSecond, limits.consoleBytesPerSecond),
+  };
 }
 
 /** Where a browser on this machine reaches the server. */

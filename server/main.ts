@@ -97,11 +97,15 @@ async function main(args: readonly string[]): Promise<void> {
     complain(explain(error, settings.host, settings.port));
     Deno.exit(EXIT_FAILED);
   }
-  const quit = () => {
+  // A person at the terminal wants it to end; a supervisor wants the clients to move first.
+  Deno.addSignalListener("SIGINT", () => {
     server.close().finally(() => Deno.exit(0));
-  };
-  Deno.addSignalListener("SIGINT", quit);
-  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", quit);
+  });
+  if (Deno.build.os !== "windows") {
+    Deno.addSignalListener("SIGTERM", () => {
+      server.drain().finally(() => Deno.exit(0));
+    });
+  }
   await announce(server, flags.json);
   await serveTerminal(server, flags.json).catch((cause) => {
     log.write("warn", "terminal-failed", { error: String(cause) });

@@ -102,12 +102,28 @@ export const settingsSchema = v.strictObject({
     v.strictObject({
       /** WebSockets and HTTP connections together. */
       connections: v.optional(whole(1, 15_000), 1024),
-      desktops: v.optional(whole(1, 256), 128),
+      desktops: v.optional(whole(1, 15_000), 128),
       sessionsPerDesktop: v.optional(whole(1, 64), 8),
+      /** Live sessions that one operator has made through this node. */
+      sessionsPerOperator: v.optional(whole(1, 10_000), 16),
+      /** Offers of one desktop that its agent has not answered yet. */
+      offersInFlight: v.optional(whole(1, 64), 8),
+      /** Offers of one session without a connection in between. */
+      attemptsPerSession: v.optional(whole(1, 1_000_000), 1000),
       /** Unreadable messages on one link before it is closed. */
       badMessages: v.optional(whole(1, 1000), 20),
       consoleMessagesPerSecond: v.optional(whole(10, 10_000), 200),
       agentMessagesPerSecond: v.optional(whole(10, 100_000), 2000),
+      /** Signalling text of one console. */
+      consoleBytesPerSecond: v.optional(whole(65_536, 1_073_741_824), 1_048_576),
+      /** Signalling text of one agent. */
+      agentBytesPerSecond: v.optional(whole(65_536, 1_073_741_824), 4_194_304),
+      /** Pixels of one session through the diff relay. */
+      relayBytesPerSecond: v.optional(whole(65_536, 1_073_741_824), 33_554_432),
+      /** What may wait in all sockets together before the slowest peers are cut off. */
+      bufferedBytes: v.optional(whole(1_048_576, 17_179_869_184), 67_108_864),
+      /** Heartbeats of all agents together; with more agents each beats slower. */
+      agentHeartbeatsPerSecond: v.optional(whole(1, 100_000), 1000),
     }, "an object"),
     {},
   ),

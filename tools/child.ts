@@ -64,7 +64,8 @@ export class Child {
 
   /** Ends the child: asks, and after `graceMs` insists. */
   async stop(graceMs: number): Promise<void> {
-    this.#signal("SIGTERM");
+    // As Ctrl-C does: SIGTERM would have the server wait for its clients to move elsewhere.
+    this.#signal(Deno.build.os === "windows" ? "SIGTERM" : "SIGINT");
     const timer = setTimeout(() => this.#signal("SIGKILL"), graceMs);
     await this.#process.status;
     clearTimeout(timer);

@@ -5,7 +5,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { codedError, type ErrorCode, statusOf } from "@farglass/protocol";
+import { type CodedError, type ErrorCode, statusOf } from "@farglass/protocol";
+import { refusal, retryAfterSeconds } from "./retry_after.ts";
 
 /** The API's bodies are a few hundred bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -166,16 +167,18 @@ export function toRequest(
   }
 }
 
-const jsonOf = (code: ErrorCode): string =>
-  JSON.stringify({ success: false, error: codedError(code) });
+const jsonOf = (error: CodedError): string => JSON.stringify({ success: false, error });
 
 function respondCoded(response: ServerResponse, code: ErrorCode): void {
+  const error = refusal(code);
+  const after = retryAfterSeconds(error);
   response.writeHead(statusOf(code), {
     "content-type": "application/json",
     "cache-control": "no-store",
+    ...(after === null ? {} : { "retry-after": after }),
     connection: "close",
   });
-  response.end(jsonOf(code));
+  response.end(jsonOf(error));
 }
 
 const STATUS_TEXT: Readonly<Record<number, string>> = {
@@ -183,12 +186,15 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   401: "Unauthorized",
   403: "Forbidden",
   404: "Not Found",
+  429: "Too Many Requests",
   503: "Service Unavailable",
 };
 
 /** Answers a raw connection with a coded error and closes it. */
 export function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
-  const body = jsonOf(code);
+  const error = refusal(code);
+  const body = jsonOf(error);
+  const after = retryAfterSeconds(error);
   const status = statusOf(code);
   socket.on("error", () => {
     // The peer left before it read the refusal.
@@ -198,6 +204,7 @@ export function refuseUpgrade(socket: Duplex, code: ErrorCode): void {
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? "Error"}\r\n` +
       `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
+      (after === null ? "" : `Retry-After: ${after}\r\n`) +
       `Connection: close\r\n\r\n${body}`,
   );
 }

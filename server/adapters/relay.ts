@@ -11,6 +11,7 @@ import {
   encodeRelay,
   never,
   type RelayFrame,
+  retryLater,
 } from "@farglass/protocol";
 import type { Effect } from "../core/events.ts";
 import type { Metrics } from "../core/ports.ts";
@@ -24,6 +25,7 @@ interface Relayed {
   readonly route: Route;
   flow: RelayFlow;
   upstream: Bucket;
+  downstream: Bucket;
 }
 
 export interface RelayOptions {
@@ -31,6 +33,8 @@ export interface RelayOptions {
   readonly clock: () => number;
   readonly socketOf: (linkId: string) => LinkSocket | null;
   readonly send: (linkId: string, draft: Draft) => void;
+  /** Pixels of one session; what is beyond is skipped like the frames of a slow console. */
+  readonly bytesPerSecond?: number;
 }
 
 /** Input and acknowledgements of one console: a fast mouse makes 1000 moves a second. */
@@ -56,7 +60,13 @@ export class Relay {
       route,
       flow: old?.flow ?? newRelayFlow,
       upstream: old?.upstream ?? fullBucket(UPSTREAM_RATE, now),
+      downstream: old?.downstream ?? fullBucket(this.#downstreamRate(), now),
     });
+  }
+
+  #downstreamRate(): BucketRate {
+    const { bytesPerSecond = Number.MAX_SAFE_INTEGER } = this.#options;
+    return { perSecond: bytesPerSecond, burst: bytesPerSecond };
   }
 
   unroute(sessionId: string): void {
@@ -91,7 +101,14 @@ export class Relay {
     const target = this.#options.socketOf(route.consoleLinkId);
     // The console is away and the agent was told so by PEER_PRESENCE.
     if (target === null) return null;
-    const bufferedBytes = target.bufferedBytes();
+    // Beyond the rate a frame is skipped just as if the console had not read the last ones.
+    const taken = takeToken(
+      relayed.downstream,
+      this.#downstreamRate(),
+      this.#options.clock(),
+      bytes.length,
+    );
+    const bufferedBytes = taken.ok ? target.bufferedBytes() : RELAY_BUFFER_BYTES + 1;
     const { frame: number, last } = decoded.value;
     const decision = relayDiff(
       relayed.flow,
@@ -100,6 +117,7 @@ export class Relay {
     );
     relayed.flow = decision.flow;
     if (decision.forward) {
+      relayed.downstream = taken.bucket;
       target.sendBinary(bytes);
       this.#options.metrics.relayed(bytes.length);
     }
@@ -111,7 +129,7 @@ export class Relay {
   #fromConsole(relayed: Relayed, frame: RelayFrame, bytes: Uint8Array): CodedError | null {
     const taken = takeToken(relayed.upstream, UPSTREAM_RATE, this.#options.clock());
     relayed.upstream = taken.bucket;
-    if (!taken.ok) return codedError("rate-limited");
+    if (!taken.ok) return retryLater("rate-limited", { ms: taken.waitMs });
     switch (frame.kind) {
       case "ack": {
         const decoded = decodeDiffAck(frame.payload);

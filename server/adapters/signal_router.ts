@@ -1,11 +1,13 @@
 /** Brings the links' messages to the controller, and the desktop list to the consoles. */
-import { codedError, type ErrorCode, type Message, never } from "@farglass/protocol";
+import { type ErrorCode, type Message, never } from "@farglass/protocol";
 import type { ControllerEvent, MessageRef } from "../core/events.ts";
 import type { DesktopStore, Log, Metrics } from "../core/ports.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
 import type { HubLink, LinkHandlers, LinkHub } from "./link_hub.ts";
+import type { OperatorSessions } from "./operator_sessions.ts";
 import type { Relay } from "./relay.ts";
+import { refusal } from "./retry_after.ts";
 
 export interface SignalRouterOptions {
   readonly store: DesktopStore;
@@ -15,6 +17,7 @@ export interface SignalRouterOptions {
   readonly metrics: Metrics;
   readonly newId: () => string;
   readonly maxDesktops: number;
+  readonly operators: OperatorSessions;
   readonly hub: () => LinkHub;
 }
 
@@ -103,15 +106,22 @@ export class SignalRouter implements LinkHandlers {
     message: Extract<Message, { type: "SESSION_REQUEST" }>,
   ): void {
     const { requestId } = message.payload;
-    const ref = { ...refOf(message), requestId };
+    const ref = refOf(message);
     const consoleLinkId = link.linkId;
     link.desktopIds.add(message.desktopId);
     const base = { requestId, consoleLinkId, operator, ref };
     const { sessionId } = message;
-    const event: ControllerEvent = sessionId === undefined
-      ? { kind: "request", sessionId: this.#options.newId(), ...base }
-      : { kind: "attach", sessionId, ...base };
-    this.#dispatch(link, message.desktopId, event, message);
+    if (sessionId !== undefined) {
+      const event: ControllerEvent = { kind: "attach", sessionId, ...base };
+      return this.#dispatch(link, message.desktopId, event, message);
+    }
+    const { newId, operators, shell } = this.#options;
+    const made = newId();
+    const work = operators.admit(operator.operatorId, made).then(async (free) => {
+      if (!free) return this.#fail(link, message, "too-many-sessions", "of one operator");
+      await shell.dispatch(message.desktopId, { kind: "request", sessionId: made, ...base });
+    });
+    this.#run(link, work, message);
   }
 
   async #caps(
@@ -168,14 +178,14 @@ export class SignalRouter implements LinkHandlers {
     });
   }
 
-  #fail(link: HubLink, message: Message, code: ErrorCode): void {
+  #fail(link: HubLink, message: Message, code: ErrorCode, detail?: string): void {
     this.#options.metrics.rejected(code);
     const about = {
       ref: refOf(message),
       desktopId: message.desktopId ?? "",
       sessionId: message.sessionId ?? null,
     };
-    this.#options.hub().send(link.linkId, errorDraft(codedError(code), about));
+    this.#options.hub().send(link.linkId, errorDraft(refusal(code, detail), about));
   }
 
   async #sendList(links: readonly HubLink[]): Promise<void> {
@@ -187,4 +197,8 @@ export class SignalRouter implements LinkHandlers {
   }
 }
 
-const refOf = (message: Message): MessageRef => ({ seq: message.seq, type: message.type });
+const refOf = (message: Message): MessageRef => ({
+  seq: message.seq,
+  type: message.type,
+  ...(message.type === "SESSION_REQUEST" ? { requestId: message.payload.requestId } : {}),
+});

@@ -44,7 +44,8 @@ export class UpgradeGate {
     const { identities, sockets, origins, maxSockets, stopping } = this.#options;
     const { headers, url = "" } = request;
     if (url.split("?", 1)[0] !== SIGNAL_PATH) return "not-found";
-    if (stopping() || sockets.count >= maxSockets) return "too-many-connections";
+    if (stopping()) return "server-stopping";
+    if (sockets.count >= maxSockets) return "too-many-connections";
     const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((p) => p.trim());
     if (!offered.includes(SUBPROTOCOL)) return "wrong-version";
     if (headers.authorization !== undefined) {

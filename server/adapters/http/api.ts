@@ -4,8 +4,16 @@ import * as v from "valibot";
 import { codedError, STAGES, statusOf } from "@farglass/protocol";
 import type { Effect, MessageRef } from "../../core/events.ts";
 import { agentViews, endedView, sessionView } from "../../core/views.ts";
+import { retryAfterSeconds } from "../retry_after.ts";
 import type { HttpAppOptions } from "./app.ts";
-import { checkHost, checkOrigin, type Env, fail, requireOperator } from "./security.ts";
+import {
+  checkHost,
+  checkOrigin,
+  type Env,
+  fail,
+  refuseWhenStopping,
+  requireOperator,
+} from "./security.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const challengeBody = v.object({ agentId: uuid });
@@ -25,6 +33,7 @@ const withMessage = (effects: readonly Effect[]) =>
 /** Routes below `/api/v1`. */
 export function apiRoutes(options: HttpAppOptions): Hono<Env> {
   const app = new Hono<Env>();
+  app.use("*", refuseWhenStopping(options));
   // An agent proves its key and has no cookie; it may know the server by any name.
   app.post("/remote-desktop/agents/challenge", async (c) => {
     const body = await readJson(c, challengeBody);
@@ -57,6 +66,9 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
     const body = await readJson(c, sessionBody);
     if (body === null) return fail(c, options, { code: "malformed", detail: "desktopId" });
     const sessionId = newId();
+    if (!await options.operators.admit(c.get("operator").operatorId, sessionId)) {
+      return fail(c, options, { code: "too-many-sessions", detail: "of one operator" });
+    }
     const effects = await shell.dispatch(body.desktopId, {
       kind: "request",
       sessionId,
@@ -112,7 +124,9 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
 /** The controller's refusal; it is counted there. */
 function refused(effect: Extract<Effect, { kind: "reject" }>): Response {
   const { error } = effect;
-  return Response.json({ success: false, error }, { status: statusOf(error.code) });
+  const after = retryAfterSeconds(error);
+  const headers: Record<string, string> = after === null ? {} : { "retry-after": after };
+  return Response.json({ success: false, error }, { status: statusOf(error.code), headers });
 }
 
 /** A session, live or ended, with its events. */

@@ -5,6 +5,7 @@ import type { OriginPolicy } from "../../core/origins.ts";
 import type { DesktopStore, Log, Metrics } from "../../core/ports.ts";
 import type { ControllerShell } from "../controller_shell.ts";
 import { COOKIE_NAME, COOKIE_TTL_MS, type Identities } from "../identity.ts";
+import type { OperatorSessions } from "../operator_sessions.ts";
 import { apiRoutes, unknownApi } from "./api.ts";
 import { Assets } from "./assets.ts";
 import { page, PAGE_CSS, PAGE_CSS_PATH } from "./pages.ts";
@@ -15,6 +16,7 @@ export interface HttpAppOptions {
   readonly store: DesktopStore;
   readonly shell: ControllerShell;
   readonly metrics: Metrics;
+  readonly operators: OperatorSessions;
   readonly log: Log;
   readonly newId: () => string;
   /** Known once the server listens. */

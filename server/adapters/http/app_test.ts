@@ -11,6 +11,7 @@ import { DESKTOP } from "../../testing/controller_driver.ts";
 import { ControllerShell } from "../controller_shell.ts";
 import { COOKIE_NAME, Identities } from "../identity.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "../memory_store.ts";
+import { OperatorSessions } from "../operator_sessions.ts";
 import { makeHttpApp } from "./app.ts";
 import { PAGE_CSS_PATH } from "./pages.ts";
 
@@ -28,7 +29,12 @@ interface Fixture {
 
 async function withApp(
   run: (fixture: Fixture) => Promise<void>,
-  options: { readonly secure?: boolean; readonly metrics?: boolean; readonly ready?: boolean } = {},
+  options: {
+    readonly secure?: boolean;
+    readonly metrics?: boolean;
+    readonly ready?: boolean;
+    readonly operatorSessions?: number;
+  } = {},
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "farglass-http-"));
   const clock = () => 1_700_000_000_000;
@@ -68,6 +74,7 @@ async function withApp(
     store,
     shell,
     metrics,
+    operators: new OperatorSessions(store, options.operatorSessions ?? 16),
     log,
     newId: () => crypto.randomUUID(),
     origins: () => origins,
@@ -299,4 +306,38 @@ Deno.test("HTTP: health, readiness and metrics", async () => {
     assert.equal((await request(app, "/readyz")).status, 503);
     assert.equal((await request(app, "/metrics")).status, 403);
   }, { metrics: false, ready: false });
+});
+
+Deno.test("HTTP: a server that is stopping may be read, and takes nothing new on", async () => {
+  await withApp(async ({ app, cookie }) => {
+    const path = "/api/v1/remote-desktop/sessions";
+    const headers = { cookie, origin: BASE };
+    assert.equal((await request(app, path, { headers })).status, 200);
+    const body = JSON.stringify({ desktopId: DESKTOP });
+    const refused = await request(app, path, { method: "POST", headers, body });
+    assert.equal(refused.status, 503);
+    assert.equal(refused.headers.get("retry-after"), "1");
+    const { error } = await refused.json();
+    assert.equal(error.code, "server-stopping");
+    assert.deepEqual([error.retryable, error.retryAfterMs], [true, 1_000]);
+  }, { ready: false });
+});
+
+Deno.test("HTTP: an operator has so many sessions, and ended ones make room", async () => {
+  await withApp(async ({ app, cookie, shell }) => {
+    await shell.dispatch(DESKTOP, on.caps());
+    const path = "/api/v1/remote-desktop/sessions";
+    const headers = { cookie, origin: BASE };
+    const ask = () =>
+      request(app, path, { method: "POST", headers, body: JSON.stringify({ desktopId: DESKTOP }) });
+    const first = await ask();
+    assert.equal(first.status, 201);
+    const refused = await ask();
+    assert.equal(refused.status, 429);
+    assert.ok(Number(refused.headers.get("retry-after")) > 0);
+    assert.equal((await refused.json()).error.code, "too-many-sessions");
+    const { data } = await first.json();
+    await request(app, `${path}/${data.sessionId}`, { method: "DELETE", headers });
+    assert.equal((await ask()).status, 201);
+  }, { operatorSessions: 1 });
 });

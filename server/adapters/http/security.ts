@@ -1,8 +1,9 @@
 /** Headers of every answer, and who may call what. Local to the HTTP adapter. */
 import type { Context, MiddlewareHandler } from "hono";
-import { codedError, type ErrorCode, statusOf } from "@farglass/protocol";
+import { type ErrorCode, statusOf } from "@farglass/protocol";
 import { isHostAllowed, isOriginAllowed } from "../../core/origins.ts";
 import type { Operator } from "../../core/state.ts";
+import { refusal, retryAfterSeconds } from "../retry_after.ts";
 import { page } from "./pages.ts";
 import type { HttpAppOptions } from "./app.ts";
 
@@ -53,15 +54,26 @@ export function fail(
   options: HttpAppOptions,
   error: { readonly code: ErrorCode; readonly detail?: string },
 ): Response {
-  const coded = codedError(error.code, error.detail);
+  const coded = refusal(error.code, error.detail);
+  const after = retryAfterSeconds(coded);
+  const headers: Record<string, string> = after === null ? {} : { "retry-after": after };
   options.metrics.rejected(error.code);
   const status = statusOf(error.code);
   if (wantsHtml(c)) {
     const body = page(coded.message, { text: [coded.advice], code: `${status} ${error.code}` });
-    return new Response(body, { status, headers: { "content-type": "text/html; charset=utf-8" } });
+    headers["content-type"] = "text/html; charset=utf-8";
+    return new Response(body, { status, headers });
   }
-  return Response.json({ success: false, error: coded }, { status });
+  return Response.json({ success: false, error: coded }, { status, headers });
 }
+
+/** A server that is stopping takes nothing new on; what it knows may still be read. */
+export const refuseWhenStopping =
+  (options: HttpAppOptions): MiddlewareHandler => async (c, next) => {
+    const reads = c.req.method === "GET" || c.req.method === "HEAD";
+    if (!reads && !options.ready()) return fail(c, options, { code: "server-stopping" });
+    await next();
+  };
 
 /** Refuses names this server does not go by: a rebinding page's requests carry its own name. */
 export const checkHost = (options: HttpAppOptions): MiddlewareHandler => async (c, next) => {
