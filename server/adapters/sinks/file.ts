@@ -75,7 +75,9 @@ export class FileWriter implements SinkWriter {
     const { path, maxFiles } = this.#options;
     const aside = (n: number) => n === 0 ? path : `${path}.${n}`;
     await unlink(aside(maxFiles)).catch(ignoreMissing);
-    for (let n = maxFiles - 1; n >= 0; n--) await rename(aside(n), aside(n + 1)).catch(ignoreMissing);
+    for (let n = maxFiles - 1; n >= 0; n--) {
+      await rename(aside(n), aside(n + 1)).catch(ignoreMissing);
+    }
   }
 }
 

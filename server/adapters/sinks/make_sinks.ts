@@ -95,7 +95,12 @@ function build(sink: SinkSettings, parts: SinkParts): Built {
     }
     case "file": {
       const path = resolve(parts.dataDir, sink.path);
-      return { writer: new FileWriter({ ...sink, path }), line: plain, limits: LIMITS, receiver: null };
+      return {
+        writer: new FileWriter({ ...sink, path }),
+        line: plain,
+        limits: LIMITS,
+        receiver: null,
+      };
     }
     case "webhook": {
       const writer = new WebhookWriter({ ...sink, clock: parts.clock });
@@ -131,9 +136,9 @@ export async function makeSinks(
   for (const [index, sink] of settings.entries()) {
     const { writer, line, limits, receiver } = build(sink, parts);
     const name = `${sink.type}-${index + 1}`;
-    const backlog: Backlog = receiver === null
-      ? new MemoryBacklog()
-      : await Spool.open(join(parts.dataDir, "spool", spoolName(`${sink.type}-${digest(receiver)}`)));
+    const backlog: Backlog = receiver === null ? new MemoryBacklog() : await Spool.open(
+      join(parts.dataDir, "spool", spoolName(`${sink.type}-${digest(receiver)}`)),
+    );
     const { clock, random, log } = parts;
     const onDropped = (count: number, total: number) => parts.onDropped(name, count, total);
     const runner = new SinkRunner({

@@ -1,5 +1,13 @@
 /** Runs the pure delivery of one sink: one batch at a time, one timer, never in anybody's way. */
-import { type Delivery, deliveryDeadline, type DeliveryEffect, type DeliveryEvent, type DeliveryLimits, deliveryStep, newDelivery } from "../../core/telemetry/delivery.ts";
+import {
+  type Delivery,
+  deliveryDeadline,
+  type DeliveryEffect,
+  type DeliveryEvent,
+  type DeliveryLimits,
+  deliveryStep,
+  newDelivery,
+} from "../../core/telemetry/delivery.ts";
 import { type Backlog, lineBytes, type SinkWriter } from "../../core/telemetry/ports.ts";
 import type { Log } from "../../core/ports.ts";
 
@@ -54,6 +62,11 @@ export class SinkRunner {
 
   get waiting(): number {
     return this.#state.waiting;
+  }
+
+  /** Resolves when what was taken so far is on disk, for a sink with a spool. */
+  flush(): Promise<void> {
+    return this.#options.backlog.flush();
   }
 
   /**

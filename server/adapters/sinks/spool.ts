@@ -2,7 +2,16 @@
  * Events that wait on disk, so that the death of the process loses none: numbered segments of
  * lines and a cursor that says what has been delivered. One process at a time uses a directory.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import type { Backlog } from "../../core/telemetry/ports.ts";
 
@@ -52,7 +61,10 @@ export class Spool implements Backlog {
       .toSorted((a, b) => a - b);
     const saved = await readCursor(directory);
     const first = segments[0] ?? saved?.segment ?? 1;
-    const cursor = saved !== null && saved.segment >= first ? saved : { segment: first, offset: 0 };
+    // A cursor to nowhere is a lost one: better twice than never.
+    let cursor = saved !== null && segments.includes(saved.segment)
+      ? saved
+      : { segment: first, offset: 0 };
     let end = { segment: Math.max(cursor.segment, segments.at(-1) ?? 0), offset: 0 };
     let lines = 0;
     let bytes = 0;
@@ -65,6 +77,7 @@ export class Spool implements Backlog {
       const content = await readFile(path);
       // A line without its end was being written when the process died: nobody relies on it.
       const whole = content.lastIndexOf(NEWLINE) + 1;
+      if (segment === cursor.segment && cursor.offset > whole) cursor = { segment, offset: 0 };
       const rest = content.subarray(segment === cursor.segment ? cursor.offset : 0, whole);
       lines += countLines(rest);
       bytes += rest.length;

@@ -67,7 +67,9 @@ export class SyslogWriter implements SinkWriter {
   async #connect(signal: AbortSignal): Promise<Socket> {
     const { host, port, tls, caFile } = this.#options;
     const ca = caFile === "" ? undefined : await readFile(caFile, "utf8");
-    const socket = tls ? connectTls({ host, port, ca, servername: nameOf(host) }) : connect(port, host);
+    const socket = tls
+      ? connectTls({ host, port, ca, servername: nameOf(host) })
+      : connect(port, host);
     return await new Promise<Socket>((resolve, reject) => {
       const fail = (error: Error) => {
         signal.removeEventListener("abort", cancel);
@@ -97,5 +99,4 @@ export class SyslogWriter implements SinkWriter {
 }
 
 /** Server names are names: an address goes without (RFC 6066 section 3). */
-const nameOf = (host: string): string | undefined =>
-  /^[\d.]+$|:/.test(host) ? undefined : host;
+const nameOf = (host: string): string | undefined => /^[\d.]+$|:/.test(host) ? undefined : host;
