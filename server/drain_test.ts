@@ -1,56 +1,36 @@
 /** How the program ends: SIGTERM sends its clients away first, SIGINT does not wait. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
 import { CLOSE, SUBPROTOCOL } from "@farglass/protocol";
 import type { RunningServer } from "./app.ts";
 import { connectAgent, connectConsole } from "./testing/link_client.ts";
 import { CAPS } from "./testing/samples.ts";
-
-const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+import { withServerProcess } from "./testing/server_process.ts";
 
 /** Runs the program with an agent and a console on it, ends it by a signal, and measures. */
 async function endBy(
   signal: "SIGTERM" | "SIGINT",
   meanwhile: (server: RunningServer, cookie: string) => Promise<void>,
 ) {
-  const directory = await mkdtemp(join(tmpdir(), "farglass-drain-"));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "--json", "--port", "0", "--data-dir", directory],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const errors = new Response(child.stderr).text();
-  const reader = child.stdout.getReader();
-  const ready = JSON.parse(new TextDecoder().decode((await reader.read()).value));
-  const baseUrl = new URL(ready.consoleUrl).origin;
-  const server: RunningServer = {
-    ...ready,
-    port: Number(new URL(baseUrl).port),
-    baseUrl,
-    newConsoleUrl: () => Promise.resolve(ready.consoleUrl),
-  };
-  const agent = await connectAgent(server);
-  agent.client.send({ type: "DESKTOP_CAPS", desktopId: agent.agentId, payload: CAPS });
-  const viewer = await connectConsole(server);
-  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.length === 1);
-  const since = performance.now();
-  child.kill(signal);
-  const codes = await Promise.all([agent.client.closed, viewer.client.closed]);
-  await meanwhile(server, viewer.cookie);
-  const { code } = await child.status;
-  const ms = performance.now() - since;
-  await reader.cancel();
-  await child.stdin.close().catch(() => {
-    // The pipe went with the process.
+  let code: number | null = null;
+  let ms = Infinity;
+  let closes: readonly number[] = [];
+  let text: Promise<string> = Promise.resolve("");
+  await withServerProcess({}, async ({ server, child, log }) => {
+    text = log;
+    const agent = await connectAgent(server);
+    agent.client.send({ type: "DESKTOP_CAPS", desktopId: agent.agentId, payload: CAPS });
+    const viewer = await connectConsole(server);
+    await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.length === 1);
+    const since = performance.now();
+    child.kill(signal);
+    const codes = await Promise.all([agent.client.closed, viewer.client.closed]);
+    closes = codes.map((c) => c.code);
+    await meanwhile(server, viewer.cookie);
+    ({ code } = await child.status);
+    ms = performance.now() - since;
   });
-  const log = await errors;
-  await rm(directory, { recursive: true });
-  return { code, ms, closes: codes.map((c) => c.code), log };
+  return { code, ms, closes, log: await text };
 }
 
 /** The refusal of an upgrade: status, code and when to come back. */
