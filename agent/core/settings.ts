@@ -194,6 +194,7 @@ export function mergeSettings(sources: SettingSources): MergedSettings {
   const settings: Record<string, Value> = {};
   const origins: Record<string, Origin> = {};
   const file = flatten(sources.file, problems);
+  checkNames(sources.env, problems);
   for (const key of SETTING_KEYS) {
     const spec: Spec = SETTINGS[key];
     settings[key] = spec.default;
@@ -299,6 +300,19 @@ function flatten(file: unknown, problems: SettingProblem[]): Map<SettingKey, unk
     }
   }
   return found;
+}
+
+/** Sections whose variables are the agent's alone; the server has settings below FARGLASS_SERVER_. */
+const OWN_VARIABLE = /^FARGLASS_(?:CAPTURE|ENCODER|NETWORK|POLICY)_/;
+
+/** A misspelt variable, such as a policy that would not hold, is a problem and not ignored. */
+function checkNames(env: SettingSources["env"], problems: SettingProblem[]): void {
+  const known = SETTING_KEYS.map(envOf);
+  for (const name of Object.keys(env).filter((key) => OWN_VARIABLE.test(key)).toSorted()) {
+    if (known.includes(name)) continue;
+    const close = nearest(name, known);
+    problems.push({ key: name, text: `Unset it, or write ${close}: there is no such setting` });
+  }
 }
 
 const isSettingKey = (key: string): key is SettingKey => Object.hasOwn(SETTINGS, key);

@@ -77,6 +77,21 @@ Deno.test("bad values: each is named with what is allowed and what stands there,
   ]);
 });
 
+Deno.test("a misspelt variable of the agent's own sections is a problem; others' are left alone", () => {
+  const { problems } = merge({
+    env: {
+      FARGLASS_POLICY_VIEWONLY: "true",
+      FARGLASS_CAPTURE_DISPLAYS: ":1",
+      FARGLASS_SERVER_PORT: "8080",
+      FARGLASS_CHROMIUM: "/usr/bin/chromium",
+    },
+  });
+  assert.deepEqual(problems.map((p) => `${p.key}: ${p.text}`), [
+    "FARGLASS_CAPTURE_DISPLAYS: Unset it, or write FARGLASS_CAPTURE_DISPLAY: there is no such setting",
+    "FARGLASS_POLICY_VIEWONLY: Unset it, or write FARGLASS_POLICY_VIEW_ONLY: there is no such setting",
+  ]);
+});
+
 Deno.test("an unknown key names the nearest known one", () => {
   const rows = [
     ["policy.consnt", "policy.consent"],
