@@ -21,3 +21,4 @@ export * from "./telemetry/drafts.ts";
 export * from "./telemetry/ports.ts";
 export * from "./telemetry/repeats.ts";
 export * from "./telemetry/syslog.ts";
+export * from "./telemetry/step_events.ts";
