@@ -3,7 +3,7 @@
  * every problem named at once.
  */
 import * as v from "valibot";
-import { DEFAULT_SETTINGS, type Settings, settingsSchema } from "./settings_schema.ts";
+import { DEFAULT_SETTINGS, type Settings, settingsSchema, sinkKeys } from "./settings_schema.ts";
 
 /** One problem with the settings, in one line. */
 export interface Problem {
@@ -109,8 +109,8 @@ function describe(issue: v.BaseIssue<unknown>, origins: ReadonlyMap<string, stri
   const key = path.join(".");
   if (issue.type === "strict_object" && issue.expected === "never") return unknownKey(path);
   const name = origins.get(key) ?? (key === "" ? "settings" : key);
-  // A Redis URL may carry a password.
-  const secret = /secret|^redis/i.test(key);
+  // A URL of Redis or of a receiver may carry a password.
+  const secret = /secret|^redis|^telemetry\.sinks\.\d+\.url$/i.test(key);
   const value = secret ? "" : `: ${shorten(issue.input)}`;
   return { key: name, text: `must be ${issue.message}${value}` };
 }
@@ -140,6 +140,8 @@ function knownKeys(path: readonly string[]): string[] {
   if (path[0] === "webrtc" && path[1] === "servers") {
     return ["urls", "credentialSecret", "credentialType"];
   }
+  // The issue does not tell the sink's type.
+  if (path[0] === "telemetry" && path[1] === "sinks") return [...sinkKeys("")];
   const parent = path.length === 0 ? DEFAULT_SETTINGS : valueAt(DEFAULT_SETTINGS, path.join("."));
   return Object.keys(isObject(parent) ? parent : DEFAULT_SETTINGS);
 }

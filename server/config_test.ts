@@ -69,6 +69,38 @@ Deno.test("settings: the design's webrtc block", () => {
   assert.deepEqual(loaded.settings.webrtc.servers, webrtc.servers);
 });
 
+const LONG = "0123456789abcdef";
+
+Deno.test("settings: sinks with their defaults", () => {
+  const loaded = load({
+    telemetry: {
+      format: "ocsf",
+      sinks: [
+        { type: "stdout" },
+        { type: "file" },
+        { type: "webhook", url: "https://siem.example/events", secret: LONG },
+        { type: "syslog", host: "siem.example" },
+        { type: "redis", url: "rediss://redis.example:6380/1" },
+      ],
+    },
+  });
+  assert.ok(loaded.ok);
+  const spoolBytes = 64 * 1024 * 1024;
+  assert.deepEqual(loaded.settings.telemetry.sinks, [
+    { type: "stdout" },
+    { type: "file", path: "events.jsonl", maxBytes: 16 * 1024 * 1024, maxFiles: 5 },
+    { type: "webhook", url: "https://siem.example/events", secret: LONG, spoolBytes },
+    { type: "syslog", host: "siem.example", port: 6514, tls: true, caFile: "", spoolBytes },
+    {
+      type: "redis",
+      url: "rediss://redis.example:6380/1",
+      stream: "farglass:events",
+      maxLength: 100_000,
+      spoolBytes,
+    },
+  ]);
+});
+
 Deno.test("settings: every bad value is named with its key, itself and what is allowed", () => {
   const rows: readonly (readonly [unknown, string])[] = [
     [{ port: 70000 }, "port must be a whole number from 0 to 65535: 70000"],
@@ -123,6 +155,32 @@ Deno.test("settings: every bad value is named with its key, itself and what is a
     [
       { log: { level: "loud" } },
       'log.level must be "debug" or "info" or "warn" or "error": "loud"',
+    ],
+    [
+      { telemetry: { format: "cef" } },
+      'telemetry.format must be "native" or "ecs" or "ocsf": "cef"',
+    ],
+    [
+      { telemetry: { sinks: [{ type: "kafka" }] } },
+      'telemetry.sinks.0.type must be an object with a type: stdout, file, webhook, syslog, redis: "kafka"',
+    ],
+    [
+      { telemetry: { sinks: [{ type: "webhook", url: "http://siem.example/x", secret: LONG }] } },
+      "telemetry.sinks.0.url must be an https: URL, or an http: URL of this machine",
+    ],
+    [
+      {
+        telemetry: { sinks: [{ type: "webhook", url: "https://siem.example/", secret: "short" }] },
+      },
+      "telemetry.sinks.0.secret must be a text of at least 16 characters",
+    ],
+    [
+      { telemetry: { sinks: [{ type: "redis", url: "http://:pass@h" }] } },
+      "telemetry.sinks.0.url must be a redis: or rediss: URL",
+    ],
+    [
+      { telemetry: { sinks: [{ type: "file", maxByte: 5 }] } },
+      'telemetry.sinks.0.maxByte is not a known setting; did you mean "telemetry.sinks.0.maxBytes"?',
     ],
     ["[]", "config.json must hold one JSON object"],
   ];

@@ -1,7 +1,8 @@
 /** Shape, bounds and defaults of the server's settings. */
 import * as v from "valibot";
 import { LOG_LEVELS } from "./adapters/json_log.ts";
-import { parseOrigin } from "./core/origins.ts";
+import { EVENT_FORMATS } from "./adapters/sinks/hub.ts";
+import { isLoopbackHost, parseOrigin } from "./core/origins.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, parseDuration } from "../turn/mod.ts";
 
 const whole = (min: number, max: number) =>
@@ -78,6 +79,68 @@ function isRedisUrl(value: string): boolean {
   return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== "" &&
     /^(?:\/\d{0,4})?$/.test(url.pathname) && url.search === "" && url.hash === "";
 }
+
+const filled = (what: string, max?: number) => v.pipe(text(max), v.minLength(1, what));
+const webhookRule = "an https: URL, or an http: URL of this machine";
+const webhookUrl = v.pipe(
+  text(),
+  v.check((t) => {
+    const url = URL.parse(t);
+    if (url === null || url.username !== "" || url.password !== "") return false;
+    return url.protocol === "https:" || url.protocol === "http:" && isLoopbackHost(url.hostname);
+  }, webhookRule),
+);
+const streamUrl = v.pipe(
+  text(),
+  v.check((t) => /^rediss?:$/.test(URL.parse(t)?.protocol ?? ""), "a redis: or rediss: URL"),
+);
+/** Bytes of events that wait on disk while the receiver is away. */
+const spoolBytes = v.optional(whole(64 * 1024, 1024 ** 4), 64 * 1024 ** 2);
+const SINK_ENTRIES = {
+  stdout: { type: v.literal("stdout") },
+  file: {
+    type: v.literal("file"),
+    /** A relative path starts at `dataDir`. */
+    path: v.optional(filled("a file"), "events.jsonl"),
+    maxBytes: v.optional(whole(4096, 1024 ** 4), 16 * 1024 ** 2),
+    maxFiles: v.optional(whole(1, 1000), 5),
+  },
+  webhook: {
+    type: v.literal("webhook"),
+    url: webhookUrl,
+    /** Signs every batch. */
+    secret: v.pipe(text(512), v.minLength(16, "a text of at least 16 characters")),
+    spoolBytes,
+  },
+  syslog: {
+    type: v.literal("syslog"),
+    host: filled("an address or host name", 255),
+    port: v.optional(whole(1, 65535), 6514),
+    tls: v.optional(flag, true),
+    caFile: v.optional(text(), ""),
+    spoolBytes,
+  },
+  redis: {
+    type: v.literal("redis"),
+    url: streamUrl,
+    stream: v.optional(filled("a key", 256), "farglass:events"),
+    maxLength: v.optional(whole(1, 1e9), 100_000),
+    spoolBytes,
+  },
+};
+const sinkRule = `an object with a type: ${Object.keys(SINK_ENTRIES).join(", ")}`;
+const sink = v.variant("type", [
+  v.strictObject(SINK_ENTRIES.stdout),
+  v.strictObject(SINK_ENTRIES.file),
+  v.strictObject(SINK_ENTRIES.webhook),
+  v.strictObject(SINK_ENTRIES.syslog),
+  v.strictObject(SINK_ENTRIES.redis),
+], sinkRule);
+/** Keys of a sink of that type, or of any. */
+export const sinkKeys = (type: string): readonly string[] =>
+  Object.hasOwn(SINK_ENTRIES, type)
+    ? Object.keys(SINK_ENTRIES[type as keyof typeof SINK_ENTRIES])
+    : [...new Set(Object.values(SINK_ENTRIES).flatMap((entries) => Object.keys(entries)))];
 
 /** `server/config.json`. Every key has a default; unknown keys are refused. */
 export const settingsSchema = v.strictObject({
@@ -194,6 +257,17 @@ export const settingsSchema = v.strictObject({
     v.strictObject({
       /** Whether /metrics may be read by anyone; `auto`: only when `host` is loopback. */
       public: v.optional(choice(["auto", "yes", "no"]), "auto"),
+    }, "an object"),
+    {},
+  ),
+  /** Events for security teams (docs/events.md). */
+  telemetry: v.optional(
+    v.strictObject({
+      format: v.optional(choice(EVENT_FORMATS), "native"),
+      sinks: v.optional(
+        v.pipe(v.array(sink, "a list of sinks"), v.maxLength(16, "at most 16 sinks")),
+        [],
+      ),
     }, "an object"),
     {},
   ),
