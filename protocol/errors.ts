@@ -111,7 +111,7 @@ export const ERRORS = {
   "link-used": {
     status: 401,
     message: "The sign-in link was already used or has expired",
-    advice: "Ask the server for a fresh link: press Enter where the demo runs",
+    advice: "Ask the server for a fresh link: press Enter where the server runs",
     retryable: false,
   },
   "forbidden": {
