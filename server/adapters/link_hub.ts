@@ -6,13 +6,10 @@ import {
   CLOSE,
   type CodedError,
   codedError,
-  decodeMessage,
   type Draft,
   type ErrorCode,
-  LINK_HEARTBEAT_MS,
   type Message,
   type MessageOf,
-  PROTOCOL_VERSION,
 } from "@farglass/protocol";
 import {
   linkDeadline,
@@ -22,51 +19,33 @@ import {
   newServerLink,
   type ServerLink,
 } from "../core/link_machine.ts";
-import { type Bus, type LinkMail, linkTopic, type Log, type Metrics } from "../core/ports.ts";
+import {
+  type Bus,
+  type LinkMail,
+  linkTopic,
+  type Log,
+  type MailRef,
+  type Metrics,
+} from "../core/ports.ts";
+import { heartbeatMs, slowest } from "../core/link_pressure.ts";
+import { LinkInbox } from "./link_inbox.ts";
+import {
+  type HubLink,
+  type Identity,
+  isSame,
+  type LinkHandlers,
+  type LinkSocket,
+  type LinkSocketEvents,
+} from "./link_types.ts";
+import { readHello } from "./link_hello.ts";
+import type { LinkSharing } from "./link_sharing.ts";
+import type { SharedLink, SharedLinkEvents } from "./shared_link.ts";
 import type { Operator } from "../core/state.ts";
 
-/** Who is on the other end, as the upgrade proved it. */
-export type Identity =
-  | { readonly role: "agent"; readonly agentId: string }
-  | { readonly role: "console"; readonly operator: Operator };
-
-/** A WebSocket, without its library. */
-export interface LinkSocket {
-  sendText(text: string): void;
-  sendBinary(bytes: Uint8Array): void;
-  /** Says goodbye and reports `closed` at once; a peer that does not answer is cut off soon. */
-  close(code: number, reason: string): void;
-  /** Bytes handed over but not yet taken by the kernel. */
-  bufferedBytes(): number;
-}
-
-/** What a socket reports. `closed` comes once and is the last call. */
-export interface LinkSocketEvents {
-  text(text: string): void;
-  binary(bytes: Uint8Array): void;
-  closed(code: number): void;
-}
-
-export interface LinkHandlers {
-  /** A link was opened (`resumed` false) or came back. */
-  opened(link: HubLink, resumed: boolean): void;
-  message(link: HubLink, message: Message): void;
-  binary(link: HubLink, bytes: Uint8Array): void;
-  lost(link: HubLink): void;
-  /** The link will not come back; `replaced` when the agent has already made a new one. */
-  gone(link: HubLink, replaced: boolean): void;
-}
-
-export interface HubLink {
-  readonly linkId: string;
-  readonly identity: Identity;
-  /** From HELLO; null for a console. */
-  readonly agent: MessageOf<"HELLO">["payload"]["agent"] | null;
-  /** Desktops whose state names this link. */
-  readonly desktopIds: Set<string>;
-}
-
 interface Entry extends HubLink {
+  /** What the other nodes see of it; null when there are none. */
+  shared: SharedLink | null;
+  readonly inbox: LinkInbox;
   state: ServerLink;
   socket: LinkSocket | null;
   unsubscribe: () => void;
@@ -86,18 +65,15 @@ export interface LinkHubOptions {
   /** Uses up a console's ticket. */
   readonly checkTicket: (ticket: string, operator: Operator) => Promise<boolean>;
   readonly handlers: LinkHandlers;
+  /** Where other nodes find the links; null or left out when this is the only one. */
+  readonly sharing?: LinkSharing | null;
 }
 
 const HELLO_DEADLINE_MS = 5_000;
 /** Heartbeats are judged this often: a twelfth of LINK_TIMEOUT_MS. */
 const TICK_MS = 375;
-/** The slowest heartbeat that agents are asked for. */
-const MAX_HEARTBEAT_MS = 15_000;
-/** Each socket may always hold this much: cutting it would free nothing worth it. */
-const SMALL_SOCKET_BYTES = 16 * 1024;
 /** While draining, sockets are closed in this many rounds, so that not all come back at once. */
 const DRAIN_ROUNDS = 20;
-
 /** Signalling text that may wait in a socket whose peer does not read. */
 const MAX_SOCKET_BYTES = 1024 * 1024;
 
@@ -211,6 +187,7 @@ export class LinkHub {
     }
     for (const entry of this.#links.values()) {
       entry.unsubscribe();
+      entry.shared?.close();
       entry.socket?.close(CLOSE.goingAway, "server-stopping");
     }
     this.#links.clear();
@@ -222,43 +199,25 @@ export class LinkHub {
     { text, onOpen }: { readonly text: string; readonly onOpen: (entry: Entry) => void },
   ): Promise<void> {
     const { metrics, checkTicket } = this.#options;
-    const decoded = decodeMessage(text, identity.role);
-    if (!decoded.ok) {
-      this.#refuse(socket, decoded.error, CLOSE.policyViolation);
-      return;
-    }
-    const message = decoded.value;
-    metrics.message(message.type, "in");
-    if (message.type !== "HELLO") {
-      this.#refuse(socket, codedError("out-of-state", "HELLO first"), CLOSE.policyViolation);
-      return;
-    }
-    const { version, role, ticket, agent, resume } = message.payload;
-    if (version !== PROTOCOL_VERSION) {
-      this.#refuse(socket, codedError("wrong-version"), CLOSE.wrongVersion);
-      return;
-    }
-    const mine = role === identity.role &&
-      (identity.role === "agent"
-        ? agent?.agentId === identity.agentId
-        : ticket !== undefined && await checkTicket(ticket, identity.operator));
-    if (!mine) {
-      this.#refuse(socket, codedError("unauthorized"), CLOSE.unauthorized);
-      return;
-    }
-    if (this.#closed) return;
-    this.#open(socket, identity, { agent: agent ?? null, resume, onOpen });
+    const hello = readHello(text, identity);
+    if (!hello.ok) return this.#refuse(socket, hello.error, hello.close);
+    metrics.message("HELLO", "in");
+    const { ticket, agent = null, resume } = hello;
+    const mine = identity.role === "agent" ||
+      (ticket !== undefined && await checkTicket(ticket, identity.operator));
+    if (!mine) return this.#refuse(socket, codedError("unauthorized"), CLOSE.unauthorized);
+    if (!this.#closed) await this.#open(socket, identity, { agent, resume, onOpen });
   }
 
-  #open(
+  async #open(
     socket: LinkSocket,
     identity: Identity,
     hello:
       & Pick<HubLink, "agent">
       & Pick<MessageOf<"HELLO">["payload"], "resume">
       & { readonly onOpen: (entry: Entry) => void },
-  ): void {
-    const { resume, agent, onOpen } = hello;
+  ): Promise<void> {
+    const { resume, onOpen } = hello;
     const known = resume === undefined ? undefined : this.#links.get(resume.linkId);
     if (known !== undefined && isSame(known.identity, identity)) {
       const old = known.socket;
@@ -267,36 +226,132 @@ export class LinkHub {
       old?.close(CLOSE.replaced, "replaced");
       const heartbeatMs = this.#heartbeatMs(identity.role);
       this.#step(known, { kind: "attach", lastSeq: resume?.lastSeq ?? 0, heartbeatMs });
-      this.#options.handlers.opened(known, true);
+      known.inbox.add(() => this.#options.handlers.opened(known, true));
       return;
     }
-    if (identity.role === "agent") this.#replaceAgent(identity.agentId);
-    const { bus, clock, newId, limits } = this.#options;
-    const linkId = newId();
-    const state = newServerLink(
-      { linkId, role: identity.role, limits: limits[identity.role] },
-      clock(),
-    );
-    const entry: Entry = {
-      linkId,
-      identity,
-      agent,
-      desktopIds: new Set(),
-      state,
-      socket: null,
-      unsubscribe: bus.subscribe(linkTopic(linkId), (message) => {
-        // Only servers publish to the topic.
-        const mail = message as LinkMail;
-        if ("draft" in mail) this.send(linkId, mail.draft);
-      }),
-    };
-    this.#links.set(linkId, entry);
+    const { agent } = hello;
+    const sharing = this.#options.sharing ?? null;
+    const adopted = resume === undefined || sharing === null
+      ? null
+      : await this.#adopt(resume.linkId, identity, { agent, sharing });
+    if (adopted === null && identity.role === "agent") this.#replaceAgent(identity.agentId);
+    const entry = adopted ?? this.#newEntry(this.#options.newId(), identity, hello);
+    if (adopted === null && sharing !== null) {
+      const events = this.#sharedEvents(entry);
+      entry.shared = await sharing.create(entry.linkId, identity, events).catch((error) => {
+        entry.unsubscribe();
+        throw error;
+      });
+    }
+    if (this.#closed) return entry.unsubscribe();
+    this.#links.set(entry.linkId, entry);
     if (identity.role === "agent") this.#agents.set(identity.agentId, entry);
     this.#setSocket(entry, socket);
     onOpen(entry);
     const heartbeatMs = this.#heartbeatMs(identity.role);
-    this.#step(entry, { kind: "attach", lastSeq: null, heartbeatMs });
-    this.#options.handlers.opened(entry, false);
+    const lastSeq = adopted === null ? null : resume?.lastSeq ?? 0;
+    this.#step(entry, { kind: "attach", lastSeq, heartbeatMs });
+    entry.inbox.add(() => this.#options.handlers.opened(entry, adopted !== null));
+    if (adopted !== null) entry.shared?.resync();
+  }
+
+  #newEntry(
+    linkId: string,
+    identity: Identity,
+    hello: Pick<HubLink, "agent">,
+    state?: ServerLink,
+  ): Entry {
+    const { bus, clock, limits, handlers } = this.#options;
+    const entry: Entry = {
+      linkId,
+      identity,
+      agent: hello.agent,
+      desktopIds: new Set(),
+      addDesktop: async (desktopId) => {
+        if (entry.desktopIds.has(desktopId)) return;
+        await entry.shared?.addDesktop(desktopId);
+        entry.desktopIds.add(desktopId);
+      },
+      shared: null,
+      inbox: new LinkInbox(),
+      state: state ??
+        newServerLink({ linkId, role: identity.role, limits: limits[identity.role] }, clock()),
+      socket: null,
+      unsubscribe: bus.subscribe(
+        linkTopic(linkId),
+        // Only servers publish to the topic.
+        (message) => this.#onMail(entry, message as LinkMail),
+        (bytes) => handlers.forwarded?.(entry, bytes),
+      ),
+    };
+    return entry;
+  }
+
+  #onMail(entry: Entry, mail: LinkMail): void {
+    if (this.#links.get(entry.linkId) !== entry) return;
+    if (entry.shared !== null) entry.shared.onMail(mail);
+    else if ("draft" in mail) this.#step(entry, { kind: "send", draft: mail.draft });
+  }
+
+  /** Goes on with a link that another node had; null when there is none such. */
+  async #adopt(
+    linkId: string,
+    identity: Identity,
+    hello: Pick<HubLink, "agent"> & { readonly sharing: LinkSharing },
+  ): Promise<Entry | null> {
+    const entry = this.#newEntry(linkId, identity, hello);
+    try {
+      const claimed = await hello.sharing.claim(linkId, identity, this.#sharedEvents(entry));
+      if (claimed === null) {
+        entry.unsubscribe();
+        return null;
+      }
+      const { clock, limits } = this.#options;
+      const options = { linkId, role: identity.role, limits: limits[identity.role] };
+      entry.state = newServerLink(options, clock(), claimed.record);
+      for (const desktopId of claimed.record.taken.keys()) entry.desktopIds.add(desktopId);
+      entry.shared = claimed.shared;
+      // This node's own older entry of the link is another owner now.
+      const old = this.#links.get(linkId);
+      if (old !== undefined) this.#moved(old);
+      return entry;
+    } catch (error) {
+      entry.unsubscribe();
+      throw error;
+    }
+  }
+
+  #sharedEvents(entry: Entry): SharedLinkEvents {
+    return {
+      send: (draft, mail) => this.#step(entry, { kind: "send", draft }, mail),
+      write: (text) => this.#write(entry, text),
+      moved: () => this.#moved(entry),
+    };
+  }
+
+  /** Another node goes on with it; nobody is told that it is lost. */
+  #moved(entry: Entry): void {
+    if (this.#links.get(entry.linkId) !== entry) return;
+    const { socket } = entry;
+    this.#remove(entry);
+    socket?.close(CLOSE.replaced, "replaced");
+  }
+
+  /** Looks for what was published while the bus did not listen. */
+  resync(): void {
+    for (const entry of this.#links.values()) entry.shared?.resync();
+  }
+
+  /** Links of this node, with a socket or waiting for one. */
+  links(): readonly HubLink[] {
+    return [...this.#links.values()];
+  }
+
+  /** Tells every peer something about this node, without a number: it is not sent again. */
+  announce(error: CodedError): void {
+    const ts = this.#options.clock();
+    const text = JSON.stringify({ type: "ERROR", seq: 0, ack: 0, ts, payload: error });
+    for (const entry of this.#links.values()) this.#write(entry, text);
   }
 
   /** A new link of an agent that does not resume its old one: it was restarted. */
@@ -306,7 +361,17 @@ export class LinkHub {
     const { socket } = old;
     this.#remove(old);
     socket?.close(CLOSE.replaced, "replaced");
-    this.#options.handlers.gone(old, true);
+    this.#gone(old, true);
+  }
+
+  /** Tells that a link is gone, unless another node has gone on with it. */
+  #gone(entry: Entry, replaced: boolean): void {
+    const { handlers } = this.#options;
+    const { shared } = entry;
+    entry.inbox.add(() => {
+      if (shared === null) return handlers.gone(entry, replaced);
+      return shared.remove().then((mine) => mine ? handlers.gone(entry, replaced) : undefined);
+    });
   }
 
   #refuse(socket: LinkSocket, error: CodedError, code: number): void {
@@ -323,17 +388,37 @@ export class LinkHub {
     // A clean close is the other side's decision: nobody will resume.
     const final = code === CLOSE.normal || code === CLOSE.goingAway;
     this.#step(entry, { kind: "detach", final });
-    if (!entry.state.dead) this.#options.handlers.lost(entry);
+    if (entry.state.dead) return;
+    const { shared } = entry;
+    const { handlers } = this.#options;
+    entry.inbox.add(() => {
+      const told = handlers.lost(entry);
+      if (shared === null) return told;
+      // It may have come back at another node, which then said so before this node said "lost".
+      return Promise.resolve(told).then(() => shared.owns())
+        .then((mine) => mine ? undefined : handlers.opened(entry, true));
+    });
   }
 
-  #step(entry: Entry, event: LinkEvent): void {
-    const { clock, metrics, handlers } = this.#options;
+  #step(entry: Entry, event: LinkEvent, mail: MailRef | null = null): void {
+    const { clock, metrics } = this.#options;
+    const { sent } = entry.state.link;
     const [state, effects] = linkStep(entry.state, event, clock());
     entry.state = state;
+    const { shared } = entry;
+    if (shared !== null) {
+      const added = state.link.sent > sent ? state.link.unacked.at(-1) : undefined;
+      const first = state.link.unacked[0]?.seq ?? state.link.sent + 1;
+      if (added !== undefined) shared.keep({ ...added, mail }, first - 1);
+      else if (mail !== null) shared.drop(mail);
+    }
     for (const effect of effects) {
       switch (effect.kind) {
         case "write":
-          this.#write(entry, effect.text);
+          // A numbered one is written once it is kept where other nodes find it.
+          if (shared === null || effect.seq === 0 || shared.isKept(effect.seq)) {
+            this.#write(entry, effect.text);
+          }
           if (effect.type !== null) metrics.message(effect.type, "out");
           break;
         case "close":
@@ -342,17 +427,23 @@ export class LinkHub {
           break;
         case "deliver":
           metrics.message(effect.message.type, "in");
-          handlers.message(entry, effect.message);
+          this.#deliver(entry, effect.message);
           break;
         case "rejected":
           this.#reject(entry, effect.code);
           break;
         case "gone":
           this.#remove(entry);
-          handlers.gone(entry, false);
+          this.#gone(entry, false);
           break;
       }
     }
+  }
+
+  #deliver(entry: Entry, message: Message): void {
+    entry.inbox.add(() => this.#options.handlers.message(entry, message), () => {
+      if (message.seq > 0) this.#step(entry, { kind: "handled", seq: message.seq });
+    });
   }
 
   #reject(entry: Entry, code: ErrorCode): void {
@@ -370,6 +461,7 @@ export class LinkHub {
   #remove(entry: Entry): void {
     const { identity, linkId } = entry;
     entry.unsubscribe();
+    entry.shared?.close();
     this.#setSocket(entry, null);
     entry.state = { ...entry.state, dead: true };
     this.#links.delete(linkId);
@@ -380,26 +472,13 @@ export class LinkHub {
   #tick(): void {
     const { clock, maxBufferedBytes = Infinity } = this.#options;
     const now = clock();
-    let buffered = 0;
+    const waiting: { readonly entry: Entry; readonly bytes: number }[] = [];
     for (const entry of this.#links.values()) {
-      buffered += entry.socket?.bufferedBytes() ?? 0;
+      const bytes = entry.socket?.bufferedBytes() ?? 0;
+      if (bytes > 0) waiting.push({ entry, bytes });
       if (now >= linkDeadline(entry.state)) this.#step(entry, { kind: "tick" });
     }
-    if (buffered > maxBufferedBytes) this.#cutSlowest(buffered, maxBufferedBytes);
-  }
-
-  /** The peers that read slowest are cut off until the rest fits. */
-  #cutSlowest(buffered: number, limit: number): void {
-    const slow = [...this.#links.values()]
-      .map((entry) => ({ entry, bytes: entry.socket?.bufferedBytes() ?? 0 }))
-      .filter(({ bytes }) => bytes > SMALL_SOCKET_BYTES)
-      .sort((a, b) => b.bytes - a.bytes);
-    let left = buffered;
-    for (const { entry, bytes } of slow) {
-      if (left <= limit) return;
-      this.#cut(entry);
-      left -= bytes;
-    }
+    for (const { entry } of slowest(waiting, maxBufferedBytes)) this.#cut(entry);
   }
 
   #cut(entry: Entry): void {
@@ -409,10 +488,7 @@ export class LinkHub {
   }
 
   #heartbeatMs(role: Identity["role"]): number {
-    const { agentHeartbeatsPerSecond = Infinity } = this.#options;
-    if (role === "console") return LINK_HEARTBEAT_MS;
-    const wanted = Math.ceil(this.#sockets.agent / agentHeartbeatsPerSecond) * 1000;
-    return Math.min(MAX_HEARTBEAT_MS, Math.max(LINK_HEARTBEAT_MS, wanted));
+    return heartbeatMs(role, this.#sockets.agent, this.#options.agentHeartbeatsPerSecond);
   }
 
   #setSocket(entry: Entry, socket: LinkSocket | null): void {
@@ -421,9 +497,4 @@ export class LinkHub {
     entry.socket = socket;
     this.#options.metrics.connections(role, this.#sockets[role]);
   }
-}
-
-function isSame(a: Identity, b: Identity): boolean {
-  if (a.role === "agent") return b.role === "agent" && a.agentId === b.agentId;
-  return b.role === "console" && a.operator.operatorId === b.operator.operatorId;
 }

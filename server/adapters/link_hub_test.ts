@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Draft, PROTOCOL_VERSION } from "@farglass/protocol";
-import { type Identity, LinkHub, type LinkSocket } from "./link_hub.ts";
+import { LinkHub } from "./link_hub.ts";
+import type { Identity, LinkSocket } from "./link_types.ts";
 import { MemoryBus } from "./memory_store.ts";
 import { linkTopic } from "../core/ports.ts";
 import { agentInfo } from "../testing/samples.ts";
@@ -60,11 +61,11 @@ async function withHub(
     limits: { agent: LIMITS, console: LIMITS },
     checkTicket: () => Promise.resolve(true),
     handlers: {
-      opened: (link, resumed) => log.push(`opened ${link.linkId[0]} ${resumed}`),
-      message: (_link, message) => log.push(message.type),
+      opened: (link, resumed) => void log.push(`opened ${link.linkId[0]} ${resumed}`),
+      message: (_link, message) => void log.push(message.type),
       binary: () => log.push("binary"),
-      lost: (link) => log.push(`lost ${link.linkId[0]}`),
-      gone: (link, replaced) => log.push(`gone ${link.linkId[0]} ${replaced}`),
+      lost: (link) => void log.push(`lost ${link.linkId[0]}`),
+      gone: (link, replaced) => void log.push(`gone ${link.linkId[0]} ${replaced}`),
     },
   });
   const open = (identity: Identity = { role: "agent", agentId: AGENT }) => {

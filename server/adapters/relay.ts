@@ -17,7 +17,7 @@ import type { Effect } from "../core/events.ts";
 import type { Metrics } from "../core/ports.ts";
 import { type Bucket, type BucketRate, fullBucket, takeToken } from "../core/rate_limit.ts";
 import { newRelayFlow, RELAY_BUFFER_BYTES, relayDiff, type RelayFlow } from "../core/relay_flow.ts";
-import type { LinkSocket } from "./link_hub.ts";
+import type { LinkSocket } from "./link_types.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
 

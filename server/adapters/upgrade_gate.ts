@@ -4,7 +4,8 @@ import type { Duplex } from "node:stream";
 import { type ErrorCode, SUBPROTOCOL } from "@farglass/protocol";
 import { isHostAllowed, isOriginAllowed, type OriginPolicy } from "../core/origins.ts";
 import type { Identities } from "./identity.ts";
-import type { Identity, LinkHub } from "./link_hub.ts";
+import type { LinkHub } from "./link_hub.ts";
+import type { Identity } from "./link_types.ts";
 import { refuseUpgrade } from "./node_http.ts";
 import type { WsServer } from "./ws_server.ts";
 

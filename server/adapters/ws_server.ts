@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
-import type { LinkSocket, LinkSocketEvents } from "./link_hub.ts";
+import type { LinkSocket, LinkSocketEvents } from "./link_types.ts";
 
 /** How long a peer may take to answer a close frame. */
 const CLOSE_GRACE_MS = 1_000;

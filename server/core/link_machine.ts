@@ -39,7 +39,13 @@ export interface ServerLink {
   readonly linkId: string;
   readonly role: "agent" | "console";
   readonly limits: LinkLimits;
+  /** Its `received` is what is dealt with, and so may be acknowledged. */
   readonly link: LinkState;
+  /** Last number received; `pending` are those of them that are still being dealt with. */
+  readonly heard: number;
+  readonly pending: readonly number[];
+  /** Taken over from another node: only the client's next numbered message tells `heard`. */
+  readonly adopted: boolean;
   /** When the socket went, in Unix ms; null while there is one. */
   readonly detachedAtMs: number | null;
   readonly heardAtMs: number;
@@ -61,12 +67,20 @@ export type LinkEvent =
   /** A binary frame came; it is dealt with elsewhere, but the link is alive. */
   | { readonly kind: "binary" }
   | { readonly kind: "send"; readonly draft: Draft }
+  /** A delivered message is dealt with: nobody needs it again. */
+  | { readonly kind: "handled"; readonly seq: number }
   /** The socket closed. `final`: the client will not resume. */
   | { readonly kind: "detach"; readonly final: boolean }
   | { readonly kind: "tick" };
 
 export type LinkEffect =
-  | { readonly kind: "write"; readonly text: string; readonly type: MessageType | null }
+  /** `type` is null for a message that is sent again; `seq` is 0 for one without a number. */
+  | {
+    readonly kind: "write";
+    readonly text: string;
+    readonly type: MessageType | null;
+    readonly seq: number;
+  }
   | { readonly kind: "close"; readonly code: number; readonly reason: string }
   | { readonly kind: "deliver"; readonly message: Message }
   | { readonly kind: "rejected"; readonly code: ErrorCode }
@@ -75,16 +89,28 @@ export type LinkEffect =
 
 type Stepped = readonly [ServerLink, readonly LinkEffect[]];
 
+/** Messages that may wait for the store; the client keeps what this link does not take. */
+const MAX_PENDING = 256;
 /** The client acknowledges at least with every PING; before that this many may wait for it. */
 const ACK_EVERY = 64;
 
 export function newServerLink(
   options: Pick<ServerLink, "linkId" | "role" | "limits">,
   now: number,
+  adopted: Pick<LinkState, "sent" | "unacked"> | null = null,
 ): ServerLink {
+  const unacked = adopted?.unacked ?? [];
   return {
     ...options,
-    link: newLink,
+    link: {
+      ...newLink,
+      sent: adopted?.sent ?? 0,
+      unacked,
+      unackedBytes: unacked.reduce((sum, m) => sum + m.text.length, 0),
+    },
+    heard: 0,
+    pending: [],
+    adopted: adopted !== null,
     detachedAtMs: now,
     heardAtMs: now,
     ackSent: 0,
@@ -108,6 +134,8 @@ export function linkStep(state: ServerLink, event: LinkEvent, now: number): Step
       return [{ ...state, heardAtMs: now }, []];
     case "send":
       return onSend(state, event.draft, now);
+    case "handled":
+      return onHandled(state, event.seq, now);
     case "detach":
       if (event.final) return die(state, null);
       return [state.detachedAtMs === null ? { ...state, detachedAtMs: now } : state, []];
@@ -142,8 +170,10 @@ function onAttach(
       ackSent: state.link.received,
     },
     [
-      { kind: "write", text: JSON.stringify(welcome), type: "WELCOME" },
-      ...resume.resend.map((text) => ({ kind: "write", text, type: null }) as const),
+      { kind: "write", text: JSON.stringify(welcome), type: "WELCOME", seq: 0 },
+      ...resume.link.unacked.map(({ text, seq }) =>
+        ({ kind: "write", text, type: null, seq }) as const
+      ),
     ],
   ];
 }
@@ -161,8 +191,14 @@ function onText(
     : { ok: false, error: retryLater("rate-limited", { ms: waitMs }) } as const;
   if (!decoded.ok) return onBad(next, { error: decoded.error, ...peek(text) }, now);
   const message = decoded.value;
-  const receipt = linkReceive(state.link, message);
-  const received = { ...next, link: receipt.link };
+  const heard = state.adopted && message.seq > 0 ? message.seq - 1 : state.heard;
+  const receipt = linkReceive({ ...state.link, received: heard }, message);
+  const received = settle({
+    ...next,
+    link: receipt.link,
+    heard: receipt.link.received,
+    adopted: state.adopted && message.seq === 0,
+  });
   if (receipt.kind === "duplicate") return [received, []];
   if (receipt.kind === "gap") {
     return [
@@ -179,8 +215,13 @@ function onText(
     const error = codedError("out-of-state", "HELLO came twice");
     return onBad(received, { error, seq: 0, type: "HELLO" }, now);
   }
-  const [acked, effects] = ackIfDue(received, now);
-  return [acked, [...effects, { kind: "deliver", message }]];
+  if (message.seq === 0) return [received, [{ kind: "deliver", message }]];
+  if (state.pending.length >= MAX_PENDING) {
+    // As if it had not come: the client sends it again when it is back.
+    return [next, [{ kind: "close", code: CLOSE.tryAgainLater, reason: "busy" }]];
+  }
+  const pending = [...state.pending, message.seq];
+  return [settle({ ...received, pending }), [{ kind: "deliver", message }]];
 }
 
 /** Takes one message of so many bytes; the wait in ms is 0 when it may pass. */
@@ -203,10 +244,17 @@ function onPing(state: ServerLink, heartbeatMs: number, now: number): Stepped {
   return onSend({ ...state, heartbeatMs }, { type: "PONG", payload: { heartbeatMs } }, now);
 }
 
+/** What may be acknowledged: everything before the first message that is not dealt with. */
+function settle(state: ServerLink): ServerLink {
+  const received = state.pending.length > 0 ? state.pending[0] - 1 : state.heard;
+  return { ...state, link: { ...state.link, received } };
+}
+
 /** Acknowledges a long run of messages early, so that the client's buffer cannot fill up. */
-function ackIfDue(state: ServerLink, now: number): Stepped {
-  if (state.link.received - state.ackSent < ACK_EVERY) return [state, []];
-  return onSend(state, { type: "PONG", payload: {} }, now);
+function onHandled(state: ServerLink, seq: number, now: number): Stepped {
+  const next = settle({ ...state, pending: state.pending.filter((s) => s !== seq) });
+  if (next.link.received - next.ackSent < ACK_EVERY) return [next, []];
+  return onSend(next, { type: "PONG", payload: {} }, now);
 }
 
 /** A message that cannot be read has still been sent: its number, where legible, is used up. */
@@ -216,10 +264,11 @@ function onBad(
   now: number,
 ): Stepped {
   const { error, seq, type } = bad;
-  const link = seq === state.link.received + 1 ? { ...state.link, received: seq } : state.link;
+  const heard = seq > 0 && (state.adopted || seq === state.heard + 1) ? seq : state.heard;
   // A burst is no bad message; its errors fill the link's own bounded buffer if it never ends.
   const badMessages = state.badMessages + (error.code === "rate-limited" ? 0 : 1);
-  const next = { ...state, link, badMessages };
+  const adopted = state.adopted && seq === 0;
+  const next = settle({ ...state, heard, adopted, badMessages });
   const rejected = { kind: "rejected", code: error.code } as const;
   if (badMessages > state.limits.maxBadMessages) {
     const [dead, effects] = die(next, { code: CLOSE.policyViolation, reason: "too many errors" });
@@ -258,7 +307,8 @@ function onSend(state: ServerLink, draft: Draft, now: number): Stepped {
   }
   const next = { ...state, link: sent.value.link, ackSent: state.link.received };
   if (state.detachedAtMs !== null) return [next, []];
-  return [next, [{ kind: "write", text: sent.value.text, type: draft.type }]];
+  const seq = sent.value.link.sent === state.link.sent ? 0 : sent.value.link.sent;
+  return [next, [{ kind: "write", text: sent.value.text, type: draft.type, seq }]];
 }
 
 /** What a newer message replaces: better lost than kept for a peer that does not read. */

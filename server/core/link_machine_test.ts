@@ -74,15 +74,60 @@ Deno.test("link: a new one is welcomed, numbered and acknowledged", () => {
   d.run({ kind: "send", draft: selected }).run({ kind: "send", draft: selected });
   assert.deepEqual([d.written[0].seq, d.written[0].ack], [2, 0]);
   assert.deepEqual(d.say(selected).kinds, ["deliver"]);
+  assert.equal(d.say({ type: "PING", payload: {} }).written[0].ack, 0, "not dealt with yet");
+  d.run({ kind: "handled", seq: 1 });
   assert.equal(d.say({ type: "PING", payload: {} }).written[0].ack, 1);
   assert.deepEqual(d.say({ type: "PONG", payload: {} }).kinds, []);
 });
 
 Deno.test("link: a long run is acknowledged before the client asks", () => {
   const d = open();
-  const kinds = Array.from({ length: 64 }, () => d.say(selected).kinds.join(" "));
-  assert.equal(kinds.at(-1), "write PONG deliver");
-  assert.equal(kinds.filter((k) => k === "deliver").length, 63);
+  const kinds = Array.from(
+    { length: 64 },
+    (_, i) => d.say(selected).run({ kind: "handled", seq: i + 1 }).kinds.join(" "),
+  );
+  assert.equal(kinds.at(-1), "write PONG");
+  assert.equal(kinds.filter((k) => k === "").length, 63);
+});
+
+Deno.test("link: only what is dealt with, and all before it, is acknowledged", () => {
+  const d = open();
+  for (let i = 0; i < 3; i++) d.say(selected);
+  d.run({ kind: "handled", seq: 2 });
+  assert.equal(d.state.link.received, 0);
+  d.run({ kind: "handled", seq: 1 });
+  assert.equal(d.state.link.received, 2);
+  d.run({ kind: "detach", final: false }).run({ kind: "attach", lastSeq: 0 });
+  assert.equal(d.written[0].payload.lastSeq, 2, "the third is asked for again");
+  d.run({ kind: "handled", seq: 3 });
+  assert.equal(d.state.link.received, 3);
+});
+
+Deno.test("link: more than 256 messages that wait for the store close the socket, not the link", () => {
+  const d = new Driver();
+  d.state = { ...d.state, limits: { ...d.state.limits, rate: { perSecond: 1e6, burst: 1e6 } } };
+  d.state = { ...d.state, bucket: { ...d.state.bucket, tokens: 1e6 } };
+  d.run({ kind: "attach", lastSeq: null });
+  for (let i = 0; i < 256; i++) assert.deepEqual(d.say(selected).kinds, ["deliver"]);
+  assert.deepEqual(d.say(selected).kinds, ["close"]);
+  assert.equal(d.state.heard, 256);
+  assert.equal(d.state.dead, false);
+});
+
+Deno.test("link: one taken over goes on where the client is", () => {
+  const d = open();
+  for (let i = 0; i < 3; i++) d.run({ kind: "send", draft: selected });
+  for (let i = 0; i < 5; i++) d.say(selected);
+  const { sent, unacked } = d.state.link;
+  const { linkId, role, limits } = d.state;
+  d.state = newServerLink({ linkId, role, limits }, d.now, { sent, unacked });
+  d.run({ kind: "attach", lastSeq: 1 });
+  assert.deepEqual(d.written.map((m) => m.seq), [0, 2, 3]);
+  // The client has dropped what the other node acknowledged: its next number is the sixth.
+  assert.deepEqual(d.say(selected).kinds, ["deliver"]);
+  d.run({ kind: "handled", seq: 6 });
+  assert.equal(d.state.link.received, 6);
+  assert.deepEqual(d.run({ kind: "send", draft: selected }).written.map((m) => m.seq), [4]);
 });
 
 Deno.test("link: resume sends again what was not seen, once", () => {

@@ -92,6 +92,60 @@ export interface Bus {
   settled(topic: string): Promise<void>;
 }
 
+/** Mail as a link has taken it: number `n` of this desktop. */
+export interface MailRef {
+  readonly desktopId: string;
+  readonly n: number;
+}
+
+/** What a node needs to go on with a link of another. */
+export interface LinkRecord {
+  readonly sent: number;
+  readonly unacked: readonly { readonly seq: number; readonly text: string }[];
+  /** The desktops of the link, with the last mail taken of each. */
+  readonly taken: ReadonlyMap<string, number>;
+}
+
+export interface LinkBatch {
+  readonly entries: readonly {
+    readonly seq: number;
+    readonly text: string;
+    readonly mail: MailRef | null;
+  }[];
+  /** The client has everything up to this number. */
+  readonly acked: number;
+}
+
+/**
+ * Signalling links that any node may go on with. `owner` is a fresh name for each time a node
+ * takes a link: whoever took it last owns it, and every write of an earlier owner is refused.
+ * Every method may reject with StoreUnavailable.
+ */
+export interface LinkStore {
+  /** `identity` is compared when the link is claimed. */
+  create(linkId: string, owner: string, identity: string): Promise<void>;
+  /** Takes the link over; null when it is not known or another's. Tells the last owner. */
+  claim(linkId: string, owner: string, identity: string): Promise<LinkRecord | null>;
+  /** Keeps numbered messages before they are sent; false when the link has another owner. */
+  append(linkId: string, owner: string, batch: LinkBatch): Promise<boolean>;
+  /** The link has to do with this desktop from now on. */
+  addDesktop(linkId: string, owner: string, desktopId: string): Promise<void>;
+  /** Mail after number `after`, oldest first. */
+  missed(
+    linkId: string,
+    desktopId: string,
+    after: number,
+  ): Promise<readonly { readonly n: number; readonly draft: Draft }[]>;
+  /** Forgets mail that was not worth a number. */
+  drop(linkId: string, mail: MailRef): Promise<void>;
+  /** Nobody will resume it; false when it has another owner. */
+  remove(linkId: string, owner: string): Promise<boolean>;
+  owns(linkId: string, owner: string): Promise<boolean>;
+  /** Keeps a link that is alive but quiet. */
+  touch(linkId: string, desktopIds: Iterable<string>): Promise<void>;
+  whenUp(): Promise<void>;
+}
+
 /** Secrets that are good for one use: sign-in links, tickets, challenges. */
 export interface OnceStore {
   /** False when too many are waiting. */

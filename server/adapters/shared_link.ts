@@ -1,0 +1,197 @@
+/**
+ * One link of this node as the other nodes may have to go on with it: every numbered message is
+ * kept in the store before it is written to the socket, and the controller's mail is taken once,
+ * in order, whatever the bus lost or brought twice.
+ */
+import type { Draft } from "@farglass/protocol";
+import {
+  type LinkMail,
+  type LinkStore,
+  type Log,
+  type MailRef,
+  StoreUnavailable,
+} from "../core/ports.ts";
+
+export interface SharedLinkOptions {
+  readonly store: LinkStore;
+  readonly log: Log;
+  readonly linkId: string;
+  readonly owner: string;
+  /** Of a link taken over: the last mail taken of each desktop, and the last number kept. */
+  readonly taken: ReadonlyMap<string, number>;
+  readonly persisted: number;
+}
+
+export interface SharedLinkEvents {
+  /** Number and keep this; `mail` says what it was. */
+  send(draft: Draft, mail: MailRef | null): void;
+  /** It is kept: write it to the socket, if there is one. */
+  write(text: string): void;
+  /** Another node owns the link. */
+  moved(): void;
+}
+
+interface Kept {
+  readonly seq: number;
+  readonly text: string;
+  readonly mail: MailRef | null;
+}
+
+/** Messages kept in one round trip. */
+const MAX_BATCH = 64;
+
+/** A store that is there but refuses is not asked in a tight circle. */
+const RETRY_MS = 50;
+
+/** See the file's comment. The queue is bounded by the link's own limit of unacknowledged bytes. */
+export class SharedLink {
+  readonly #options: SharedLinkOptions;
+  readonly #events: SharedLinkEvents;
+  readonly #taken: Map<string, number>;
+  readonly #looking = new Map<string, boolean>();
+  #queue: Kept[] = [];
+  #kept: number;
+  #acked = 0;
+  #flushing = false;
+  #closed = false;
+
+  constructor(options: SharedLinkOptions, events: SharedLinkEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#taken = new Map(options.taken);
+    this.#kept = options.persisted;
+  }
+
+  /** Whether the message with this number is in the store. */
+  isKept(seq: number): boolean {
+    return seq <= this.#kept;
+  }
+
+  /** Keeps a message, then writes it; `acked` is what the client has said it has. */
+  keep(message: Kept, acked: number): void {
+    this.#queue.push(message);
+    this.#acked = acked;
+    if (!this.#flushing) void this.#flush();
+  }
+
+  /** Mail that the link did not find worth a number. */
+  drop(mail: MailRef): void {
+    const { store, linkId } = this.#options;
+    this.#background(store.drop(linkId, mail));
+  }
+
+  async addDesktop(desktopId: string): Promise<void> {
+    const { store, linkId, owner } = this.#options;
+    await this.#patiently(() => store.addDesktop(linkId, owner, desktopId));
+    if (!this.#taken.has(desktopId)) this.#taken.set(desktopId, 0);
+  }
+
+  onMail(mail: LinkMail): void {
+    if (this.#closed) return;
+    if ("movedTo" in mail) {
+      if (mail.movedTo !== this.#options.owner) this.#events.moved();
+      return;
+    }
+    if (!("n" in mail)) return this.#events.send(mail.draft, null);
+    const { desktopId, n, draft } = mail;
+    const last = this.#taken.get(desktopId) ?? 0;
+    if (n === last + 1) this.#take({ desktopId, n }, draft);
+    else if (n > last) this.#look(desktopId);
+  }
+
+  /** Looks for mail that the bus may have lost. */
+  resync(): void {
+    for (const desktopId of this.#taken.keys()) this.#look(desktopId);
+  }
+
+  /** False when another node owns the link. */
+  async remove(): Promise<boolean> {
+    const { store, linkId, owner } = this.#options;
+    return await this.#patiently(() => store.remove(linkId, owner));
+  }
+
+  async owns(): Promise<boolean> {
+    const { store, linkId, owner } = this.#options;
+    return await this.#patiently(() => store.owns(linkId, owner));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#queue = [];
+  }
+
+  #take(mail: MailRef, draft: Draft): void {
+    this.#taken.set(mail.desktopId, mail.n);
+    this.#events.send(draft, mail);
+  }
+
+  /** One search at a time for each desktop; a call meanwhile makes it search once more. */
+  #look(desktopId: string): void {
+    if (this.#looking.has(desktopId)) {
+      this.#looking.set(desktopId, true);
+      return;
+    }
+    this.#looking.set(desktopId, false);
+    const { store, linkId } = this.#options;
+    const search = async () => {
+      const after = this.#taken.get(desktopId) ?? 0;
+      const found = await this.#patiently(() => store.missed(linkId, desktopId, after));
+      for (const { n, draft } of found) {
+        if (this.#closed) return;
+        if (n > (this.#taken.get(desktopId) ?? 0)) this.#take({ desktopId, n }, draft);
+      }
+    };
+    this.#background(
+      search().finally(() => {
+        const again = this.#looking.get(desktopId) === true;
+        this.#looking.delete(desktopId);
+        if (again && !this.#closed) this.#look(desktopId);
+      }),
+    );
+  }
+
+  async #flush(): Promise<void> {
+    const { store, linkId, owner, log } = this.#options;
+    this.#flushing = true;
+    try {
+      while (this.#queue.length > 0 && !this.#closed) {
+        const entries = this.#queue.slice(0, MAX_BATCH);
+        const batch = { entries, acked: this.#acked };
+        const mine = await this.#patiently(() => store.append(linkId, owner, batch));
+        if (this.#closed) return;
+        if (!mine) return this.#events.moved();
+        this.#queue.splice(0, entries.length);
+        this.#kept = entries[entries.length - 1].seq;
+        for (const { text } of entries) this.#events.write(text);
+      }
+    } catch (error) {
+      // At close, or a defect: the client's link breaks and begins anew elsewhere.
+      if (this.#closed) return;
+      log.write("error", "link-failed", { error: String(error) });
+      this.#events.moved();
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  /** Waits for a store that is away; the same write twice does no harm. */
+  async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    while (true) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || this.#closed) throw error;
+        await this.#options.store.whenUp();
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #background(work: Promise<unknown>): void {
+    work.catch((error) => {
+      if (!this.#closed) {
+        this.#options.log.write("warn", "link-store-failed", { error: String(error) });
+      }
+    });
+  }
+}

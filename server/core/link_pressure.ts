@@ -1,0 +1,35 @@
+/** What many links cost together, and what is done about it. */
+import { LINK_HEARTBEAT_MS } from "@farglass/protocol";
+
+/** The slowest heartbeat that agents are asked for. */
+const MAX_HEARTBEAT_MS = 15_000;
+/** Each socket may always hold this much: cutting it would free nothing worth it. */
+const SMALL_SOCKET_BYTES = 16 * 1024;
+
+/** How often a client should beat; the more agents there are, the slower theirs, in milliseconds. */
+export function heartbeatMs(
+  role: "agent" | "console",
+  agents: number,
+  agentBeatsPerSecond = Infinity,
+): number {
+  if (role === "console") return LINK_HEARTBEAT_MS;
+  const wanted = Math.ceil(agents / agentBeatsPerSecond) * 1000;
+  return Math.min(MAX_HEARTBEAT_MS, Math.max(LINK_HEARTBEAT_MS, wanted));
+}
+
+/** The slowest readers that must go until the bytes that wait for the rest are below `limit`. */
+export function slowest<T extends { readonly bytes: number }>(
+  waiting: readonly T[],
+  limit: number,
+): readonly T[] {
+  let left = waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (left <= limit) return [];
+  const cut: T[] = [];
+  const slow = waiting.filter(({ bytes }) => bytes > SMALL_SOCKET_BYTES);
+  for (const one of slow.toSorted((a, b) => b.bytes - a.bytes)) {
+    if (left <= limit) break;
+    cut.push(one);
+    left -= one.bytes;
+  }
+  return cut;
+}
