@@ -142,7 +142,7 @@ async function start(
   } finally {
     prompt?.close();
     release();
-    control.value.close();
+    await control.value.close();
   }
 }
 

@@ -17,7 +17,8 @@ const MAX_LINE_BYTES = 64 * 1024;
 const socketPath = (stateDir: string): string => join(stateDir, FILE);
 
 export interface ControlServer {
-  close(): void;
+  /** Resolves when the socket's file is gone, so that the directory can be taken again. */
+  close(): Promise<void>;
 }
 
 /** Takes the state directory for this process; an error is one sentence. */
@@ -46,11 +47,13 @@ export async function openControlServer(
   await Deno.chmod(path, 0o600);
   const live = listener;
   const connections = new Set<Deno.Conn>();
-  serve(live, connections, answer);
+  const served = serve(live, connections, answer);
   return ok({
-    close: () => {
+    close: async () => {
       live.close();
       for (const connection of connections) connection.close();
+      // Until the last accept has ended the listener lives on, and would unlink its successor's file.
+      await served;
     },
   });
 }

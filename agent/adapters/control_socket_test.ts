@@ -23,7 +23,7 @@ Deno.test("status and stop are answered; without an agent nobody answers", async
     assert.deepEqual(await askAgent(dir, { op: "status" }), { ok: true, value: { viewers: 2 } });
     assert.deepEqual(await askAgent(dir, { op: "stop" }), { ok: true, value: { viewers: 2 } });
     assert.deepEqual(asked, ["status", "stop"]);
-    server.value.close();
+    await server.value.close();
     assert.equal(await agentGone(dir, 1_000), true);
   });
 });
@@ -34,7 +34,7 @@ Deno.test("a second agent in the same directory is refused; a dead one's socket 
     assert.ok(first.ok);
     const second = await openControlServer(dir, () => ({}));
     assert.ok(!second.ok && second.error.startsWith("Stop the running agent first"));
-    first.value.close();
+    await first.value.close();
     // A killed process leaves its socket behind.
     const dead = Deno.listen({ transport: "unix", path: `${dir}/dead.sock` });
     dead.close();
@@ -43,7 +43,7 @@ Deno.test("a second agent in the same directory is refused; a dead one's socket 
     const third = await openControlServer(dir, () => ({ third: true }));
     assert.ok(third.ok);
     assert.deepEqual(await askAgent(dir, { op: "status" }), { ok: true, value: { third: true } });
-    third.value.close();
+    await third.value.close();
   });
 });
 
@@ -59,7 +59,7 @@ Deno.test("whatever is no request is not answered, and disturbs nobody", async (
       raw.close();
     }
     assert.deepEqual(await askAgent(dir, { op: "status" }), { ok: true, value: { fine: true } });
-    server.value.close();
+    await server.value.close();
   });
 });
 
