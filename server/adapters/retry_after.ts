@@ -18,4 +18,6 @@ export function refusal(code: ErrorCode, detail?: string): CodedError {
 
 /** Whole seconds for the header, or null when the error names no time. */
 export const retryAfterSeconds = (error: CodedError): string | null =>
-  error.retryAfterMs === undefined ? null : String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
+  error.retryAfterMs === undefined
+    ? null
+    : String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
