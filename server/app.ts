@@ -1,5 +1,6 @@
 /** Puts the server together from its settings, and takes it apart again. */
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import {
   mintsCredentials,
@@ -18,11 +19,13 @@ import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts"
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
+import { type RunningTelemetry, startTelemetry } from "./adapters/telemetry.ts";
 import { SIGNAL_PATH, UpgradeGate } from "./adapters/upgrade_gate.ts";
 import { WsServer } from "./adapters/ws_server.ts";
 import { isLoopbackHost, type OriginPolicy, originPolicy, parseOrigin } from "./core/origins.ts";
 import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
 import type { Bus, DesktopStore, Log, OnceStore } from "./core/ports.ts";
+import { eventSource, rejectionDraft } from "./core/telemetry/drafts.ts";
 import type { Settings } from "./settings_schema.ts";
 
 export interface ServerOptions {
@@ -35,6 +38,8 @@ export interface ServerOptions {
   readonly store?: DesktopStore;
   readonly bus?: Bus;
   readonly once?: OnceStore;
+  /** Where the sink `stdout` writes; how many bytes were taken. */
+  readonly stdout?: (bytes: Uint8Array<ArrayBuffer>) => Promise<number>;
 }
 
 export interface RunningServer {
@@ -87,19 +92,40 @@ function webrtcOf(settings: Settings): WebrtcSettings {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { settings, log } = options;
   const clock = options.clock ?? Date.now;
-  const secrets = await loadSecrets(resolve(options.rootDirectory, settings.dataDir));
+  const dataDir = resolve(options.rootDirectory, settings.dataDir);
+  const secrets = await loadSecrets(dataDir);
   const once = options.once ?? new MemoryOnceStore(clock);
   const identities = new Identities(secrets, once, clock);
-  const signalling = makeSignalling(options, { clock, identities });
+  const telemetry = await startTelemetry({
+    ...settings.telemetry,
+    node: settings.node.id === "auto" ? hostname() : settings.node.id,
+    dataDir,
+    stdout: options.stdout ?? ((bytes) => Deno.stdout.write(bytes)),
+    clock,
+    newId: randomUUID,
+    random: Math.random,
+    log,
+    settings,
+    key: secrets.cookieKey,
+  });
+  const signalling = makeSignalling(options, { clock, identities, telemetry });
   const { metrics, hub, shell } = signalling;
   const sockets = new WsServer(() => metrics.rejected("too-large"));
   const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
   const openFiles = await openFilesLimit();
-  const http = await listenFor(options, { ...signalling, identities, sockets, life, openFiles })
-    .catch((error) => {
-      signalling.close();
-      throw error;
-    });
+  const http = await listenFor(options, {
+    ...signalling,
+    clock,
+    identities,
+    telemetry,
+    sockets,
+    life,
+    openFiles,
+  }).catch(async (error) => {
+    signalling.close();
+    await telemetry.close();
+    throw error;
+  });
   const { host, publicUrl, allowedOrigins } = settings;
   life.origins = originPolicy({ host, port: http.port, publicUrl, allowedOrigins });
   const baseUrl = baseUrlOf(settings, http.port);
@@ -112,6 +138,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await http.close();
     await shell.close();
     signalling.close();
+    await telemetry.close();
     log.write("info", "server-stopped");
   });
   return {
@@ -150,10 +177,14 @@ type Signalling = ReturnType<typeof makeSignalling>;
 /** Everything behind the sockets: controller, links, relay, metrics. */
 function makeSignalling(
   options: ServerOptions,
-  parts: { readonly clock: () => number; readonly identities: Identities },
+  parts: {
+    readonly clock: () => number;
+    readonly identities: Identities;
+    readonly telemetry: RunningTelemetry;
+  },
 ) {
   const { settings, log } = options;
-  const { clock, identities } = parts;
+  const { clock, identities, telemetry } = parts;
   const bus = options.bus ?? new MemoryBus();
   const store = options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
@@ -171,6 +202,7 @@ function makeSignalling(
     bus,
     log,
     metrics,
+    telemetry,
     clock,
     policy: policyOf(settings, webrtc),
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
@@ -213,7 +245,9 @@ function makeSignalling(
 function listenFor(
   options: ServerOptions,
   parts: Signalling & {
+    readonly clock: () => number;
     readonly identities: Identities;
+    readonly telemetry: RunningTelemetry;
     readonly sockets: WsServer;
     readonly life: Life;
     readonly openFiles: number | null;
@@ -221,6 +255,7 @@ function listenFor(
 ): Promise<HttpServer> {
   const { settings, log, rootDirectory } = options;
   const { store, metrics, operators, shell, hub, identities, sockets, life } = parts;
+  const { clock, telemetry } = parts;
   // A few more than sockets, so that /healthz answers when the links are used up.
   const wanted = settings.limits.connections + 64;
   const maxConnections = safeConnections(wanted, parts.openFiles);
@@ -232,6 +267,8 @@ function listenFor(
     store,
     shell,
     metrics,
+    telemetry,
+    clock,
     operators,
     log,
     newId: randomUUID,
@@ -251,7 +288,7 @@ function listenFor(
     rejected: (code) => metrics.rejected(code),
   });
   return listen(settings, {
-    fetch: (request) => app.fetch(request),
+    fetch: (request, peer) => app.fetch(request, peer),
     upgrade: (request, socket, head) => {
       gate.upgrade(request, socket, head).catch((cause) => {
         log.write("error", "upgrade-failed", { error: String(cause) });
@@ -260,7 +297,12 @@ function listenFor(
     },
     maxConnections,
     onError: (cause) => log.write("error", "http-failed", { error: String(cause) }),
-    onRejected: (code) => metrics.rejected(code),
+    onRejected: (code, { address }) => {
+      metrics.rejected(code);
+      const source = eventSource(address, undefined);
+      const about = { at: clock(), actor: { kind: "operator" as const }, source };
+      telemetry.emit(rejectionDraft(code, { ...about, messageType: "HTTP" }));
+    },
   });
 }
 

@@ -24,6 +24,9 @@ import {
   StoreUnavailable,
 } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
+import type { EventOrigin } from "../core/telemetry/drafts.ts";
+import type { Telemetry } from "../core/telemetry/ports.ts";
+import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
 
@@ -32,6 +35,7 @@ export interface ControllerShellOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly telemetry: Telemetry;
   readonly policy: ControllerPolicy;
   /** Unix ms. */
   readonly clock: () => number;
@@ -52,6 +56,8 @@ const MAX_CAS_ATTEMPTS = 64;
 const TICK_RETRY_MS = 1_000;
 
 export interface DispatchOptions {
+  /** Who sent the event and from where, for telemetry; nobody did when it is left out. */
+  readonly origin?: EventOrigin;
   /** The link's message that the event comes from; it is dealt with once, whoever sends it again. */
   readonly handled?: Handled | null;
   /** While the store is away: true waits for it, false (the default) rejects. */
@@ -113,7 +119,7 @@ export class ControllerShell {
   ): Promise<readonly Effect[]> {
     while (true) {
       try {
-        return await this.#run(desktopId, event, options.handled ?? null);
+        return await this.#run(desktopId, event, options);
       } catch (error) {
         if (!(error instanceof StoreUnavailable) || options.wait !== true || this.#closed) {
           throw error;
@@ -128,7 +134,7 @@ export class ControllerShell {
   async #run(
     desktopId: string,
     event: ControllerEvent,
-    handled: Handled | null,
+    { handled = null, origin = null }: { handled?: Handled | null; origin?: EventOrigin | null },
   ): Promise<readonly Effect[]> {
     const { store, clock, policy } = this.#options;
     let stored = await store.recall(desktopId);
@@ -154,10 +160,17 @@ export class ControllerShell {
         }
       }
       for (const effect of effects) this.#perform(effect);
+      this.#tell({ before, after, event, effects, origin });
       this.#arm(desktopId, after);
       return effects;
     }
     throw new Error("The store stayed busy");
+  }
+
+  #tell(step: Omit<ToldStep, "now" | "ttlSeconds">): void {
+    const { telemetry, clock, policy } = this.#options;
+    const ttlSeconds = Math.round((policy.credentialTtlMs ?? 0) / 1000);
+    for (const draft of stepEvents({ ...step, now: clock(), ttlSeconds })) telemetry.emit(draft);
   }
 
   /** To a sender whose desktop is not known there is nothing to store. */

@@ -14,12 +14,17 @@ export const MAX_BODY_BYTES = 64 * 1024;
 /** A connection must say what it wants, whole, within this time; a slow one only holds a place. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
+/** The other end of a connection. */
+export interface Peer {
+  readonly address: string | undefined;
+}
+
 export interface HttpServerOptions {
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   readonly maxConnections: number;
   readonly onError: (cause: unknown) => void;
-  readonly onRejected: (code: ErrorCode) => void;
+  readonly onRejected: (code: ErrorCode, peer: Peer) => void;
   /** Default REQUEST_TIMEOUT_MS. */
   readonly requestTimeoutMs?: number;
 }
@@ -62,7 +67,7 @@ export function listen(
       // A peer that resets its connection is no event of ours; `close` follows.
     });
     if (sockets.size >= options.maxConnections) {
-      options.onRejected("too-many-connections");
+      options.onRejected("too-many-connections", { address: socket.remoteAddress });
       refuseUpgrade(socket, "too-many-connections");
       return;
     }
@@ -102,18 +107,19 @@ async function handle(
   options: HttpServerOptions,
   received: () => void,
 ): Promise<void> {
+  const peer = { address: request.socket.remoteAddress };
   const body = await readBody(request);
   received();
   if (body === null) {
-    options.onRejected("too-large");
+    options.onRejected("too-large", peer);
     return respondCoded(response, "too-large");
   }
   const converted = toRequest(request, body);
   if (converted === null) {
-    options.onRejected("malformed");
+    options.onRejected("malformed", peer);
     return respondCoded(response, "malformed");
   }
-  const answer = await options.fetch(converted);
+  const answer = await options.fetch(converted, peer);
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of answer.headers) if (name !== "set-cookie") headers[name] = value;

@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import { codedError, STAGES, statusOf } from "@farglass/protocol";
 import type { Effect, MessageRef } from "../../core/events.ts";
+import { operatorActor } from "../../core/telemetry/drafts.ts";
 import { agentViews, endedView, sessionView } from "../../core/views.ts";
 import { retryAfterSeconds } from "../retry_after.ts";
 import type { HttpAppOptions } from "./app.ts";
@@ -13,6 +14,7 @@ import {
   fail,
   refuseWhenStopping,
   requireOperator,
+  sourceOf,
 } from "./security.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
@@ -76,7 +78,7 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
       consoleLinkId: null,
       operator: c.get("operator"),
       ref: REST,
-    });
+    }, { origin: originOf(c) });
     const rejected = withMessage(effects);
     if (rejected !== undefined) return refused(rejected);
     const stored = await store.load(body.desktopId);
@@ -115,11 +117,16 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
       sessionId,
       reason: "killed",
       ref: REST,
-    });
+    }, { origin: originOf(c) });
     const rejected = withMessage(effects);
     return rejected === undefined ? success({ sessionId }) : refused(rejected);
   });
 }
+
+const originOf = (c: Context<Env>) => ({
+  actor: operatorActor(c.get("operator")),
+  source: sourceOf(c),
+});
 
 /** The controller's refusal; it is counted there. */
 function refused(effect: Extract<Effect, { kind: "reject" }>): Response {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
+import type { EventDraft } from "@farglass/protocol";
 import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { originPolicy } from "../../core/origins.ts";
 import type { Metrics } from "../../core/ports.ts";
@@ -23,6 +24,7 @@ interface Fixture {
   readonly identities: Identities;
   readonly shell: ControllerShell;
   readonly rejected: string[];
+  readonly told: EventDraft[];
   readonly directory: string;
   readonly cookie: string;
 }
@@ -47,6 +49,8 @@ async function withApp(
     relayed: () => {},
     relaySkipped: () => {},
   };
+  const told: EventDraft[] = [];
+  const telemetry = { emit: (draft: EventDraft) => void told.push(draft) };
   const bus = new MemoryBus();
   const store = new MemoryDesktopStore(bus);
   const log = { write: () => {} };
@@ -55,6 +59,7 @@ async function withApp(
     bus,
     log,
     metrics,
+    telemetry,
     clock,
     policy: DEFAULT_POLICY,
     webrtcFor: () => ({ enabled: true, iceServers: [], iceTransportPolicy: "all" }),
@@ -74,6 +79,8 @@ async function withApp(
     store,
     shell,
     metrics,
+    telemetry,
+    clock,
     operators: new OperatorSessions(store, options.operatorSessions ?? 16),
     log,
     newId: () => crypto.randomUUID(),
@@ -87,7 +94,7 @@ async function withApp(
   });
   const cookie = `${COOKIE_NAME}=${identities.newCookie()}`;
   try {
-    await run({ app, identities, shell, rejected, directory, cookie });
+    await run({ app, identities, shell, rejected, told, directory, cookie });
   } finally {
     await shell.close();
     await rm(directory, { recursive: true });
@@ -99,6 +106,9 @@ const request = (app: Hono, path: string, init: RequestInit = {}) => {
   if (!headers.has("host")) headers.set("host", "127.0.0.1:8080");
   return app.request(`${BASE}${path}`, { ...init, headers });
 };
+
+/** As a dual-stack socket names an IPv4 peer. */
+const PEER = "::ffff:192.0.2.77";
 
 Deno.test("HTTP: every answer carries the security headers", async () => {
   await withApp(async ({ app, cookie }) => {
@@ -340,4 +350,32 @@ Deno.test("HTTP: an operator has so many sessions, and ended ones make room", as
     await request(app, `${path}/${data.sessionId}`, { method: "DELETE", headers });
     assert.equal((await ask()).status, 201);
   }, { operatorSessions: 1 });
+});
+
+Deno.test("HTTP: sign-ins and refusals are told with who and from where", async () => {
+  await withApp(async ({ app, identities, told, cookie }) => {
+    const headers = new Headers({ host: "127.0.0.1:8080", "user-agent": "browser" });
+    const get = (path: string) => app.request(`${BASE}${path}`, { headers }, { address: PEER });
+    const link = await identities.newSignInLink();
+    await get(`/sign-in?link=${link}`);
+    await get(`/sign-in?link=${link}`);
+    await get("/no/such/page");
+    headers.set("cookie", cookie);
+    headers.set("origin", "https://evil.example");
+    await app.request(`${BASE}/api/v1/console/ticket`, { method: "POST", headers }, {
+      address: PEER,
+    });
+    const source = { address: "192.0.2.77", userAgent: "browser" };
+    assert.deepEqual(
+      told.map((d) => [d.action, d.outcome, d.reason ?? null, d.source]),
+      [
+        ["sign-in", "success", null, source],
+        ["sign-in-refused", "failure", "link-used", source],
+        ["message-rejected", "failure", "bad-origin", source],
+      ],
+    );
+    assert.match(told[0].actor.name ?? "", /^operator [0-9a-f]{4}$/);
+    assert.equal(told[1].actor.id, undefined);
+    assert.equal(told[2].actor.id, identities.operatorOf(cookie)?.operatorId);
+  });
 });

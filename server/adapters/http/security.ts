@@ -1,8 +1,10 @@
 /** Headers of every answer, and who may call what. Local to the HTTP adapter. */
 import type { Context, MiddlewareHandler } from "hono";
-import { type ErrorCode, statusOf } from "@farglass/protocol";
+import { type ErrorCode, type EventSource, statusOf } from "@farglass/protocol";
 import { isHostAllowed, isOriginAllowed } from "../../core/origins.ts";
 import type { Operator } from "../../core/state.ts";
+import { eventSource, operatorActor, rejectionDraft } from "../../core/telemetry/drafts.ts";
+import type { Peer } from "../node_http.ts";
 import { refusal, retryAfterSeconds } from "../retry_after.ts";
 import { page } from "./pages.ts";
 import type { HttpAppOptions } from "./app.ts";
@@ -58,6 +60,7 @@ export function fail(
   const after = retryAfterSeconds(coded);
   const headers: Record<string, string> = after === null ? {} : { "retry-after": after };
   options.metrics.rejected(error.code);
+  tellRejection(c, options, error.code);
   const status = statusOf(error.code);
   if (wantsHtml(c)) {
     const body = page(coded.message, { text: [coded.advice], code: `${status} ${error.code}` });
@@ -65,6 +68,26 @@ export function fail(
     return new Response(body, { status, headers });
   }
   return Response.json({ success: false, error: coded }, { status, headers });
+}
+
+/** Where a request came from. */
+export function sourceOf(c: Context): EventSource {
+  const peer = c.env as Peer | undefined;
+  return eventSource(peer?.address, c.req.header("user-agent"));
+}
+
+/** Told elsewhere, or not worth it: any browser asks for pictures that there are not. */
+const UNTOLD: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["link-used", "not-found"]);
+
+function tellRejection(c: Context, options: HttpAppOptions, code: ErrorCode): void {
+  if (UNTOLD.has(code)) return;
+  const operator = options.identities.operatorOf(c.req.header("cookie") ?? null);
+  options.telemetry.emit(rejectionDraft(code, {
+    at: options.clock(),
+    actor: operator === null ? { kind: "operator" } : operatorActor(operator),
+    source: sourceOf(c),
+    messageType: c.req.path.startsWith("/api/") ? "REST" : "HTTP",
+  }));
 }
 
 /** A server that is stopping takes nothing new on; what it knows may still be read. */
