@@ -8,6 +8,7 @@ export { parseIp } from "./ip_address.ts";
 export * from "./limits.ts";
 export * from "./link.ts";
 export * from "./messages.ts";
+export * from "./nearest.ts";
 export * from "./relay_codec.ts";
 export * from "./result.ts";
 export * from "./sdp.ts";

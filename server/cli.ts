@@ -1,5 +1,6 @@
 /** The server's command line. */
-import { distance, type Problem } from "./config.ts";
+import { nearest } from "@farglass/protocol";
+import type { Problem } from "./config.ts";
 
 export const USAGE = `Farglass server: signalling, console and diff relay
 
@@ -68,6 +69,5 @@ export function parseFlags(
 
 function unknownFlag(name: string): string {
   const known = [...SWITCHES, ...Object.keys(VALUES)];
-  const nearest = known.toSorted((a, b) => distance(name, a) - distance(name, b))[0];
-  return `is not a known flag; did you mean --${nearest}?`;
+  return `is not a known flag; did you mean --${nearest(name, known)}?`;
 }

@@ -3,6 +3,7 @@
  * every problem named at once.
  */
 import * as v from "valibot";
+import { distance, nearest } from "@farglass/protocol";
 import { DEFAULT_SETTINGS, type Settings, settingsSchema, sinkKeys } from "./settings_schema.ts";
 
 /** One problem with the settings, in one line. */
@@ -125,14 +126,14 @@ function unknownKey(path: readonly string[]): Problem {
   const key = path.join(".");
   const last = path[path.length - 1];
   const siblings = knownKeys(path.slice(0, -1));
-  const nearest = siblings.toSorted((a, b) => distance(last, a) - distance(last, b))[0];
+  const closest = nearest(last, siblings);
   const elsewhere = SETTING_KEYS.find((k) => k.split(".").at(-1) === last);
-  const near = distance(last, nearest) <= Math.max(2, Math.floor(last.length / 2));
+  const near = distance(last, closest) <= Math.max(2, Math.floor(last.length / 2));
   const hint = near
-    ? `did you mean "${[...path.slice(0, -1), nearest].join(".")}"?`
+    ? `did you mean "${[...path.slice(0, -1), closest].join(".")}"?`
     : elsewhere !== undefined
     ? `did you mean "${elsewhere}"?`
-    : `nearest known key is "${[...path.slice(0, -1), nearest].join(".")}"`;
+    : `nearest known key is "${[...path.slice(0, -1), closest].join(".")}"`;
   return { key, text: `is not a known setting; ${hint}` };
 }
 
@@ -144,19 +145,4 @@ function knownKeys(path: readonly string[]): string[] {
   if (path[0] === "telemetry" && path[1] === "sinks") return [...sinkKeys("")];
   const parent = path.length === 0 ? DEFAULT_SETTINGS : valueAt(DEFAULT_SETTINGS, path.join("."));
   return Object.keys(isObject(parent) ? parent : DEFAULT_SETTINGS);
-}
-
-/** Levenshtein distance, case aside. */
-export function distance(a: string, b: string): number {
-  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
-  let row = Array.from({ length: y.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= x.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= y.length; j++) {
-      const change = row[j - 1] + (x[i - 1] === y[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[y.length];
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { parseFlags } from "./cli.ts";
-import { distance, envNameOf, loadSettings, SETTING_KEYS, type Sources } from "./config.ts";
+import { envNameOf, loadSettings, SETTING_KEYS, type Sources } from "./config.ts";
 import { DEFAULT_SETTINGS } from "./settings_schema.ts";
 
 const load = (file: unknown, more: Partial<Sources> = {}) =>
@@ -212,11 +212,6 @@ Deno.test("envNameOf: one name for each setting", () => {
   );
   assert.equal(envNameOf("webrtc.credentialTTL"), "FARGLASS_SERVER_WEBRTC_CREDENTIAL_TTL");
   assert.equal(new Set(SETTING_KEYS.map(envNameOf)).size, SETTING_KEYS.length);
-});
-
-Deno.test("distance: Levenshtein", () => {
-  const rows = [["", "", 0], ["port", "prot", 2], ["a", "", 1], ["kitten", "sitting", 3]] as const;
-  for (const [a, b, n] of rows) assert.equal(distance(a, b), n);
 });
 
 Deno.test("parseFlags", () => {

@@ -1,5 +1,5 @@
 /** The agent's command line. Pure. */
-import { nearest } from "./nearest.ts";
+import { nearest } from "@farglass/protocol";
 import {
   FLAG_ALIASES,
   flagOf,

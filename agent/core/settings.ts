@@ -2,7 +2,7 @@
  * The agent's settings: one table of keys with their defaults and rules, and the merge of flags,
  * environment and file. Every problem is named at once, with key, value and what is allowed. Pure.
  */
-import { nearest } from "./nearest.ts";
+import { nearest } from "@farglass/protocol";
 
 interface TextSpec {
   readonly kind: "text";

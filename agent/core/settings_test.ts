@@ -1,7 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import { readCommandLine, usage } from "./command_line.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "@farglass/protocol";
 import {
   describeSettings,
   envOf,

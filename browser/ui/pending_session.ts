@@ -1,6 +1,6 @@
 /** What a session looks like while it cannot even be asked for. */
 import { never } from "@farglass/protocol";
-import type { ConsoleView, SessionView } from "../core/mod.ts";
+import { type ConsoleView, EMPTY_HUD, type SessionView } from "../core/mod.ts";
 
 /** Stands for the session of `desktopId` until the client has one; says what it waits for. */
 export function pendingSession(desktopId: string, view: ConsoleView): SessionView {
@@ -19,19 +19,7 @@ export function pendingSession(desktopId: string, view: ConsoleView): SessionVie
     width: desktop?.width ?? 0,
     height: desktop?.height ?? 0,
     caps: null,
-    hud: {
-      fps: null,
-      bitrateKbps: null,
-      rttMs: null,
-      loss: null,
-      decodeMs: null,
-      jitterBufferMs: null,
-      candidatePair: null,
-      relayHint: null,
-      turnExpiresAtMs: null,
-      framesDecoded: 0,
-      exactSinceMs: null,
-    },
+    hud: EMPTY_HUD,
     timeline: [],
   };
 }

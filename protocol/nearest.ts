@@ -1,5 +1,11 @@
-/** Edit distance (Levenshtein) between two short texts. */
-function distance(a: string, b: string): number {
+/** Typing errors: what somebody probably meant. */
+
+/** Longer texts than this are cut: only the beginning tells what was meant. */
+const MAX_LENGTH = 64;
+
+/** Edit distance (Levenshtein) between two words, case aside; both are cut at 64 characters. */
+export function distance(left: string, right: string): number {
+  const [a, b] = [left, right].map((word) => word.slice(0, MAX_LENGTH).toLowerCase());
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
@@ -12,16 +18,12 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** Longer typing errors than this are cut: only the beginning tells what was meant. */
-const MAX_LENGTH = 64;
-
 /** The known word that is most like `word`. */
 export function nearest(word: string, known: readonly string[]): string {
-  const lower = word.slice(0, MAX_LENGTH).toLowerCase();
   let best = known[0] ?? "";
   let least = Infinity;
   for (const candidate of known) {
-    const d = distance(lower, candidate.toLowerCase());
+    const d = distance(word, candidate);
     if (d < least) {
       least = d;
       best = candidate;
