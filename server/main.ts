@@ -7,6 +7,7 @@ import { PortTakenError } from "./adapters/node_http.ts";
 import { type RunningServer, startServer } from "./app.ts";
 import { parseFlags, type ServerFlags, USAGE } from "./cli.ts";
 import { loadSettings, type Problem } from "./config.ts";
+import type { Settings } from "./settings_schema.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const DEFAULT_CONFIG = "server/config.json";
@@ -34,16 +35,21 @@ async function readConfig(flags: ServerFlags): Promise<{ path: string; text: str
 }
 
 /** What a person is told when the server cannot start. */
-function explain(error: unknown, host: string, port: number): string {
+function explain(error: unknown, { host, port }: Settings): string {
   if (error instanceof PortTakenError) {
     return `Port ${port} on ${host} is already in use: stop the other program or choose another with --port N (0 picks a free one)`;
   }
-  const { code } = error as { code?: string };
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+  const { code, path, syscall } = error as { code?: string; path?: string; syscall?: string };
+  if (
+    code === "EADDRNOTAVAIL" || code === "ENOTFOUND" || syscall === "listen" && code === "EINVAL"
+  ) {
     return `This machine has no address "${host}": choose another with --host`;
   }
+  if (path !== undefined) {
+    return `"${path}" cannot be read or written (${code}): check its permissions, or choose another directory with --data-dir`;
+  }
   if (code === "EACCES" || code === "EPERM") {
-    return `Not allowed to listen on port ${port} or to write the data directory: choose a port above 1023 or another --data-dir`;
+    return `Not allowed to listen on port ${port}: choose a port above 1023 with --port`;
   }
   return `The server could not start: ${(error as Error).message}`;
 }
@@ -94,7 +100,7 @@ async function main(args: readonly string[]): Promise<void> {
   try {
     server = await startServer({ settings, log, rootDirectory: ROOT });
   } catch (error) {
-    complain(explain(error, settings.host, settings.port));
+    complain(explain(error, settings));
     Deno.exit(EXIT_FAILED);
   }
   // A person at the terminal wants it to end; a supervisor wants the clients to move first.

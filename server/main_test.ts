@@ -99,6 +99,20 @@ Deno.test("server: a taken port is one clear sentence", async () => {
   });
 });
 
+Deno.test("server: a data directory that cannot be made is named, exit code 1", async () => {
+  await withDirectory(async (directory) => {
+    const file = join(directory, "file");
+    await writeFile(file, "");
+    const dataDir = join(file, "data");
+    const { code, stderr } = await runOut(["--port", "0", "--data-dir", dataDir]);
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      `"${dataDir}" cannot be read or written (ENOTDIR): check its permissions, or choose another directory with --data-dir\n`,
+    );
+  });
+});
+
 Deno.test("server: bad settings are all named, exit code 2", async () => {
   await withDirectory(async (directory) => {
     const config = join(directory, "config.json");

@@ -58,7 +58,9 @@ export function LinkBanner({ link, onRetry, inSession = false }: LinkBannerProps
       return (
         <div className={bannerLook(inSession)} data-testid="link-banner" role="alert">
           <p>
-            You are signed out: this session goes on until it ends. Then open a fresh sign-in link
+            <strong className="font-semibold">You are signed out.</strong>{" "}
+            {inSession ? "A picture that still comes goes on. " : ""}Open a fresh sign-in link, in
+            this tab or another.
           </p>
         </div>
       );

@@ -41,7 +41,7 @@ export function RecoveringBanner({ phase }: { phase: Phase }) {
           <Spinner size={18} />
         </span>
         <span>
-          <strong className="font-semibold">{phase.text}</strong>
+          <strong className="font-semibold">{phase.text}</strong>{" "}
           <span className="hidden text-muted sm:inline">· last picture shown</span>
         </span>
       </p>
