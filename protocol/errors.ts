@@ -102,6 +102,12 @@ export const ERRORS = {
     advice: "Nothing: the console moves to another server by itself",
     retryable: true,
   },
+  "store-unavailable": {
+    status: 503,
+    message: "The server cannot reach its store; what is connected goes on",
+    advice: "Nothing: signalling goes on by itself when the store is back",
+    retryable: true,
+  },
   "unauthorized": {
     status: 401,
     message: "You are not signed in",

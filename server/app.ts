@@ -17,6 +17,7 @@ import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memor
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
 import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
+import { type Backend, openRedisBackend } from "./adapters/redis_backend.ts";
 import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
 import { type RunningTelemetry, startTelemetry } from "./adapters/telemetry.ts";
@@ -94,7 +95,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const clock = options.clock ?? Date.now;
   const dataDir = resolve(options.rootDirectory, settings.dataDir);
   const secrets = await loadSecrets(dataDir);
-  const once = options.once ?? new MemoryOnceStore(clock);
+  const backend = settings.redis.url === "" ? null : await openRedisBackend(settings.redis, {
+    log,
+    nodeId: settings.node.id,
+  });
+  const once = backend?.once ?? options.once ?? new MemoryOnceStore(clock);
   const identities = new Identities(secrets, once, clock);
   const telemetry = await startTelemetry({
     ...settings.telemetry,
@@ -108,7 +113,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     settings,
     key: secrets.cookieKey,
   });
-  const signalling = makeSignalling(options, { clock, identities, telemetry });
+  const signalling = makeSignalling(options, { clock, identities, telemetry, backend });
   const { metrics, hub, shell } = signalling;
   const sockets = new WsServer(() => metrics.rejected("too-large"));
   const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
@@ -129,6 +134,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { host, publicUrl, allowedOrigins } = settings;
   life.origins = originPolicy({ host, port: http.port, publicUrl, allowedOrigins });
   const baseUrl = baseUrlOf(settings, http.port);
+  // Without its store the node listens and says in /readyz that it is not ready.
+  await backend?.whenUp();
   await shell.start();
   log.write("info", "server-started", { port: http.port });
   const close = runOnce(async () => {
@@ -136,8 +143,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     hub.close();
     await sockets.close(CLOSE_GRACE_MS);
     await http.close();
-    await shell.close();
+    await backend?.leave();
+    const quiet = shell.close();
     signalling.close();
+    await quiet;
     await telemetry.close();
     log.write("info", "server-stopped");
   });
@@ -181,19 +190,24 @@ function makeSignalling(
     readonly clock: () => number;
     readonly identities: Identities;
     readonly telemetry: RunningTelemetry;
+    readonly backend: Backend | null;
   },
 ) {
   const { settings, log } = options;
-  const { clock, identities, telemetry } = parts;
-  const bus = options.bus ?? new MemoryBus();
-  const store = options.store ?? new MemoryDesktopStore(bus);
+  const { clock, identities, telemetry, backend } = parts;
+  const bus = backend?.bus ?? options.bus ?? new MemoryBus();
+  const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({
     metrics,
     clock,
     socketOf: (linkId) => hub.socketOf(linkId),
-    send: (linkId, draft) => hub.send(linkId, draft),
+    send: (linkId, draft) => {
+      if (backend === null || hub.socketOf(linkId) !== null) hub.send(linkId, draft);
+      else backend.post(linkId, draft);
+    },
+    remote: backend?.remote ?? null,
     bytesPerSecond: settings.limits.relayBytesPerSecond,
   });
   const operators = new OperatorSessions(store, settings.limits.sessionsPerOperator);
@@ -231,14 +245,19 @@ function makeSignalling(
     maxBufferedBytes: settings.limits.bufferedBytes,
     checkTicket: (ticket, operator) => identities.useTicket(ticket, operator),
     handlers: router,
+    sharing: backend?.sharing ?? null,
   });
-  const unsubscribe = bus.subscribe(DESKTOPS_TOPIC, () => router.desktopsChanged());
+  const desktopsChanged = () => router.desktopsChanged();
+  const unsubscribe = bus.subscribe(DESKTOPS_TOPIC, desktopsChanged);
+  backend?.join({ hub, shell, relay, desktopsChanged });
   const close = () => {
     hub.close();
     unsubscribe();
     metrics.close();
+    backend?.close();
   };
-  return { store, metrics, operators, shell, hub, close };
+  const storeUp = () => backend?.healthy() ?? true;
+  return { store, metrics, operators, shell, hub, storeUp, close };
 }
 
 /** Listens for HTTP and, through the gate, for WebSockets. */
@@ -277,6 +296,7 @@ function listenFor(
     secureCookies: settings.publicUrl.startsWith("https:"),
     metricsText: autoOf(settings.metrics.public, settings.host) ? () => metrics.text() : null,
     ready: () => !life.stopping,
+    storeUp: parts.storeUp,
   });
   const gate = new UpgradeGate({
     identities,

@@ -30,3 +30,9 @@ export function readHello(text: string, identity: Identity): HelloRead {
   if (!mine) return no(codedError("unauthorized"), CLOSE.unauthorized);
   return { ok: true, ticket, agent, resume };
 }
+
+/** An ERROR without a number, as text: it is not kept and not sent again. `now` in Unix ms. */
+export function bareError(error: CodedError, now: number, refType?: string): string {
+  const payload = { ...error, ...(refType === undefined ? {} : { refType }) };
+  return JSON.stringify({ type: "ERROR", seq: 0, ack: 0, ts: now, payload });
+}

@@ -26,8 +26,10 @@ import {
   type Log,
   type MailRef,
   type Metrics,
+  StoreUnavailable,
 } from "../core/ports.ts";
 import { heartbeatMs, slowest } from "../core/link_pressure.ts";
+import { inRounds } from "./in_rounds.ts";
 import { LinkInbox } from "./link_inbox.ts";
 import {
   type HubLink,
@@ -37,7 +39,7 @@ import {
   type LinkSocket,
   type LinkSocketEvents,
 } from "./link_types.ts";
-import { readHello } from "./link_hello.ts";
+import { bareError, readHello } from "./link_hello.ts";
 import type { LinkSharing } from "./link_sharing.ts";
 import type { SharedLink, SharedLinkEvents } from "./shared_link.ts";
 import type { Operator } from "../core/state.ts";
@@ -72,8 +74,6 @@ export interface LinkHubOptions {
 const HELLO_DEADLINE_MS = 5_000;
 /** Heartbeats are judged this often: a twelfth of LINK_TIMEOUT_MS. */
 const TICK_MS = 375;
-/** While draining, sockets are closed in this many rounds, so that not all come back at once. */
-const DRAIN_ROUNDS = 20;
 /** Signalling text that may wait in a socket whose peer does not read. */
 const MAX_SOCKET_BYTES = 1024 * 1024;
 
@@ -125,8 +125,10 @@ export class LinkHub {
           this.#greeting.delete(socket);
           if (closed && entry !== null) this.#detach(entry, socket, CLOSE.goingAway);
         }, (cause) => {
-          this.#options.log.write("error", "hello-failed", { error: String(cause) });
-          socket.close(CLOSE.internalError, "internal");
+          const away = cause instanceof StoreUnavailable;
+          const code = away ? CLOSE.tryAgainLater : CLOSE.internalError;
+          this.#refuse(socket, codedError(away ? "store-unavailable" : "internal"), code);
+          if (!away) this.#options.log.write("error", "hello-failed", { error: String(cause) });
         });
       },
       binary: (bytes) => {
@@ -166,15 +168,9 @@ export class LinkHub {
    */
   async drain(windowMs: number): Promise<void> {
     const open = [...this.#links.values()].filter((entry) => entry.socket !== null);
-    const perRound = Math.max(10, Math.ceil(open.length / DRAIN_ROUNDS));
-    for (let at = 0; at < open.length && !this.#closed; at += perRound) {
-      if (at > 0) {
-        await new Promise<void>((resolve) => setTimeout(resolve, windowMs / DRAIN_ROUNDS));
-      }
-      for (const entry of open.slice(at, at + perRound)) {
-        entry.socket?.close(CLOSE.serviceRestart, "server-stopping");
-      }
-    }
+    await inRounds(open, windowMs, (entry) => {
+      if (!this.#closed) entry.socket?.close(CLOSE.serviceRestart, "server-stopping");
+    });
   }
 
   /** Closes every socket; nobody is told that links are lost. */
@@ -259,7 +255,6 @@ export class LinkHub {
     linkId: string,
     identity: Identity,
     hello: Pick<HubLink, "agent">,
-    state?: ServerLink,
   ): Entry {
     const { bus, clock, limits, handlers } = this.#options;
     const entry: Entry = {
@@ -274,8 +269,7 @@ export class LinkHub {
       },
       shared: null,
       inbox: new LinkInbox(),
-      state: state ??
-        newServerLink({ linkId, role: identity.role, limits: limits[identity.role] }, clock()),
+      state: newServerLink({ linkId, role: identity.role, limits: limits[identity.role] }, clock()),
       socket: null,
       unsubscribe: bus.subscribe(
         linkTopic(linkId),
@@ -300,25 +294,21 @@ export class LinkHub {
     hello: Pick<HubLink, "agent"> & { readonly sharing: LinkSharing },
   ): Promise<Entry | null> {
     const entry = this.#newEntry(linkId, identity, hello);
+    const events = this.#sharedEvents(entry);
+    let claimed: Awaited<ReturnType<LinkSharing["claim"]>> = null;
     try {
-      const claimed = await hello.sharing.claim(linkId, identity, this.#sharedEvents(entry));
-      if (claimed === null) {
-        entry.unsubscribe();
-        return null;
-      }
-      const { clock, limits } = this.#options;
-      const options = { linkId, role: identity.role, limits: limits[identity.role] };
-      entry.state = newServerLink(options, clock(), claimed.record);
-      for (const desktopId of claimed.record.taken.keys()) entry.desktopIds.add(desktopId);
-      entry.shared = claimed.shared;
-      // This node's own older entry of the link is another owner now.
-      const old = this.#links.get(linkId);
-      if (old !== undefined) this.#moved(old);
-      return entry;
-    } catch (error) {
-      entry.unsubscribe();
-      throw error;
+      claimed = await hello.sharing.claim(linkId, identity, events);
+    } finally {
+      if (claimed === null) entry.unsubscribe();
     }
+    if (claimed === null) return null;
+    entry.state = newServerLink(entry.state, this.#options.clock(), claimed.record);
+    for (const desktopId of claimed.record.taken.keys()) entry.desktopIds.add(desktopId);
+    entry.shared = claimed.shared;
+    // This node's own older entry of the link is another owner now.
+    const old = this.#links.get(linkId);
+    if (old !== undefined) this.#moved(old);
+    return entry;
   }
 
   #sharedEvents(entry: Entry): SharedLinkEvents {
@@ -342,16 +332,26 @@ export class LinkHub {
     for (const entry of this.#links.values()) entry.shared?.resync();
   }
 
+  /** Tells every peer that signalling waits; without a number, so it is not sent again. */
+  announceOutage(): void {
+    const text = bareError(codedError("store-unavailable"), this.#options.clock());
+    for (const entry of this.#links.values()) this.#write(entry, text);
+  }
+
+  /** The agent of a desktop that was lost in the store begins anew, and announces it again. */
+  renew(desktopId: string): void {
+    for (const entry of [...this.#agents.values()]) {
+      if (!entry.desktopIds.has(desktopId)) continue;
+      const { socket } = entry;
+      this.#remove(entry);
+      this.#gone(entry, true);
+      socket?.close(CLOSE.tryAgainLater, "desktop-lost");
+    }
+  }
+
   /** Links of this node, with a socket or waiting for one. */
   links(): readonly HubLink[] {
     return [...this.#links.values()];
-  }
-
-  /** Tells every peer something about this node, without a number: it is not sent again. */
-  announce(error: CodedError): void {
-    const ts = this.#options.clock();
-    const text = JSON.stringify({ type: "ERROR", seq: 0, ack: 0, ts, payload: error });
-    for (const entry of this.#links.values()) this.#write(entry, text);
   }
 
   /** A new link of an agent that does not resume its old one: it was restarted. */
@@ -377,8 +377,7 @@ export class LinkHub {
   #refuse(socket: LinkSocket, error: CodedError, code: number): void {
     const { metrics, clock } = this.#options;
     metrics.rejected(error.code);
-    const payload = { ...error, refType: "HELLO" };
-    socket.sendText(JSON.stringify({ type: "ERROR", seq: 0, ack: 0, ts: clock(), payload }));
+    socket.sendText(bareError(error, clock(), "HELLO"));
     socket.close(code, error.code);
   }
 

@@ -182,3 +182,11 @@ function linkIn(session: unknown): string | null {
   const found = v.safeParse(v.looseObject({ console: v.looseObject({ linkId: id }) }), session);
   return found.success ? found.output.console.linkId : null;
 }
+
+/** HGETALL as an object; the library gives an object or a flat list by the protocol's version. */
+export function toFields(answer: unknown): Fields {
+  if (!Array.isArray(answer)) return answer as Fields;
+  const fields: Record<string, string> = {};
+  for (let i = 0; i + 1 < answer.length; i += 2) fields[answer[i]] = answer[i + 1];
+  return fields;
+}

@@ -11,7 +11,7 @@ import type {
 import { linkTopic } from "../core/ports.ts";
 import type { DesktopState } from "../core/state.ts";
 import { type RedisClient, scriptOf } from "./redis_client.ts";
-import { changeOf, decodeDesktop, type Fields } from "./redis_codec.ts";
+import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
 
 /**
@@ -177,22 +177,6 @@ export class RedisDesktopStore implements DesktopStore {
     await this.#index(desktopId);
   }
 
-  /** Mail of a desktop for a link after number `after`, oldest first. */
-  async mail(
-    desktopId: string,
-    linkId: string,
-    after: number,
-  ): Promise<readonly { readonly n: number; readonly text: string }[]> {
-    const fields = toFields(
-      await this.#options.client.call("HGETALL", mailKey(desktopId, linkId)),
-    );
-    return Object.entries(fields)
-      .filter(([field]) => field.startsWith("m:"))
-      .map(([field, text]) => ({ n: Number(field.slice(2)), text }))
-      .filter(({ n }) => n > after)
-      .sort((a, b) => a.n - b.n);
-  }
-
   #arguments(
     desktopId: string,
     write: DesktopWrite,
@@ -290,11 +274,3 @@ const newSessions = (before: DesktopState | null, after: DesktopState | null): s
     .filter((id) =>
       before?.sessions[id] === undefined && !before?.ended.some((s) => s.sessionId === id)
     );
-
-/** HGETALL as an object; the library gives an object or a flat list by the protocol's version. */
-function toFields(answer: unknown): Fields {
-  if (!Array.isArray(answer)) return answer as Fields;
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < answer.length; i += 2) fields[answer[i]] = answer[i + 1];
-  return fields;
-}

@@ -1,7 +1,7 @@
 /** Brings the links' messages to the controller, and the desktop list to the consoles. */
 import { type ErrorCode, type Message, never } from "@farglass/protocol";
 import type { ControllerEvent, MessageRef } from "../core/events.ts";
-import type { DesktopStore, Log, Metrics } from "../core/ports.ts";
+import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../core/ports.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
@@ -22,6 +22,9 @@ export interface SignalRouterOptions {
   readonly hub: () => LinkHub;
 }
 
+/** A store that is there but refuses is not asked in a tight circle. */
+const STORE_RETRY_MS = 100;
+
 type MessageEvent = Extract<ControllerEvent, { kind: "message" }>;
 
 /** Handlers for the hub. */
@@ -34,18 +37,22 @@ export class SignalRouter implements LinkHandlers {
     this.#options = options;
   }
 
-  opened(link: HubLink, resumed: boolean): void {
-    if (resumed) this.#linkChanged(link, "resumed");
-    if (link.identity.role === "console") this.#run(link, this.#sendList([link]));
+  async opened(link: HubLink, resumed: boolean): Promise<void> {
+    if (resumed) await this.#linkChanged(link, "resumed");
+    if (link.identity.role === "console") await this.#run(link, this.#sendList([link]));
   }
 
-  lost(link: HubLink): void {
-    this.#linkChanged(link, "lost");
+  async lost(link: HubLink): Promise<void> {
+    await this.#linkChanged(link, "lost");
   }
 
-  gone(link: HubLink, replaced: boolean): void {
+  async gone(link: HubLink, replaced: boolean): Promise<void> {
     this.#options.relay.forget(link.linkId);
-    this.#linkChanged(link, replaced ? "replaced" : "gone");
+    await this.#linkChanged(link, replaced ? "replaced" : "gone");
+  }
+
+  forwarded(link: HubLink, bytes: Uint8Array): void {
+    this.#options.relay.onForwarded(link.linkId, bytes);
   }
 
   binary(link: HubLink, bytes: Uint8Array): void {
@@ -60,20 +67,21 @@ export class SignalRouter implements LinkHandlers {
       this.#listWanted = false;
       return this.#sendList(this.#options.hub().linksOf("console"));
     }).catch((cause) => {
+      if (cause instanceof StoreUnavailable) return;
       this.#options.log.write("error", "list-failed", { error: String(cause) });
     });
   }
 
-  message(link: HubLink, message: Message): void {
+  async message(link: HubLink, message: Message): Promise<void> {
     const { identity } = link;
     switch (message.type) {
       case "DESKTOP_CAPS":
-        return this.#run(link, this.#caps(link, message), message);
+        return await this.#run(link, this.#caps(link, message), message);
       case "SESSION_REQUEST":
-        if (identity.role === "console") this.#request(link, identity.operator, message);
-        return;
+        if (identity.role !== "console") return;
+        return await this.#run(link, this.#request(link, identity.operator, message), message);
       case "ERROR":
-        return this.#agentError(link, message);
+        return await this.#agentError(link, message);
       case "SESSION_DECISION":
       case "SESSION_ENDED":
       case "DESKTOP_WEBRTC_SIGNAL":
@@ -84,7 +92,7 @@ export class SignalRouter implements LinkHandlers {
       case "DESKTOP_KILL": {
         const { role } = identity;
         const event: MessageEvent = { kind: "message", from: role, linkId: link.linkId, message };
-        return this.#dispatch(link, message.desktopId, event, message);
+        return await this.#dispatch(link, message.desktopId, event, message);
       }
       case "HELLO":
       case "WELCOME":
@@ -101,82 +109,117 @@ export class SignalRouter implements LinkHandlers {
     }
   }
 
-  #request(
+  async #request(
     link: HubLink,
     operator: Extract<HubLink["identity"], { role: "console" }>["operator"],
     message: Extract<Message, { type: "SESSION_REQUEST" }>,
-  ): void {
+  ): Promise<void> {
     const { requestId } = message.payload;
     const ref = refOf(message);
     const consoleLinkId = link.linkId;
-    link.desktopIds.add(message.desktopId);
+    await link.addDesktop(message.desktopId);
     const base = { requestId, consoleLinkId, operator, ref };
     const { sessionId } = message;
     if (sessionId !== undefined) {
       const event: ControllerEvent = { kind: "attach", sessionId, ...base };
-      return this.#dispatch(link, message.desktopId, event, message);
+      return await this.#decide(link, message.desktopId, event, message);
     }
-    const { newId, operators, shell } = this.#options;
+    const { newId, operators } = this.#options;
     const made = newId();
-    const work = operators.admit(operator.operatorId, made).then(async (free) => {
-      if (!free) return this.#fail(link, message, "too-many-sessions", "of one operator");
-      await shell.dispatch(message.desktopId, { kind: "request", sessionId: made, ...base });
-    });
-    this.#run(link, work, message);
+    const free = await this.#patiently(() => operators.admit(operator.operatorId, made));
+    if (!free) return this.#fail(link, message, "too-many-sessions", "of one operator");
+    const event: ControllerEvent = { kind: "request", sessionId: made, ...base };
+    await this.#decide(link, message.desktopId, event, message);
   }
 
   async #caps(
     link: HubLink,
     message: Extract<Message, { type: "DESKTOP_CAPS" }>,
   ): Promise<void> {
-    const { store, shell, maxDesktops } = this.#options;
+    const { store, maxDesktops } = this.#options;
     const { desktopId } = message;
     const { agent } = link;
     if (agent === null || agent === undefined) throw new Error("An agent's link has no agent");
     if (!link.desktopIds.has(desktopId)) {
-      if (await store.size() >= maxDesktops && await store.load(desktopId) === null) {
-        return this.#fail(link, message, "too-many-connections");
-      }
-      link.desktopIds.add(desktopId);
+      const full = await this.#patiently(async () =>
+        await store.size() >= maxDesktops && await store.load(desktopId) === null
+      );
+      if (full) return this.#fail(link, message, "too-many-connections");
+      await link.addDesktop(desktopId);
     }
-    await shell.dispatch(desktopId, {
-      kind: "caps",
-      desktopId,
-      linkId: link.linkId,
-      agent,
-      // Credentials are the server's to give.
-      caps: { ...message.payload, webrtc: undefined },
-      ref: refOf(message),
-    });
+    // Credentials are the server's to give.
+    const caps = { ...message.payload, webrtc: undefined };
+    const { linkId } = link;
+    const event = { kind: "caps", desktopId, linkId, agent, caps, ref: refOf(message) } as const;
+    await this.#decide(link, desktopId, event, message);
   }
 
-  #agentError(link: HubLink, message: Extract<Message, { type: "ERROR" }>): void {
+  async #agentError(link: HubLink, message: Extract<Message, { type: "ERROR" }>): Promise<void> {
     const { desktopId, sessionId, payload } = message;
     this.#options.log.write("warn", "agent-error", { desktopId, sessionId, code: payload.code });
     if (desktopId === undefined || sessionId === undefined) return;
     const error = { sessionId, payload };
     const event: ControllerEvent = { kind: "agent-error", linkId: link.linkId, error };
-    this.#dispatch(link, desktopId, event, message);
+    await this.#dispatch(link, desktopId, event, message);
   }
 
-  #linkChanged(link: HubLink, change: "lost" | "resumed" | "gone" | "replaced"): void {
-    for (const desktopId of link.desktopIds) {
-      this.#dispatch(link, desktopId, { kind: "link", linkId: link.linkId, change });
+  async #linkChanged(
+    link: HubLink,
+    change: "lost" | "resumed" | "gone" | "replaced",
+  ): Promise<void> {
+    const { linkId } = link;
+    await Promise.all(
+      [...link.desktopIds].map((id) => this.#dispatch(link, id, { kind: "link", linkId, change })),
+    );
+  }
+
+  #dispatch(
+    link: HubLink,
+    desktopId: string,
+    event: ControllerEvent,
+    message?: Message,
+  ): Promise<void> {
+    return this.#run(link, this.#decide(link, desktopId, event, message), message);
+  }
+
+  /** Waits for a store that is away; what is sent again is dealt with once. */
+  async #decide(
+    link: HubLink,
+    desktopId: string,
+    event: ControllerEvent,
+    message?: Message,
+  ): Promise<void> {
+    const { linkId } = link;
+    const numbered = message !== undefined && message.seq > 0;
+    const handled = numbered ? { linkId, seq: message.seq } : null;
+    await this.#options.shell.dispatch(desktopId, event, { handled, wait: true });
+  }
+
+  async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    while (true) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        await this.#options.store.whenUp();
+        await new Promise((resolve) => setTimeout(resolve, STORE_RETRY_MS));
+      }
     }
   }
 
-  #dispatch(link: HubLink, desktopId: string, event: ControllerEvent, message?: Message): void {
-    this.#run(link, this.#options.shell.dispatch(desktopId, event), message);
-  }
-
-  #run(link: HubLink, work: Promise<unknown>, message?: Message): void {
-    work.catch((cause) => {
+  /** Never rejects. */
+  async #run(link: HubLink, work: Promise<unknown>, message?: Message): Promise<void> {
+    try {
+      await work;
+    } catch (cause) {
+      // Either a list, which is sent again when the store is back, or this node is closing.
+      if (cause instanceof StoreUnavailable) return;
       this.#options.log.write("error", "controller-failed", {
         type: message?.type ?? "link",
         error: String(cause),
       });
       if (message !== undefined) this.#fail(link, message, "internal");
-    });
+    }
   }
 
   #fail(link: HubLink, message: Message, code: ErrorCode, detail?: string): void {

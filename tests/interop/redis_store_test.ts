@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { mailKey, sessionKey, stateKey } from "../../server/adapters/redis_keys.ts";
+import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
 import { RedisOnceStore } from "../../server/adapters/redis_once_store.ts";
 import { RedisDesktopStore } from "../../server/adapters/redis_store.ts";
 import {
@@ -94,11 +95,12 @@ Deno.test("RedisDesktopStore: a message is dealt with once, whoever brings it", 
 });
 
 Deno.test("RedisDesktopStore: mail stays until it is taken, without a gap", async () => {
-  const { store, close } = await open();
+  const { store, client, close } = await open();
   const mail = { kind: "mail", linkId: "l", draft: { type: "PING", payload: {} } } as const;
+  const links = new RedisLinkStore({ client, nodeId: "node", linkMs: 60_000 });
   await store.save(DESKTOP, 0, { desktop, out: [mail, mail] });
   await store.save(DESKTOP, 1, { desktop, out: [mail] });
-  assert.deepEqual((await store.mail(DESKTOP, "l", 1)).map((m) => m.n), [2, 3]);
+  assert.deepEqual((await links.missed("l", DESKTOP, 1)).map((m) => m.n), [2, 3]);
   await close();
 });
 

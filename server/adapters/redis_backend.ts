@@ -1,0 +1,184 @@
+/** Everything that nodes share, on one Redis. */
+import { randomUUID } from "node:crypto";
+import type { Draft } from "@farglass/protocol";
+import { type Bus, type DesktopStore, linkTopic, type Log, type OnceStore } from "../core/ports.ts";
+import { routeOf } from "../core/routes.ts";
+import { ROUTES_TOPIC } from "./controller_shell.ts";
+import type { ControllerShell } from "./controller_shell.ts";
+import type { LinkHub } from "./link_hub.ts";
+import { LinkSharing } from "./link_sharing.ts";
+import { RedisBus } from "./redis_bus.ts";
+import { RedisClient, type RedisSettings } from "./redis_client.ts";
+import { RedisLinkStore } from "./redis_links.ts";
+import { RedisNodes } from "./redis_nodes.ts";
+import { RedisOnceStore } from "./redis_once_store.ts";
+import { RedisDesktopStore } from "./redis_store.ts";
+import type { Relay, RelayRemote } from "./relay.ts";
+
+export interface BackendSettings extends RedisSettings {
+  readonly desktopSeconds: number;
+  readonly linkSeconds: number;
+}
+
+/** What the node does with what it shares. */
+export interface BackendUsers {
+  readonly hub: LinkHub;
+  readonly shell: ControllerShell;
+  readonly relay: Relay;
+  readonly desktopsChanged: () => void;
+}
+
+export interface Backend {
+  readonly store: DesktopStore;
+  readonly bus: Bus;
+  readonly once: OnceStore;
+  readonly sharing: LinkSharing;
+  /** For the relay: to links and routes of other nodes. */
+  readonly remote: RelayRemote;
+  /** A message that may be lost, for a link of another node. */
+  post(linkId: string, draft: Draft): void;
+  readonly nodeId: string;
+  /** Resolves when Redis is there. */
+  whenUp(): Promise<void>;
+  /** Whether Redis is there and takes writes. */
+  healthy(): boolean;
+  /** Begins to live among the other nodes. */
+  join(users: BackendUsers): void;
+  /** Says goodbye to the other nodes; they take over what is left. */
+  leave(): Promise<void>;
+  close(): void;
+}
+
+/** Topic that names a desktop whose value was foreign: its agent has to announce it again. */
+const LOST_TOPIC = "desktop-lost";
+
+/** Connects; Redis may still be away, and comes when it comes. */
+export async function openRedisBackend(
+  settings: BackendSettings,
+  options: { readonly log: Log; readonly nodeId: string },
+): Promise<Backend> {
+  const { log } = options;
+  const nodeId = options.nodeId === "auto" ? randomUUID() : options.nodeId;
+  const client = await RedisClient.open(settings, log);
+  const bus = new RedisBus(client, log);
+  const linkMs = settings.linkSeconds * 1000;
+  const desktopMs = settings.desktopSeconds * 1000;
+  const store = new RedisDesktopStore({
+    ...{ client, bus, log, desktopMs, linkMs },
+    onLost: (desktopId) => {
+      bus.publish(LOST_TOPIC, { desktopId }).catch(() => {
+        // Redis went away; the next one who reads the key finds it again.
+      });
+    },
+  });
+  const links = new RedisLinkStore({ client, nodeId, linkMs });
+  const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID });
+  const stops: (() => void)[] = [];
+  let nodes: RedisNodes | null = null;
+  return {
+    store,
+    bus,
+    once: new RedisOnceStore(client),
+    sharing,
+    nodeId,
+    remote: {
+      forward: (linkId, bytes) => bus.publishBytes(linkTopic(linkId), bytes),
+      findRoute: async (sessionId) => {
+        const desktopId = await store.desktopOf(sessionId);
+        const stored = desktopId === null ? null : await store.load(desktopId);
+        return stored === null ? null : routeOf(stored.desktop, sessionId);
+      },
+    },
+    post(linkId, draft) {
+      bus.publish(linkTopic(linkId), { draft }).catch(() => {
+        // As the interface says.
+      });
+    },
+    whenUp: () => client.whenUp(),
+    healthy: () => nodes?.healthy ?? client.up,
+    join(users) {
+      nodes = new RedisNodes({
+        ...{ client, log, nodeId },
+        onDead: (dead) => bury(dead, links, users.shell),
+        onForgotten: () => sayAgain(users, { links, store }),
+      });
+      const { hub, relay } = users;
+      const everything = () => {
+        hub.resync();
+        relay.forgetRoutes();
+        users.desktopsChanged();
+      };
+      bus.onGap(everything);
+      const refresh = () => {
+        keepAlive(hub, { links, store }).catch((cause) => {
+          log.write("debug", "refresh-failed", { error: String(cause) });
+        });
+      };
+      const timer = setInterval(refresh, Math.min(linkMs, desktopMs) / 4);
+      stops.push(
+        () => clearInterval(timer),
+        client.onDown(() => hub.announceOutage()),
+        bus.subscribe(ROUTES_TOPIC, (message) => {
+          relay.forgetRoute((message as { sessionId: string }).sessionId);
+        }),
+        bus.subscribe(LOST_TOPIC, (message) => {
+          hub.renew((message as { desktopId: string }).desktopId);
+        }),
+      );
+    },
+    async leave() {
+      await nodes?.close();
+    },
+    close() {
+      for (const stop of stops) stop();
+      bus.close();
+      client.close();
+    },
+  };
+}
+
+/** A node died: its links have lost their sockets, and its timers must run elsewhere. */
+async function bury(dead: string, links: RedisLinkStore, shell: ControllerShell): Promise<void> {
+  for (const linkId of await links.linksOf(dead)) {
+    const link = await links.glance(linkId);
+    if (link === null || link.node !== dead) continue;
+    for (const desktopId of link.desktopIds) {
+      await shell.dispatch(desktopId, { kind: "link", linkId, change: "lost" });
+    }
+    const now = await links.glance(linkId);
+    if (now === null) continue;
+    if (now.node === dead) await links.expireSoon(linkId);
+    else {
+      // It came back elsewhere meanwhile, and that node may have said so before "lost".
+      for (const desktopId of now.desktopIds) {
+        await shell.dispatch(desktopId, { kind: "link", linkId, change: "resumed" });
+      }
+    }
+  }
+  await links.forgetNode(dead);
+  await shell.start();
+}
+
+interface Stores {
+  readonly links: RedisLinkStore;
+  readonly store: RedisDesktopStore;
+}
+
+/** The others have taken this node for dead: its links are here. */
+async function sayAgain({ hub, shell }: BackendUsers, stores: Stores): Promise<void> {
+  await keepAlive(hub, stores);
+  for (const { linkId, desktopIds } of hub.links()) {
+    if (hub.socketOf(linkId) === null) continue;
+    for (const desktopId of desktopIds) {
+      await shell.dispatch(desktopId, { kind: "link", linkId, change: "resumed" });
+    }
+  }
+}
+
+/** Keeps the records of quiet links and desktops. */
+async function keepAlive(hub: LinkHub, { links, store }: Stores): Promise<void> {
+  for (const { linkId, desktopIds } of hub.links()) {
+    await links.touch(linkId, desktopIds);
+    for (const desktopId of desktopIds) await store.touch(desktopId);
+  }
+}
