@@ -48,7 +48,9 @@ export function Hud(props: HudProps) {
       aria-label="Connection details"
       className={`order-last flex shrink-0 flex-col border-line bg-surface ${place}`}
       data-open={open}
+      data-stage={session.stage ?? ""}
       data-testid="hud"
+      data-transport={session.transport}
     >
       <Peek {...props} />
       <div
@@ -117,7 +119,10 @@ function Headline({ session }: { session: SessionView }) {
         data-transport={session.transport}
         data-value={session.transport}
       >
-        {transportWords(session.transport)}
+        {`${transportWords(session.transport)} `}
+        {session.transport === "none"
+          ? null
+          : <code className="ml-1 text-xs font-normal text-muted">{session.transport}</code>}
       </p>
       <p className="flex shrink-0 items-center gap-2 rounded-full border border-line bg-canvas py-1 pr-3 pl-2.5 text-xs font-medium">
         <Dot tone={stageTone(session.stage)} />

@@ -209,7 +209,7 @@ async function hudFacts(stage: StoryStage): Promise<void> {
   await withPage(stage, "live", async (page) => {
     const { timeline: _, "turn-ttl": ttl, ...rest } = await facts(page);
     assert.deepEqual(rest, {
-      "transport": ["Video", "rtp"],
+      "transport": ["Video rtp", "rtp"],
       "stage": ["Connected", "connected"],
       "path": ["Relayed by TURN, TCP", "relay/tcp"],
       "resolution": ["1920 × 1080", "1920x1080"],
@@ -232,7 +232,7 @@ async function hudFacts(stage: StoryStage): Promise<void> {
   });
   await withPage(stage, "diff", async (page) => {
     const shown = await facts(page);
-    assert.deepEqual(shown.transport, ["Diff via server", "diff-ws"]);
+    assert.deepEqual(shown.transport, ["Diff via server diff-ws", "diff-ws"]);
     assert.deepEqual(shown.path, ["Via server, WebSocket", "server/ws"]);
     assert.deepEqual(shown["turn-ttl"], ["—", ""]);
     assert.match(shown["exact-since"][0]!, /^\d\d:\d\d:\d\d \(4\d s\)$/);
