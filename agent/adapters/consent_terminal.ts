@@ -21,20 +21,33 @@ interface Question {
 }
 
 const MAX_LINE = 1024;
+/** Nobody reads a question and answers it faster; what comes sooner was typed for something else. */
+export const MIN_READING_MS = 400;
 
-/** Prompts on `terminal`; lines that no question waits for are ignored. */
-export function openConsentPrompt(terminal: Terminal): ConsentPrompt {
+/**
+ * Prompts on `terminal`; lines that no question waits for are ignored, and so is what was typed
+ * before the question could be read: a yes counts only for the operator whose name it stands under.
+ */
+export function openConsentPrompt(
+  terminal: Terminal,
+  nowMs: () => number = () => performance.now(),
+): ConsentPrompt {
   const queue: Question[] = [];
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   let closed = false;
+  let shownAtMs = 0;
 
-  const show = () => {
+  const write = () => {
     if (queue.length > 0) terminal.write(consentQuestion(queue[0].operator));
   };
+  const show = () => {
+    shownAtMs = nowMs();
+    write();
+  };
   const onLine = (line: string) => {
-    const question = queue.shift();
-    if (question === undefined) return;
-    question.onAnswer(readConsent(line));
+    if (queue.length === 0) return;
+    if (nowMs() - shownAtMs < MIN_READING_MS) return write();
+    queue.shift()?.onAnswer(readConsent(line));
     show();
   };
   const read = async () => {
@@ -63,7 +76,7 @@ export function openConsentPrompt(terminal: Terminal): ConsentPrompt {
       if (at < 0) return;
       queue.splice(at, 1);
       if (at !== 0) return;
-      terminal.write("\n");
+      terminal.write("\nNo answer is needed any more.\n");
       show();
     },
     close: () => {
