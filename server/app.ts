@@ -12,6 +12,12 @@ import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts"
 import { openFilesLimit, safeConnections } from "./adapters/fd_limit.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
+import {
+  LinkEvents,
+  originOf,
+  tellLinkRejection,
+  tellRefusedUpgrade,
+} from "./adapters/link_events.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
@@ -222,6 +228,10 @@ function makeSignalling(
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
     onRoute: (route) => relay.route(route),
     onUnroute: (sessionId) => relay.unroute(sessionId),
+    originOf: (linkId) => {
+      const link = hub.linkOf(linkId);
+      return link === null ? null : originOf(link.identity, link.agent);
+    },
   });
   const router = new SignalRouter({
     store,
@@ -244,7 +254,10 @@ function makeSignalling(
     agentHeartbeatsPerSecond: settings.limits.agentHeartbeatsPerSecond,
     maxBufferedBytes: settings.limits.bufferedBytes,
     checkTicket: (ticket, operator) => identities.useTicket(ticket, operator),
-    handlers: router,
+    handlers: new LinkEvents(router, { telemetry, clock }),
+    onRejected: (code, { identity, agent, type }) => {
+      tellLinkRejection({ telemetry, clock }, { identity, agent, code, messageType: type });
+    },
     sharing: backend?.sharing ?? null,
   });
   const desktopsChanged = () => router.desktopsChanged();
@@ -305,7 +318,10 @@ function listenFor(
     origins: () => life.origins,
     maxSockets: Math.min(settings.limits.connections, Math.max(1, maxConnections - 8)),
     stopping: () => life.stopping,
-    rejected: (code) => metrics.rejected(code),
+    rejected: (code, refused) => {
+      metrics.rejected(code);
+      tellRefusedUpgrade({ telemetry, clock }, code, refused);
+    },
   });
   return listen(settings, {
     fetch: (request, peer) => app.fetch(request, peer),

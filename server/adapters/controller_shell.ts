@@ -43,6 +43,8 @@ export interface ControllerShellOptions {
   readonly webrtcFor: (desktopId: string) => WebrtcCaps;
   readonly onRoute: (route: Route) => void;
   readonly onUnroute: (sessionId: string) => void;
+  /** Who is behind a link of this node, for telemetry. */
+  readonly originOf?: (linkId: string) => EventOrigin | null;
 }
 
 /** Bus topic that says that the desktop list has changed. */
@@ -56,8 +58,8 @@ const MAX_CAS_ATTEMPTS = 64;
 const TICK_RETRY_MS = 1_000;
 
 export interface DispatchOptions {
-  /** Who sent the event and from where, for telemetry; nobody did when it is left out. */
-  readonly origin?: EventOrigin;
+  /** Who sent the event and from where, for telemetry, where no link tells. */
+  readonly origin?: EventOrigin | null;
   /** The link's message that the event comes from; it is dealt with once, whoever sends it again. */
   readonly handled?: Handled | null;
   /** While the store is away: true waits for it, false (the default) rejects. */
@@ -134,7 +136,7 @@ export class ControllerShell {
   async #run(
     desktopId: string,
     event: ControllerEvent,
-    { handled = null, origin = null }: { handled?: Handled | null; origin?: EventOrigin | null },
+    { handled = null, origin = this.#originOf(event) }: DispatchOptions,
   ): Promise<readonly Effect[]> {
     const { store, clock, policy } = this.#options;
     let stored = await store.recall(desktopId);
@@ -165,6 +167,16 @@ export class ControllerShell {
       return effects;
     }
     throw new Error("The store stayed busy");
+  }
+
+  /** Asked before the step: a link that is gone afterwards is still known. */
+  #originOf(event: ControllerEvent): EventOrigin | null {
+    const linkId = "linkId" in event
+      ? event.linkId
+      : "consoleLinkId" in event
+      ? event.consoleLinkId
+      : null;
+    return linkId === null ? null : this.#options.originOf?.(linkId) ?? null;
   }
 
   #tell(step: Omit<ToldStep, "now" | "ttlSeconds">): void {

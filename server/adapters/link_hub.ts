@@ -14,20 +14,11 @@ import {
 import {
   linkDeadline,
   type LinkEvent,
-  type LinkLimits,
   linkStep,
   newServerLink,
   type ServerLink,
 } from "../core/link_machine.ts";
-import {
-  type Bus,
-  type LinkMail,
-  linkTopic,
-  type Log,
-  type MailRef,
-  type Metrics,
-  StoreUnavailable,
-} from "../core/ports.ts";
+import { type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
 import { heartbeatMs, slowest } from "../core/link_pressure.ts";
 import { inRounds } from "./in_rounds.ts";
 import { LinkInbox } from "./link_inbox.ts";
@@ -35,14 +26,13 @@ import {
   type HubLink,
   type Identity,
   isSame,
-  type LinkHandlers,
   type LinkSocket,
   type LinkSocketEvents,
 } from "./link_types.ts";
 import { bareError, readHello } from "./link_hello.ts";
+import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { LinkSharing } from "./link_sharing.ts";
 import type { SharedLink, SharedLinkEvents } from "./shared_link.ts";
-import type { Operator } from "../core/state.ts";
 
 interface Entry extends HubLink {
   /** What the other nodes see of it; null when there are none. */
@@ -51,24 +41,6 @@ interface Entry extends HubLink {
   state: ServerLink;
   socket: LinkSocket | null;
   unsubscribe: () => void;
-}
-
-export interface LinkHubOptions {
-  readonly bus: Bus;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly clock: () => number;
-  readonly newId: () => string;
-  readonly limits: { readonly agent: LinkLimits; readonly console: LinkLimits };
-  /** Heartbeats of all agents together; with more agents each beats slower, down to one in 15 s. */
-  readonly agentHeartbeatsPerSecond?: number;
-  /** Bytes that may wait in all sockets together before the slowest peers are cut off. */
-  readonly maxBufferedBytes?: number;
-  /** Uses up a console's ticket. */
-  readonly checkTicket: (ticket: string, operator: Operator) => Promise<boolean>;
-  readonly handlers: LinkHandlers;
-  /** Where other nodes find the links; null or left out when this is the only one. */
-  readonly sharing?: LinkSharing | null;
 }
 
 const HELLO_DEADLINE_MS = 5_000;
@@ -83,6 +55,7 @@ export class LinkHub {
   readonly #links = new Map<string, Entry>();
   readonly #greeting = new Map<LinkSocket, ReturnType<typeof setTimeout>>();
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #identities = new WeakMap<LinkSocket, Identity>();
   /** Links of agents by agent id. */
   readonly #agents = new Map<string, Entry>();
   /** Links with an open socket. */
@@ -96,6 +69,7 @@ export class LinkHub {
 
   /** Takes over an authenticated socket. */
   accept(socket: LinkSocket, identity: Identity): LinkSocketEvents {
+    this.#identities.set(socket, identity);
     let entry: Entry | null = null;
     let greeted = false;
     let closed = false;
@@ -146,6 +120,11 @@ export class LinkHub {
         if (entry !== null) this.#detach(entry, socket, code);
       },
     };
+  }
+
+  /** The link, where this node has it. */
+  linkOf(linkId: string): HubLink | null {
+    return this.#links.get(linkId) ?? null;
   }
 
   /** The link's socket when it is open. */
@@ -375,8 +354,8 @@ export class LinkHub {
   }
 
   #refuse(socket: LinkSocket, error: CodedError, code: number): void {
-    const { metrics, clock } = this.#options;
-    metrics.rejected(error.code);
+    const { clock } = this.#options;
+    this.#rejected(error.code, "HELLO", { identity: this.#identities.get(socket) });
     socket.sendText(bareError(error, clock(), "HELLO"));
     socket.close(code, error.code);
   }
@@ -446,8 +425,14 @@ export class LinkHub {
   }
 
   #reject(entry: Entry, code: ErrorCode): void {
-    this.#options.metrics.rejected(code);
+    this.#rejected(code, "link", entry);
     this.#options.log.write("debug", "message-rejected", { role: entry.identity.role, code });
+  }
+
+  #rejected(code: ErrorCode, type: string, link: Partial<HubLink>): void {
+    const { metrics, onRejected } = this.#options;
+    metrics.rejected(code);
+    if (link.identity !== undefined) onRejected?.(code, { ...link, identity: link.identity, type });
   }
 
   #write(entry: Entry, text: string): void {
@@ -481,7 +466,7 @@ export class LinkHub {
   }
 
   #cut(entry: Entry): void {
-    this.#options.metrics.rejected("buffer-full");
+    this.#rejected("buffer-full", "link", entry);
     this.#options.log.write("warn", "slow-peer", { role: entry.identity.role });
     entry.socket?.close(CLOSE.tryAgainLater, "slow-peer");
   }

@@ -1,11 +1,14 @@
 /** What the hub, the sockets under it and the router above it say to each other. */
-import type { Message, MessageOf } from "@farglass/protocol";
+import type { EventSource, Message, MessageOf } from "@farglass/protocol";
 import type { Operator } from "../core/state.ts";
 
-/** Who is on the other end, as the upgrade proved it. */
+/** Who is on the other end, as the upgrade proved it, and where its first socket came from. */
 export type Identity =
-  | { readonly role: "agent"; readonly agentId: string }
-  | { readonly role: "console"; readonly operator: Operator };
+  & (
+    | { readonly role: "agent"; readonly agentId: string }
+    | { readonly role: "console"; readonly operator: Operator }
+  )
+  & { readonly source?: EventSource };
 
 /** A WebSocket, without its library. */
 export interface LinkSocket {

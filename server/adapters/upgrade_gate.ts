@@ -1,8 +1,9 @@
 /** Authenticates a WebSocket before its handshake is finished. */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { type ErrorCode, SUBPROTOCOL } from "@farglass/protocol";
+import { type ErrorCode, type EventSource, SUBPROTOCOL } from "@farglass/protocol";
 import { isHostAllowed, isOriginAllowed, type OriginPolicy } from "../core/origins.ts";
+import { eventSource } from "../core/telemetry/drafts.ts";
 import type { Identities } from "./identity.ts";
 import type { LinkHub } from "./link_hub.ts";
 import type { Identity } from "./link_types.ts";
@@ -12,6 +13,13 @@ import type { WsServer } from "./ws_server.ts";
 /** Path of the signalling WebSocket. */
 export const SIGNAL_PATH = "/ws/rd-signal";
 
+/** Who was turned away, as far as it is known. */
+export interface RefusedUpgrade {
+  /** What it said to be; a console says nothing. */
+  readonly role: Identity["role"];
+  readonly source: EventSource;
+}
+
 export interface UpgradeGateOptions {
   readonly identities: Identities;
   readonly sockets: WsServer;
@@ -19,7 +27,7 @@ export interface UpgradeGateOptions {
   readonly origins: () => OriginPolicy;
   readonly maxSockets: number;
   readonly stopping: () => boolean;
-  readonly rejected: (code: ErrorCode) => void;
+  readonly rejected: (code: ErrorCode, refused: RefusedUpgrade) => void;
 }
 
 /** An agent by its proof; a console by cookie, exact Origin and Host. */
@@ -32,13 +40,18 @@ export class UpgradeGate {
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
     const { sockets, hub, rejected } = this.#options;
+    const { headers, socket: { remoteAddress } } = request;
+    const source = eventSource(remoteAddress, headers["user-agent"]);
     const identity = await this.#check(request);
     if (typeof identity === "string") {
-      rejected(identity);
+      rejected(identity, {
+        role: headers.authorization === undefined ? "console" : "agent",
+        source,
+      });
       return refuseUpgrade(socket, identity);
     }
     if (socket.destroyed) return;
-    sockets.upgrade(request, socket, head, (ws) => hub.accept(ws, identity));
+    sockets.upgrade(request, socket, head, (ws) => hub.accept(ws, { ...identity, source }));
   }
 
   async #check(request: IncomingMessage): Promise<Identity | ErrorCode> {

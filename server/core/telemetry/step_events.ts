@@ -41,6 +41,7 @@ export function stepEvents(step: ToldStep): readonly EventDraft[] {
   const live = new Set<string>();
   return [
     ...policyChange(step),
+    ...controlChanges(step),
     ...killed(step),
     ...step.effects.flatMap((effect) => {
       if (effect.kind === "reject") return [rejected(step, effect)];
@@ -125,6 +126,26 @@ function policyChange(step: ToldStep): EventDraft[] {
   }];
 }
 
+/** Control given or taken away in the middle of a session. */
+function controlChanges(step: ToldStep): EventDraft[] {
+  const { before, after } = step;
+  if (before === null || after === null) return [];
+  return Object.values(after.sessions).flatMap((session): EventDraft[] => {
+    const known = before.sessions[session.sessionId];
+    if (known === undefined || known.viewOnly === session.viewOnly || !wasLive(known)) return [];
+    const common = {
+      ...sessionBase(step, session, step.now),
+      ...(session.viewOnly ? { reason: "policy" as const } : {}),
+    };
+    const heldMs = Math.max(0, step.now - liveSince(known));
+    return [
+      session.viewOnly
+        ? { action: "control-released", ...common, details: { heldMs } }
+        : { action: "control-taken", ...common, details: {} },
+    ];
+  });
+}
+
 /** In these stages the operator sees the desktop. */
 const LIVE: ReadonlySet<Stage> = new Set<Stage>(["connected", "fallback"]);
 
@@ -140,6 +161,18 @@ const wasLive = (session: SessionState | undefined): boolean =>
 const liveSince = (session: SessionState): number =>
   session.events.find(isLiveEvent)?.at ?? session.createdAtMs;
 
+type Base = Omit<Extract<EventDraft, { action: "sign-in" }>, "action" | "details">;
+
+const sessionBase = (step: ToldStep, session: SessionState, at: number): Base => ({
+  at: wholeMs(at),
+  outcome: "success",
+  ...originOf(step),
+  ...targetOf(step),
+  operator: { id: session.operator.operatorId, name: session.operator.name },
+  sessionId: session.sessionId,
+  traceId: traceOf(session.sessionId),
+});
+
 function sessionEvent(
   step: ToldStep,
   { sessionId, event }: SessionEventEffect,
@@ -148,15 +181,7 @@ function sessionEvent(
   const known = step.before?.sessions[sessionId];
   const session = step.after?.sessions[sessionId] ?? known;
   if (session === undefined) return [];
-  const base = {
-    at: wholeMs(event.at),
-    outcome: "success" as EventOutcome,
-    ...originOf(step),
-    ...targetOf(step),
-    operator: { id: session.operator.operatorId, name: session.operator.name },
-    sessionId,
-    traceId: traceOf(sessionId),
-  };
+  const base = sessionBase(step, session, event.at);
   switch (event.type) {
     case "SESSION_REQUEST": {
       const actor = operatorActor(session.operator);
@@ -199,8 +224,6 @@ function sessionEvent(
       return never(event);
   }
 }
-
-type Base = Omit<Extract<EventDraft, { action: "sign-in" }>, "action" | "details">;
 
 function decision(step: ToldStep, event: EventOf<"SESSION_DECISION">, base: Base): EventDraft {
   const { decision, by, reason } = event;

@@ -200,6 +200,21 @@ Deno.test("stepEvents: the owner's new policy", () => {
   assert.deepEqual(changed.policy, policy);
 });
 
+Deno.test("stepEvents: control that the owner takes away and gives back", () => {
+  const driver = new ControllerDriver();
+  tell(driver, ...SCRIPTS.connected);
+  driver.now += 7_000;
+  const viewOnly = { ...CAPS, policy: { ...CAPS.policy, viewOnly: true } };
+  const [released] = only(tell(driver, on.caps(viewOnly)), "control-released");
+  assert.deepEqual([released.details.heldMs, released.reason, released.sessionId], [
+    7_000,
+    "policy",
+    SESSION,
+  ]);
+  const ending = actions(tell(driver, on.ended("console")));
+  assert.ok(!ending.includes("control-released"), "it was released before");
+});
+
 Deno.test("stepEvents: descriptions and candidates are in no event", () => {
   const driver = new ControllerDriver();
   const told = tell(
