@@ -153,6 +153,22 @@ Deno.test("denied and timed-out decisions end the session with their reason", ()
       payload: { decision, by: "owner", reason, viewOnly: false },
     });
     deepEqual(h.session.phase, { kind: "ended", reason, error: null });
+    // What the server makes of it adds no connection that failed.
+    const told = h.session.timeline.length;
+    h.inSession({
+      type: "DESKTOP_WEBRTC_STATE",
+      payload: {
+        stage: "failed",
+        previous: "requested",
+        reason,
+        at: h.now,
+        elapsedMs: 10,
+        retries: 0,
+        candidatePair: null,
+        transport: "none",
+      },
+    });
+    deepEqual([h.session.stage, h.session.timeline.length], ["failed", told]);
   }
 });
 

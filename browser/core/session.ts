@@ -237,8 +237,10 @@ function ownMessage(d: Draft, session: SessionState, message: Message): void {
 
 function webrtcState(d: Draft, session: SessionState, { stage, reason }: WebrtcState): void {
   d.patch({ stage });
-  // Between stages the server tells news of the transport, which the timeline has already.
-  if (stage !== session.stage) d.note("stage", stageText(stage), { reason });
+  // Between stages the server tells news of the transport, which the timeline has already. After
+  // an end it has the reason: an owner's refusal is no connection that failed.
+  const known = stage === session.stage || session.request.kind === "ended";
+  if (!known) d.note("stage", stageText(stage), { reason });
 }
 
 function decision(d: Draft, session: SessionState, message: MessageOf<"SESSION_DECISION">): void {
