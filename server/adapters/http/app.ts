@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { SOFTWARE_VERSION } from "@farglass/protocol";
 import type { OriginPolicy } from "../../core/origins.ts";
-import type { DesktopStore, Log, Metrics } from "../../core/ports.ts";
+import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../../core/ports.ts";
 import type { Operator } from "../../core/state.ts";
 import { operatorActor } from "../../core/telemetry/drafts.ts";
 import type { Telemetry } from "../../core/telemetry/ports.ts";
@@ -79,6 +79,7 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
     return fail(c, options, { code: c.req.method === "GET" ? "not-found" : "method-not-allowed" });
   });
   app.onError((cause, c) => {
+    if (cause instanceof StoreUnavailable) return fail(c, options, { code: "store-unavailable" });
     options.log.write("error", "request-failed", { error: String(cause) });
     return fail(c, options, { code: "internal" });
   });
