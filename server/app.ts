@@ -19,6 +19,7 @@ import {
   tellRefusedUpgrade,
 } from "./adapters/link_events.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
+import type { LinkHubOptions } from "./adapters/link_hub_options.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
 import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
@@ -121,7 +122,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const signalling = makeSignalling(options, { clock, identities, telemetry, backend });
   const { metrics, hub, shell } = signalling;
-  const sockets = new WsServer(() => metrics.rejected("too-large"));
+  const sockets = new WsServer((source) => {
+    metrics.rejected("too-large");
+    const about = { at: clock(), actor: { kind: "operator" as const }, source };
+    telemetry.emit(rejectionDraft("too-large", { ...about, messageType: "link" }));
+  });
   const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
   const openFiles = await openFilesLimit();
   const http = await listenFor(options, {
@@ -233,6 +238,9 @@ function makeSignalling(
       return link === null ? null : originOf(link.identity, link.agent);
     },
   });
+  const onRejected: LinkHubOptions["onRejected"] = (code, { identity, agent, type }) => {
+    tellLinkRejection({ telemetry, clock }, { identity, agent, code, messageType: type });
+  };
   const router = new SignalRouter({
     store,
     shell,
@@ -243,6 +251,7 @@ function makeSignalling(
     maxDesktops: settings.limits.desktops,
     operators,
     hub: () => hub,
+    onRejected,
   });
   const hub: LinkHub = new LinkHub({
     bus,
@@ -255,9 +264,7 @@ function makeSignalling(
     maxBufferedBytes: settings.limits.bufferedBytes,
     checkTicket: (ticket, operator) => identities.useTicket(ticket, operator),
     handlers: new LinkEvents(router, { telemetry, clock }),
-    onRejected: (code, { identity, agent, type }) => {
-      tellLinkRejection({ telemetry, clock }, { identity, agent, code, messageType: type });
-    },
+    onRejected,
     sharing: backend?.sharing ?? null,
   });
   const desktopsChanged = () => router.desktopsChanged();

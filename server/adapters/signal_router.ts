@@ -6,6 +6,7 @@ import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
 import type { HubLink, LinkHandlers } from "./link_types.ts";
+import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { OperatorSessions } from "./operator_sessions.ts";
 import type { Relay } from "./relay.ts";
 import { refusal } from "./retry_after.ts";
@@ -20,6 +21,8 @@ export interface SignalRouterOptions {
   readonly maxDesktops: number;
   readonly operators: OperatorSessions;
   readonly hub: () => LinkHub;
+  /** A message was answered with an error before the controller saw it. */
+  readonly onRejected?: LinkHubOptions["onRejected"];
 }
 
 /** A store that is there but refuses is not asked in a tight circle. */
@@ -224,6 +227,7 @@ export class SignalRouter implements LinkHandlers {
 
   #fail(link: HubLink, message: Message, code: ErrorCode, detail?: string): void {
     this.#options.metrics.rejected(code);
+    this.#options.onRejected?.(code, { ...link, type: message.type });
     const about = {
       ref: refOf(message),
       desktopId: message.desktopId ?? "",

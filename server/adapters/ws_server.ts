@@ -5,7 +5,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import { MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
+import { type EventSource, MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
+import { eventSource } from "../core/telemetry/drafts.ts";
 import type { LinkSocket, LinkSocketEvents } from "./link_types.ts";
 
 /** How long a peer may take to answer a close frame. */
@@ -21,9 +22,10 @@ export class WsServer {
     handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
   });
   readonly #open = new Map<WebSocket, ReturnType<typeof setTimeout> | null>();
-  readonly #onOversize: () => void;
+  readonly #onOversize: (source: EventSource) => void;
 
-  constructor(onOversize: () => void) {
+  /** `onOversize` hears where a message larger than the limit came from. */
+  constructor(onOversize: (source: EventSource) => void) {
     this.#onOversize = onOversize;
   }
 
@@ -39,7 +41,10 @@ export class WsServer {
     head: Uint8Array,
     accept: (socket: LinkSocket) => LinkSocketEvents,
   ): void {
-    this.#server.handleUpgrade(request, socket, head as never, (ws) => this.#serve(ws, accept));
+    this.#server.handleUpgrade(request, socket, head as never, (ws) => {
+      const source = eventSource(request.socket.remoteAddress, request.headers["user-agent"]);
+      this.#serve(ws, accept, source);
+    });
   }
 
   /** Cuts every socket that is still there after its goodbye. */
@@ -63,7 +68,11 @@ export class WsServer {
     this.#server.close();
   }
 
-  #serve(ws: WebSocket, accept: (socket: LinkSocket) => LinkSocketEvents): void {
+  #serve(
+    ws: WebSocket,
+    accept: (socket: LinkSocket) => LinkSocketEvents,
+    source: EventSource,
+  ): void {
     this.#open.set(ws, null);
     let over = false;
     const finish = (code: number) => {
@@ -94,7 +103,7 @@ export class WsServer {
     });
     ws.on("error", (error: Error & { code?: string }) => {
       // `ws` closes by itself, with 1009, 1002 or 1007; the close event follows.
-      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#onOversize();
+      if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#onOversize(source);
       this.#cutLater(ws);
     });
     ws.on("close", (code: number) => {
