@@ -46,15 +46,14 @@ export class RedisStreamWriter implements SinkWriter {
   }
 
   close(): Promise<void> {
-    this.#client?.disconnect();
-    this.#client = null;
+    if (this.#client !== null) this.#discard(this.#client);
     return Promise.resolve();
   }
 
   /** One connection at a time, made when it is needed: the runner does the waiting. */
   async #connect(): Promise<Redis> {
     if (this.#client !== null && this.#client.status === "ready") return this.#client;
-    this.#client?.disconnect();
+    if (this.#client !== null) this.#discard(this.#client);
     const client = new Redis(this.#options.url, {
       lazyConnect: true,
       enableOfflineQueue: false,
@@ -72,7 +71,8 @@ export class RedisStreamWriter implements SinkWriter {
   }
 
   #discard(client: Redis): void {
-    client.disconnect();
+    // Of a connection that has closed itself, ioredis would wait for the end once more.
+    if (client.status !== "close" && client.status !== "end") client.disconnect();
     if (this.#client === client) this.#client = null;
   }
 }
