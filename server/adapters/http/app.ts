@@ -88,6 +88,8 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
 
 /** Turns a link into a cookie and takes it out of the address at once. */
 async function signIn(c: Context, options: HttpAppOptions): Promise<Response> {
+  // Mail scanners and chat previews look at links by HEAD; that must not use one up.
+  if (c.req.method !== "GET") return fail(c, options, { code: "method-not-allowed" });
   const link = c.req.query("link") ?? "";
   const connect = c.req.query("connect") ?? "";
   const target = UUID.test(connect) ? `/?connect=${connect}` : "/";

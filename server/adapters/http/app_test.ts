@@ -134,6 +134,8 @@ Deno.test("HTTP: every answer carries the security headers", async () => {
 Deno.test("HTTP: sign-in turns a link into a cookie once, and drops the secret from the address", async () => {
   await withApp(async ({ app, identities }) => {
     const link = await identities.newSignInLink();
+    const preview = await request(app, `/sign-in?link=${link}`, { method: "HEAD" });
+    assert.deepEqual([preview.status, preview.headers.getSetCookie()], [405, []]);
     const answer = await request(app, `/sign-in?link=${link}&connect=${DESKTOP}`);
     assert.equal(answer.status, 303);
     assert.equal(answer.headers.get("location"), `/?connect=${DESKTOP}`);
