@@ -209,6 +209,7 @@ function makeSignalling(
   const bus = backend?.bus ?? options.bus ?? new MemoryBus();
   const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
+  metrics.watchSinks(() => telemetry.status());
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({
     metrics,

@@ -3,6 +3,7 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import type { ErrorCode } from "@farglass/protocol";
 import type { Metrics } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
+import type { SinkStatus } from "../core/telemetry/ports.ts";
 
 /** The server's metrics in a registry of their own. */
 export class PromMetrics implements Metrics {
@@ -107,6 +108,32 @@ export class PromMetrics implements Metrics {
   /** The exposition text and its content type. */
   async text(): Promise<{ readonly text: string; readonly contentType: string }> {
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  /** Counts events that wait for each sink, and those it has lost; asked at each scrape. */
+  watchSinks(status: () => readonly SinkStatus[]): void {
+    const registers = [this.#registry];
+    const labelNames = ["sink"];
+    new Gauge({
+      name: "farglass_events_waiting",
+      help: "Events that wait for a sink",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, waiting } of status()) this.set({ sink: name }, waiting);
+      },
+    });
+    new Counter({
+      name: "farglass_events_dropped_total",
+      help: "Events that a sink has lost because its buffer was full",
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const { name, dropped } of status()) this.inc({ sink: name }, dropped);
+      },
+    });
   }
 
   /** Lets go of what the collectors hold. */

@@ -12,6 +12,7 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
   metrics.connections("console", 3);
   metrics.relayed(1000);
   metrics.relaySkipped(4);
+  metrics.watchSinks(() => [{ name: "webhook-1", waiting: 12, dropped: 3 }]);
   for (const session of Object.values(desktop.sessions)) {
     for (const event of session.events) metrics.sessionEvent(event);
   }
@@ -29,6 +30,8 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
       "farglass_connected_consoles 3",
       "farglass_relay_bytes_total 1000",
       "farglass_relay_skipped_frames_total 4",
+      'farglass_events_waiting{sink="webhook-1"} 12',
+      'farglass_events_dropped_total{sink="webhook-1"} 3',
     ]
   ) assert.ok(text.split("\n").includes(line), line);
   assert.match(text, /^process_cpu_seconds_total /m);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type EventDraft, SOFTWARE_VERSION } from "@farglass/protocol";
 import type { Log } from "../core/ports.ts";
 import { SERVER_ORIGIN } from "../core/telemetry/drafts.ts";
-import type { Telemetry } from "../core/telemetry/ports.ts";
+import type { SinkStatus, Telemetry } from "../core/telemetry/ports.ts";
 import { type EventFormat, EventHub } from "./sinks/hub.ts";
 import { makeSinks, type SinkSettings } from "./sinks/make_sinks.ts";
 import type { WriteBytes } from "./sinks/stdout.ts";
@@ -31,6 +31,7 @@ export interface TelemetryOptions {
 const SETTINGS_FILE = "settings.seen";
 
 export interface RunningTelemetry extends Telemetry {
+  status(): readonly SinkStatus[];
   /** Says that the node goes down, and delivers what can be delivered soon. */
   close(): Promise<void>;
 }
@@ -58,6 +59,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Running
   }
   return {
     emit: (draft: EventDraft) => hub.emit(draft),
+    status: () => hub.status(),
     async close() {
       const uptimeMs = Math.max(0, clock() - upAt);
       const details = { uptimeMs };

@@ -4,7 +4,7 @@ import { type EventDraft, type SecurityEvent, securityEventSchema } from "@fargl
 import type { Log } from "../../core/ports.ts";
 import { toEcs } from "../../core/telemetry/ecs.ts";
 import { toOcsf } from "../../core/telemetry/ocsf.ts";
-import type { Telemetry } from "../../core/telemetry/ports.ts";
+import type { SinkStatus, Telemetry } from "../../core/telemetry/ports.ts";
 import {
   addRepeat,
   endRepeats,
@@ -72,9 +72,8 @@ export class EventHub implements Telemetry {
     this.#tell(told);
   }
 
-  /** Sink names and the events that wait for each. */
-  waiting(): ReadonlyMap<string, number> {
-    return new Map(this.#sinks.map(({ runner }) => [runner.name, runner.waiting]));
+  status(): readonly SinkStatus[] {
+    return this.#sinks.map(({ runner }) => runner.status);
   }
 
   /** Delivers what can be delivered soon; what stays in a spool goes at the next start. */

@@ -8,7 +8,7 @@ import {
   deliveryStep,
   newDelivery,
 } from "../../core/telemetry/delivery.ts";
-import { type Backlog, lineBytes, type SinkWriter } from "../../core/telemetry/ports.ts";
+import { type Backlog, lineBytes, type SinkStatus, type SinkWriter } from "../../core/telemetry/ports.ts";
 import type { Log } from "../../core/ports.ts";
 
 export interface SinkRunnerOptions {
@@ -60,8 +60,9 @@ export class SinkRunner {
     if (!this.#closed) this.#step({ kind: "offer", bytes: lineBytes(line), report }, line);
   }
 
-  get waiting(): number {
-    return this.#state.waiting;
+  get status(): SinkStatus {
+    const { waiting, droppedTotal: dropped } = this.#state;
+    return { name: this.name, waiting, dropped };
   }
 
   /** Resolves when what was taken so far is on disk, for a sink with a spool. */

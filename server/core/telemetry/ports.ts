@@ -16,6 +16,13 @@ export interface SinkWriter {
   close(): Promise<void>;
 }
 
+/** How a sink does: events that wait, and those it has lost since the start. */
+export interface SinkStatus {
+  readonly name: string;
+  readonly waiting: number;
+  readonly dropped: number;
+}
+
 /** As much of AbortSignal as a core may name. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
