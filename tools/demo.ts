@@ -91,7 +91,7 @@ class Demo {
     const shown = this.options.json || this.options.verbose;
     const child = new Child({
       name,
-      args: ["run", "-A", ...args],
+      args: ["run", "-A", "--preload", "tools/end_with_parent.ts", ...args],
       cwd: ROOT,
       onLog: (line) => shown ? console.error(line) : undefined,
     });

@@ -206,3 +206,14 @@ Deno.test("demo: when npx is ended, so is everything it started", async () => {
   Deno.kill(shell.pid, "SIGKILL");
   await poll("the end of all processes", 10_000, () => children.some(isAlive) ? null : true);
 });
+
+Deno.test("demo: when the demo is killed, nothing goes on sharing the screen", async () => {
+  await using demo = startDemo("--json", "--port", "0");
+  await announcement(demo);
+  const dataDir = dataDirOf(demo.pid);
+  const children = descendants(demo.pid);
+  assert.ok(children.length >= 2);
+  await demo.stop("SIGKILL");
+  await poll("the end of all processes", 10_000, () => children.some(isAlive) ? null : true);
+  await Deno.remove(dataDir, { recursive: true });
+});
