@@ -1,0 +1,297 @@
+/// <reference lib="dom" />
+/** Two server processes on one Redis, a real agent and a real browser. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { type Balancer, startBalancer } from "../support/balancer.ts";
+import { launchChromium } from "../support/chromium.ts";
+import {
+  clockIn,
+  openConsole,
+  readScreen,
+  toPagePoint,
+  waitForTransport,
+} from "../support/console_page.ts";
+import { freePort } from "../support/coturn.ts";
+import { chooseTransport, e2eTest, eventsOf, waitForExactPicture } from "../support/e2e.ts";
+import { poll } from "../support/process.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { startAgent, startPainter, startServer, type TestServer } from "../support/stack.ts";
+import { startXvfb } from "../support/xvfb.ts";
+
+interface Node {
+  readonly port: number;
+  readonly server: TestServer;
+}
+
+interface Cluster extends AsyncDisposable {
+  redis: TestRedis;
+  readonly nodes: readonly [Node, Node];
+  /** Where consoles go, and where agents go. */
+  readonly consoles: Balancer;
+  readonly agents: Balancer;
+}
+
+/** Two nodes with the same secrets behind balancers; everybody goes to the first node. */
+async function startCluster(): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
+  const redis = await startRedis();
+  const consoles = stack.use(await startBalancer());
+  const agents = stack.use(await startBalancer());
+  const dataDir = await Deno.makeTempDir({ prefix: "farglass-nodes-" });
+  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
+  const start = async (name: string): Promise<Node> => {
+    const port = await freePort();
+    const server = stack.use(
+      await startServer({
+        port,
+        dataDir: dataDir,
+        config: {
+          publicUrl: consoles.origin,
+          allowedOrigins: [agents.origin],
+          node: { id: name },
+          redis: { url: redis.url },
+        },
+      }),
+    );
+    return { port, server };
+  };
+  const nodes = [await start("node-a"), await start("node-b")] as const;
+  for (const balancer of [consoles, agents]) balancer.targets = nodes.map(({ port }) => port);
+  const owned = stack.move();
+  const cluster: Cluster = {
+    ...{ redis, nodes, consoles, agents },
+    async [Symbol.asyncDispose]() {
+      await owned.disposeAsync();
+      await cluster.redis[Symbol.asyncDispose]();
+    },
+  };
+  return cluster;
+}
+
+const agentServer = (cluster: Cluster) => ({
+  signalUrl: `${cluster.agents.origin.replace("http", "ws")}/ws/rd-signal`,
+  agentSecretFile: join(cluster.nodes[0].server.dataDir, "agent.secret"),
+});
+
+/** Runs in the page: keeps its peer connections, and the longest time without a new video frame. */
+function watchVideo(): void {
+  const seen: { peers: RTCPeerConnection[]; gapMs: number; frames: number } = {
+    peers: [],
+    gapMs: 0,
+    frames: 0,
+  };
+  Object.assign(globalThis, { seen });
+  const Native = RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      seen.peers.push(this);
+    }
+  };
+  let last: number | null = null;
+  const hook = () => {
+    const video = document.querySelector("video");
+    if (video === null || (video as { hooked?: boolean }).hooked === true) return;
+    (video as { hooked?: boolean }).hooked = true;
+    const frame = () => {
+      const now = performance.now();
+      if (last !== null) seen.gapMs = Math.max(seen.gapMs, now - last);
+      last = now;
+      seen.frames++;
+      video.requestVideoFrameCallback(frame);
+    };
+    video.requestVideoFrameCallback(frame);
+  };
+  setInterval(hook, 100);
+}
+
+interface Seen {
+  peers: RTCPeerConnection[];
+  gapMs: number;
+  frames: number;
+}
+
+const seenBy = (page: Page) =>
+  page.evaluate(() => {
+    const { gapMs, frames, peers } = (globalThis as unknown as { seen: Seen }).seen;
+    return { gapMs, frames, peers: peers.length };
+  });
+const forgetGap = (page: Page) =>
+  page.evaluate(() => {
+    (globalThis as unknown as { seen: Seen }).seen.gapMs = 0;
+  });
+
+/** Links with a socket at a node, by role. */
+async function linksAt(node: Node): Promise<string> {
+  const text = await (await fetch(`http://127.0.0.1:${node.port}/metrics`)).text();
+  const of = (role: string) =>
+    new RegExp(`^farglass_connected_${role}s (\\d+)$`, "m").exec(text)?.[1];
+  return `${of("agent")} agents, ${of("console")} consoles`;
+}
+
+e2eTest("nodes: agent at one, console at the other: video, exact picture, input", async (t) => {
+  await using cluster = await startCluster();
+  const [a, b] = cluster.nodes;
+  cluster.agents.targets = [a.port];
+  cluster.consoles.targets = [b.port];
+  await using xvfb = await startXvfb({ width: 1280, height: 720 });
+  await using window_ = await startPainter("window", { display: xvfb.display });
+  await using agent = await startAgent({
+    server: agentServer(cluster),
+    capture: "x11",
+    display: xvfb.display,
+  });
+  await using browser = await launchChromium();
+  const consoleUrl = await b.server.freshLink();
+  await using opened = await openConsole(browser, { consoleUrl, connect: agent.desktopId });
+  const { page } = opened;
+  await t.step("picture by rtp", async () => {
+    await waitForTransport(page, "rtp");
+    assert.equal(await linksAt(a), "1 agents, 0 consoles");
+    assert.equal(await linksAt(b), "0 agents, 1 consoles");
+  });
+  await t.step("the picture to the pixel by the diff channel", async () => {
+    await chooseTransport(page, "diff");
+    await waitForTransport(page, "diff-dc");
+    await waitForExactPicture(page, xvfb.display);
+  });
+  await t.step("a click reaches the X client", async () => {
+    const from = window_.mark();
+    const { x, y } = await toPagePoint(page, 640, 360);
+    await page.mouse.click(x, y);
+    await window_.waitForLine(/"?button|press/i, 10_000, from);
+  });
+});
+
+e2eTest("nodes: no WebRTC, agent and console at different nodes: the relay crosses", async () => {
+  await using cluster = await startCluster();
+  const [a, b] = cluster.nodes;
+  cluster.agents.targets = [a.port];
+  cluster.consoles.targets = [b.port];
+  await using xvfb = await startXvfb({ width: 1280, height: 720 });
+  await using clock = await startPainter("clock", { display: xvfb.display });
+  await using agent = await startAgent({
+    server: agentServer(cluster),
+    capture: "x11",
+    display: xvfb.display,
+  });
+  await using browser = await launchChromium();
+  await using opened = await openConsole(browser, {
+    consoleUrl: await b.server.freshLink(),
+    connect: agent.desktopId,
+    init: () => {
+      RTCPeerConnection.prototype.setRemoteDescription = () =>
+        Promise.reject(new DOMException("refused by the test", "OperationError"));
+    },
+  });
+  await waitForTransport(opened.page, "diff-ws");
+  await clock.ask("stop", /"done"/);
+  await waitForExactPicture(opened.page, xvfb.display);
+});
+
+e2eTest("nodes: kill -9 in a live session: video goes on, the other node takes over", async (t) => {
+  await using cluster = await startCluster();
+  const [a, b] = cluster.nodes;
+  await using xvfb = await startXvfb({ width: 1280, height: 720 });
+  await using _clock = await startPainter("clock", { display: xvfb.display });
+  await using agent = await startAgent({
+    server: agentServer(cluster),
+    capture: "x11",
+    display: xvfb.display,
+  });
+  await using browser = await launchChromium();
+  const consoleUrl = await a.server.freshLink();
+  await using opened = await openConsole(browser, {
+    consoleUrl,
+    connect: agent.desktopId,
+    init: watchVideo,
+  });
+  const { page } = opened;
+  await waitForTransport(page, "rtp");
+  assert.equal(await linksAt(a), "1 agents, 1 consoles");
+  const before = await seenBy(page);
+
+  await t.step("video never stops, both come back within 3 s", async () => {
+    await forgetGap(page);
+    await a.server.process.stop("SIGKILL");
+    const killedAt = performance.now();
+    await poll(
+      "both links at the other node",
+      3_000,
+      async () => await linksAt(b) === "1 agents, 1 consoles" || null,
+    );
+    console.log(`nodes: signalling again after ${Math.round(performance.now() - killedAt)} ms`);
+    const { frames } = await seenBy(page);
+    await poll("more video", 5_000, async () => (await seenBy(page)).frames > frames + 30 || null);
+    const after = await seenBy(page);
+    assert.equal(after.peers, before.peers, "the same peer connection");
+    assert.ok(after.gapMs < 1_000, `no frame for ${after.gapMs} ms`);
+    console.log(`nodes: longest time between two frames ${Math.round(after.gapMs)} ms`);
+  });
+
+  await t.step("a restart of WebRTC succeeds through the other node", async () => {
+    const connected = () =>
+      eventsOf(b.server, "DESKTOP_WEBRTC_STATE").filter((e) => e.stage === "connected").length;
+    const already = connected();
+    await page.evaluate(() => {
+      (globalThis as unknown as { seen: Seen }).seen.peers.at(-1)?.close();
+    });
+    await poll("connected anew", 30_000, () => connected() > already || null);
+    await waitForTransport(page, "rtp", 30_000);
+    assert.ok((await seenBy(page)).peers > before.peers);
+    const shown = clockIn(await readScreen(page));
+    await poll("the clock to go on", 10_000, async () => {
+      const now = clockIn(await readScreen(page));
+      return now !== null && now !== shown || null;
+    });
+  });
+});
+
+e2eTest(
+  "nodes: Redis restarts under a live session: media goes on, /readyz tells the truth",
+  async () => {
+    await using cluster = await startCluster();
+    const [a] = cluster.nodes;
+    await using xvfb = await startXvfb({ width: 1280, height: 720 });
+    await using _clock = await startPainter("clock", { display: xvfb.display });
+    await using agent = await startAgent({
+      server: agentServer(cluster),
+      capture: "x11",
+      display: xvfb.display,
+    });
+    await using browser = await launchChromium();
+    const consoleUrl = await a.server.freshLink();
+    await using opened = await openConsole(browser, {
+      consoleUrl,
+      connect: agent.desktopId,
+      init: watchVideo,
+    });
+    const { page } = opened;
+    await waitForTransport(page, "rtp");
+    const ready = async () => {
+      const answer = await fetch(`http://127.0.0.1:${a.port}/readyz`);
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    assert.equal(await ready(), 200);
+    await forgetGap(page);
+    await cluster.redis.stop("SIGKILL");
+    await poll("word that it is not ready", 5_000, async () => await ready() === 503 || null);
+    // Longer than any heartbeat or lease, so that whatever would give up does.
+    const { frames } = await seenBy(page);
+    await poll(
+      "video meanwhile",
+      15_000,
+      async () => (await seenBy(page)).frames > frames + 120 || null,
+    );
+    cluster.redis = await cluster.redis.again();
+    await poll("ready again", 10_000, async () => await ready() === 200 || null);
+    const { gapMs, peers } = await seenBy(page);
+    assert.ok(gapMs < 1_000, `no frame for ${gapMs} ms`);
+    assert.equal(peers, 1);
+    await chooseTransport(page, "diff");
+    await waitForTransport(page, "diff-dc");
+    assert.equal(eventsOf(a.server, "SESSION_ENDED").length, 0);
+  },
+);
