@@ -1,0 +1,169 @@
+/** 10,000 sessions that end in every way leave no key behind once the lifetimes are over. */
+import assert from "node:assert/strict";
+import { ControllerShell } from "../../server/adapters/controller_shell.ts";
+import { RedisBus } from "../../server/adapters/redis_bus.ts";
+import { RedisClient } from "../../server/adapters/redis_client.ts";
+import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
+import { RedisOnceStore } from "../../server/adapters/redis_once_store.ts";
+import { RedisDesktopStore } from "../../server/adapters/redis_store.ts";
+import type { ControllerEvent, ControllerMessage } from "../../server/core/events.ts";
+import { DEFAULT_POLICY } from "../../server/core/policy.ts";
+import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
+import { agentInfo, CAPS } from "../../server/testing/samples.ts";
+import { poll } from "../support/process.ts";
+import { startRedis } from "../support/redis.ts";
+
+const DESKTOPS = 100;
+const SESSIONS_EACH = 100;
+const LIFETIME_MS = 4_000;
+const REF = { seq: 1, type: "REST" } as const;
+
+const uuid = (kind: number, n: number): string =>
+  `${String(kind).padStart(8, "0")}-0000-4000-8000-${String(n).padStart(12, "0")}`;
+
+/** Everything that ends a session, by what the shell is told. */
+type Way = (ids: {
+  readonly sessionId: string;
+  readonly agentLink: string;
+  readonly consoleLink: string;
+}) => readonly ControllerEvent[];
+
+const say = (
+  from: "agent" | "console",
+  linkId: string,
+  message: Omit<ControllerMessage, "seq" | "ack" | "ts" | "desktopId">,
+): ControllerEvent => ({
+  kind: "message",
+  from,
+  linkId,
+  message: { desktopId: "", seq: 0, ack: 0, ts: 0, ...message } as ControllerMessage,
+});
+
+const decide = (decision: "accept" | "deny"): Way => ({ sessionId, agentLink }) => [
+  say("agent", agentLink, {
+    type: "SESSION_DECISION",
+    sessionId,
+    payload: { decision, by: "policy", reason: "policy", viewOnly: false },
+  }),
+];
+const accept = decide("accept");
+const WAYS: Readonly<Record<string, Way>> = {
+  denied: decide("deny"),
+  "never decided": () => [],
+  "ended by the operator": (ids) => [
+    ...accept(ids),
+    say("console", ids.consoleLink, {
+      type: "SESSION_ENDED",
+      sessionId: ids.sessionId,
+      payload: { reason: "operator-disconnect", by: "operator" },
+    }),
+  ],
+  "ended by the agent": (ids) => [
+    ...accept(ids),
+    say("agent", ids.agentLink, {
+      type: "SESSION_ENDED",
+      sessionId: ids.sessionId,
+      payload: { reason: "owner-stopped", by: "agent" },
+    }),
+  ],
+  killed: (ids) => [
+    ...accept(ids),
+    { kind: "kill", sessionId: ids.sessionId, reason: "killed", ref: REF },
+  ],
+  "console gone": (ids) => [
+    ...accept(ids),
+    { kind: "link", linkId: ids.consoleLink, change: "lost" },
+    { kind: "link", linkId: ids.consoleLink, change: "gone" },
+  ],
+  "console lost with its node": (ids) => [
+    ...accept(ids),
+    { kind: "link", linkId: ids.consoleLink, change: "lost" },
+  ],
+  "live when everything stops": accept,
+};
+
+Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async () => {
+  await using redis = await startRedis({ args: ["--appendonly", "no"] });
+  const log = { write: () => {} };
+  const client = await RedisClient.open({ ...DEFAULT_SETTINGS.redis, url: redis.url }, log);
+  await client.whenUp();
+  const bus = new RedisBus(client, log);
+  const times = { desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS };
+  const store = new RedisDesktopStore({ client, bus, log, ...times });
+  const links = new RedisLinkStore({ client, nodeId: "node", linkMs: LIFETIME_MS });
+  const shell = new ControllerShell({
+    ...{ store, bus, log, telemetry: { emit: () => {} } },
+    metrics: {
+      message: () => {},
+      rejected: () => {},
+      sessionEvent: () => {},
+      connections: () => {},
+      relayed: () => {},
+      relaySkipped: () => {},
+    },
+    clock: Date.now,
+    policy: { ...DEFAULT_POLICY, maxSessionsPerDesktop: SESSIONS_EACH },
+    webrtcFor: () => ({ enabled: true, iceServers: [], iceTransportPolicy: "all" }),
+    onRoute: () => {},
+    onUnroute: () => {},
+  });
+  const ways = Object.values(WAYS);
+  const one = async (d: number) => {
+    const desktopId = uuid(1, d);
+    const agentLink = uuid(2, d);
+    await links.create(agentLink, "owner", "agent");
+    await links.addDesktop(agentLink, "owner", desktopId);
+    await shell.dispatch(desktopId, {
+      kind: "caps",
+      desktopId,
+      linkId: agentLink,
+      agent: agentInfo(uuid(3, d)),
+      caps: CAPS,
+      ref: REF,
+    });
+    for (let s = 0; s < SESSIONS_EACH; s++) {
+      const n = d * SESSIONS_EACH + s;
+      const ids = { sessionId: uuid(4, n), agentLink, consoleLink: uuid(5, n) };
+      const operator = { operatorId: "op", name: "op" };
+      if (s % 3 === 0) await links.create(ids.consoleLink, "owner", "console");
+      await shell.dispatch(desktopId, {
+        kind: "request",
+        sessionId: ids.sessionId,
+        requestId: ids.sessionId,
+        consoleLinkId: ids.consoleLink,
+        operator,
+        ref: REF,
+      }, { handled: { linkId: ids.consoleLink, seq: 1 } });
+      for (const event of ways[n % ways.length](ids)) await shell.dispatch(desktopId, event);
+      if (s % 6 === 0) await links.remove(ids.consoleLink, "owner");
+    }
+    // Some agents go, some are cut off with their node, some desktops are stopped whole.
+    const change = (["gone", "lost", "replaced"] as const)[d % 4];
+    if (change !== undefined) {
+      await shell.dispatch(desktopId, { kind: "link", linkId: agentLink, change });
+    } else {
+      await shell.dispatch(desktopId, {
+        kind: "kill",
+        sessionId: null,
+        reason: "killed",
+        ref: REF,
+      });
+    }
+  };
+  for (let d = 0; d < DESKTOPS; d += 10) {
+    await Promise.all(Array.from({ length: 10 }, (_, i) => one(d + i)));
+  }
+  await new RedisOnceStore(client).put("token", "value", LIFETIME_MS);
+  await shell.close();
+  const before = Number(await client.call("DBSIZE"));
+  assert.ok(before > 1_000, `${before} keys`);
+  // The index of single-use secrets has the longest lifetime of all: ten minutes.
+  await poll("all keys gone", 30_000, async () => {
+    const keys = await client.call("KEYS", "*") as string[];
+    return keys.every((key) => key === "fg:{once}:all") || null;
+  });
+  assert.ok(Number(await client.call("PTTL", "fg:{once}:all")) > 0);
+  console.log(`lifetimes: ${before} keys at the end of the last session`);
+  bus.close();
+  client.close();
+});
