@@ -22,6 +22,9 @@ export interface SdpSummary {
 }
 
 const MAX_LINES = 1024;
+/** RFC 8839 section 5.4: ice-char of 4 to 256, and of 22 to 256. */
+const ICE_UFRAG = /^a=ice-ufrag:[\w+/-]{4,256}$/;
+const ICE_PASSWORD = /^a=ice-pwd:[\w+/-]{22,256}$/;
 const FINGERPRINT = /^sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/i;
 
 /** Checks a whole description. */
@@ -62,6 +65,10 @@ export function checkSdp(sdp: string): Result<SdpSummary, CodedError> {
         seen = true;
         fingerprinted++;
       }
+    } else if (line.startsWith("a=ice-ufrag:")) {
+      if (!ICE_UFRAG.test(line)) return err(codedError("sdp-invalid", "ice-ufrag"));
+    } else if (line.startsWith("a=ice-pwd:")) {
+      if (!ICE_PASSWORD.test(line)) return err(codedError("sdp-invalid", "ice-pwd"));
     } else if (line.startsWith("a=candidate:")) {
       candidates++;
       if (candidates > MAX_SDP_CANDIDATES) return err(codedError("sdp-too-many-candidates"));

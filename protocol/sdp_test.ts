@@ -98,6 +98,18 @@ const REFUSED: readonly { name: string; sdp: string; code: ErrorCode }[] = [
   { name: "a bare CR", sdp: withLines("a=x\ra=y"), code: "sdp-invalid" },
   { name: "a CR at the very end", sdp: `${OFFER}\r`, code: "sdp-invalid" },
   { name: "an empty line", sdp: withLines("", "a=x"), code: "sdp-invalid" },
+  { name: "an empty ICE password", sdp: withLines("a=ice-pwd:"), code: "sdp-invalid" },
+  {
+    name: "an ICE password that can be guessed",
+    sdp: withLines(`a=ice-pwd:${"a".repeat(21)}`),
+    code: "sdp-invalid",
+  },
+  { name: "an ICE user of three", sdp: withLines("a=ice-ufrag:abc"), code: "sdp-invalid" },
+  {
+    name: "an ICE user beyond ice-char",
+    sdp: withLines("a=ice-ufrag:ab cd"),
+    code: "sdp-invalid",
+  },
   { name: "a line that is no attribute", sdp: withLines("hello"), code: "sdp-invalid" },
   { name: "an upper-case type", sdp: withLines("A=x"), code: "sdp-invalid" },
   { name: "1025 lines", sdp: HEAD + "a=x\r\n".repeat(1021), code: "sdp-invalid" },
