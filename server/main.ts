@@ -63,7 +63,7 @@ async function announce(server: RunningServer, json: boolean): Promise<void> {
   }
   say(`Farglass server ${SOFTWARE_VERSION} on ${server.baseUrl}`);
   say(
-    `Agents: deno task agent -- --server ${server.signalUrl} (secret: ${server.agentSecretFile})`,
+    `Agents: deno task agent -- --server ${server.signalUrl} --secret-file ${server.agentSecretFile}`,
   );
   say(`Console: ${consoleUrl}`);
   say("The link works once, for 10 minutes. Enter prints a fresh one, Ctrl-C stops the server.");
