@@ -30,6 +30,13 @@ const STORE_RETRY_MS = 100;
 
 type MessageEvent = Extract<ControllerEvent, { kind: "message" }>;
 
+/** One desktop in a list, about. */
+const DESKTOP_BYTES = 400;
+/** All lists to all consoles together; a change is told at once while they are few. */
+const LIST_BYTES_PER_MS = 4_000;
+const MIN_LIST_PAUSE_MS = 20;
+const MAX_LIST_PAUSE_MS = 1_000;
+
 /** Handlers for the hub. */
 export class SignalRouter implements LinkHandlers {
   readonly #options: SignalRouterOptions;
@@ -66,9 +73,12 @@ export class SignalRouter implements LinkHandlers {
   desktopsChanged(): void {
     if (this.#listWanted) return;
     this.#listWanted = true;
-    this.#listing = this.#listing.then(() => {
+    this.#listing = this.#listing.then(async () => {
       this.#listWanted = false;
-      return this.#sendList(this.#options.hub().linksOf("console"));
+      const bytes = await this.#sendList(this.#options.hub().linksOf("console"));
+      // A list is absolute, so the next one may wait: many long ones would fill the consoles' links.
+      const waitMs = Math.min(MAX_LIST_PAUSE_MS, bytes / LIST_BYTES_PER_MS);
+      if (waitMs >= MIN_LIST_PAUSE_MS) await new Promise((go) => setTimeout(go, waitMs));
     }).catch((cause) => {
       if (cause instanceof StoreUnavailable) return;
       this.#options.log.write("error", "list-failed", { error: String(cause) });
@@ -236,12 +246,14 @@ export class SignalRouter implements LinkHandlers {
     this.#options.hub().send(link.linkId, errorDraft(refusal(code, detail), about));
   }
 
-  async #sendList(links: readonly HubLink[]): Promise<void> {
-    if (links.length === 0) return;
+  /** Sends the list; returns about how many bytes that were. */
+  async #sendList(links: readonly HubLink[]): Promise<number> {
+    if (links.length === 0) return 0;
     const desktops = desktopList(await this.#options.store.list());
     for (const { linkId } of links) {
       this.#options.hub().send(linkId, { type: "DESKTOP_LIST", payload: { desktops } });
     }
+    return desktops.length * DESKTOP_BYTES * links.length;
   }
 }
 
