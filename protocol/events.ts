@@ -124,7 +124,7 @@ export const SECURITY_EVENTS = [
   define({
     action: "session-started",
     severity: "informational",
-    text: "An operator sees the desktop",
+    text: "A session is live: pixels and input can flow",
     details: { transport: v.picklist(TRANSPORTS), waitMs: durationMs },
   }),
   define({

@@ -8,7 +8,12 @@ import {
   deliveryStep,
   newDelivery,
 } from "../../core/telemetry/delivery.ts";
-import { type Backlog, lineBytes, type SinkStatus, type SinkWriter } from "../../core/telemetry/ports.ts";
+import {
+  type Backlog,
+  lineBytes,
+  type SinkStatus,
+  type SinkWriter,
+} from "../../core/telemetry/ports.ts";
 import type { Log } from "../../core/ports.ts";
 
 export interface SinkRunnerOptions {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { lineBytes } from "../../core/telemetry/ports.ts";
 import { Spool } from "./spool.ts";
 
@@ -88,6 +89,49 @@ Deno.test("Spool: half a line, a lost cursor and a bad one do no harm", async ()
       assert.equal(all.restored.lines, 4, "all comes again");
     }
   });
+});
+
+Deno.test("Spool: whatever is appended, delivered and opened again, no line is lost or moved", async () => {
+  const step = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ append: fc.integer({ min: 1, max: 40 }) }) },
+    { weight: 3, arbitrary: fc.record({ deliver: fc.integer({ min: 1, max: 60 }) }) },
+    { weight: 1, arbitrary: fc.constant({ reopen: true }) },
+    // The process died between a delivery and its cursor.
+    { weight: 1, arbitrary: fc.constant({ dieDelivering: true }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      await withDirectory(async (directory) => {
+        let spool = await Spool.open(directory);
+        const waiting: string[] = [];
+        let serial = 0;
+        for (const s of steps) {
+          if ("append" in s) {
+            for (let i = 0; i < s.append; i++) {
+              const line = `${serial++} ${"x".repeat(serial % 7 === 0 ? 90_000 : 100)}`;
+              waiting.push(line);
+              spool.append(line);
+            }
+            continue;
+          }
+          if ("deliver" in s) {
+            const lines = await spool.peek(s.deliver);
+            assert.deepEqual(lines, waiting.slice(0, s.deliver));
+            if (lines.length > 0) await spool.drop(lines.length);
+            waiting.splice(0, lines.length);
+            continue;
+          }
+          if ("dieDelivering" in s) await spool.peek(5);
+          await spool.close();
+          spool = await Spool.open(directory);
+          assert.deepEqual(spool.restored, { lines: waiting.length, bytes: bytesOf(waiting) });
+        }
+        assert.deepEqual(await spool.peek(serial + 1), waiting);
+        await spool.close();
+      });
+    }),
+    { numRuns: 40 },
+  );
 });
 
 Deno.test("Spool: only its owner can read it", async () => {

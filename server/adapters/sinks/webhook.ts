@@ -39,6 +39,11 @@ export class WebhookWriter implements SinkWriter {
         [TIMESTAMP_HEADER]: timestamp,
         [SIGNATURE_HEADER]: signatureOf(secret, timestamp, body),
       },
+    }).catch((cause) => {
+      // The error's own words name the URL.
+      throw Object.assign(new Error("The receiver was not reached", { cause }), {
+        code: "UNREACHABLE",
+      });
     });
     await response.body?.cancel();
     if (!response.ok) {

@@ -130,7 +130,7 @@ Deno.test("WebhookWriter: anything but 2xx is a failure, and redirects are not f
   }
   assert.equal(receiver.requests.length, 5);
   await receiver.down();
-  await assert.rejects(writer.write(["{}"], signal()));
+  await assert.rejects(writer.write(["{}"], signal()), { code: "UNREACHABLE" });
 });
 
 Deno.test("SyslogWriter: octet counting, and a new connection after the old one broke", async () => {
