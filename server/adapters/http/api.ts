@@ -1,9 +1,16 @@
 /** REST under /api/v1 (design section 3): `{success, data | error}`. */
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import { codedError, STAGES, statusOf } from "@farglass/protocol";
+import {
+  codedError,
+  PROTOCOL_VERSION,
+  SOFTWARE_VERSION,
+  STAGES,
+  statusOf,
+} from "@farglass/protocol";
 import type { Effect, MessageRef } from "../../core/events.ts";
 import { operatorActor } from "../../core/telemetry/drafts.ts";
+import { timelineOf } from "../../core/timeline.ts";
 import { agentViews, endedView, sessionView } from "../../core/views.ts";
 import { retryAfterSeconds } from "../retry_after.ts";
 import type { HttpAppOptions } from "./app.ts";
@@ -108,6 +115,18 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
     const found = await findSession(options, c.req.param("id"));
     return found === null ? fail(c, options, { code: "session-not-found" }) : success(found);
   });
+  app.get("/remote-desktop/sessions/:id/timeline", async (c) => {
+    const found = await findStored(options, c.req.param("id"));
+    if (found === null) return fail(c, options, { code: "session-not-found" });
+    return success({ ...found.view, timeline: timelineOf(found.source, options.clock()) });
+  });
+  app.get("/remote-desktop/sessions/:id/bundle", async (c) => {
+    const found = await findStored(options, c.req.param("id"));
+    if (found === null) return fail(c, options, { code: "session-not-found" });
+    const name = `farglass-session-${found.view.sessionId}.json`;
+    c.header("content-disposition", `attachment; filename="${name}"`);
+    return c.json({ success: true, data: bundleOf(found, options.clock()) });
+  });
   app.delete("/remote-desktop/sessions/:id", async (c) => {
     const sessionId = c.req.param("id");
     const desktopId = await store.desktopOf(sessionId);
@@ -136,15 +155,53 @@ function refused(effect: Extract<Effect, { kind: "reject" }>): Response {
   return Response.json({ success: false, error }, { status: statusOf(error.code), headers });
 }
 
-/** A session, live or ended, with its events. */
-async function findSession(options: HttpAppOptions, sessionId: string) {
+/** A session, live or ended, as far as the store remembers. */
+async function findStored(options: HttpAppOptions, sessionId: string) {
   const desktopId = await options.store.desktopOf(sessionId);
   const desktop = desktopId === null ? null : (await options.store.load(desktopId))?.desktop;
   if (desktop === null || desktop === undefined) return null;
   const live = desktop.sessions[sessionId];
-  if (live !== undefined) return { ...sessionView(live), events: live.events };
+  if (live !== undefined) {
+    return { view: sessionView(live), source: { ...live, endedAtMs: null }, desktop };
+  }
   const ended = desktop.ended.find((s) => s.sessionId === sessionId);
-  return ended === undefined ? null : { ...endedView(ended), events: ended.events };
+  return ended === undefined ? null : { view: endedView(ended), source: ended, desktop };
+}
+
+async function findSession(options: HttpAppOptions, sessionId: string) {
+  const found = await findStored(options, sessionId);
+  return found === null ? null : { ...found.view, events: found.source.events };
+}
+
+/** What a person may hand to support: no names, addresses, descriptions or credentials. */
+function bundleOf(
+  found: NonNullable<Awaited<ReturnType<typeof findStored>>>,
+  now: number,
+): Record<string, unknown> {
+  const { view, source, desktop } = found;
+  const { name: _name, webrtc: _credentials, displays, ...caps } = desktop.caps;
+  const redacted = "redacted";
+  return {
+    madeAt: now,
+    versions: {
+      server: SOFTWARE_VERSION,
+      protocol: PROTOCOL_VERSION,
+      agent: desktop.agent.software,
+      os: desktop.agent.os,
+    },
+    session: { ...view, operator: redacted },
+    desktop: {
+      ...caps,
+      name: redacted,
+      hostname: redacted,
+      displays: displays.map(({ width, height, primary }) => ({ width, height, primary })),
+    },
+    decisions: source.events.filter((e) => e.type === "SESSION_DECISION"),
+    statistics: source.events.flatMap((e) =>
+      "evidence" in e ? [{ at: e.at, reason: e.reason, evidence: e.evidence }] : []
+    ),
+    timeline: timelineOf(source, now),
+  };
 }
 
 async function readJson<T extends v.GenericSchema>(

@@ -46,7 +46,7 @@ const API = "/api/v1";
 const API_PATHS = [
   /^\/api\/v1\/console\/ticket$/,
   /^\/api\/v1\/remote-desktop\/agents(?:\/[^/]+)?$/,
-  /^\/api\/v1\/remote-desktop\/sessions(?:\/[^/]+)?$/,
+  /^\/api\/v1\/remote-desktop\/sessions(?:\/[^/]+(?:\/(?:timeline|bundle))?)?$/,
 ];
 
 /** Builds the app; `app.request()` tests it without a socket. */

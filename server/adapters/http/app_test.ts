@@ -8,7 +8,7 @@ import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { originPolicy } from "../../core/origins.ts";
 import type { Metrics } from "../../core/ports.ts";
 import { on } from "../../testing/controller_driver.ts";
-import { DESKTOP } from "../../testing/controller_driver.ts";
+import { DESKTOP, SCRIPTS, SESSION } from "../../testing/controller_driver.ts";
 import { ControllerShell } from "../controller_shell.ts";
 import { COOKIE_NAME, Identities } from "../identity.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "../memory_store.ts";
@@ -379,5 +379,41 @@ Deno.test("HTTP: sign-ins and refusals are told with who and from where", async 
     assert.match(told[0].actor.name ?? "", /^operator [0-9a-f]{4}$/);
     assert.equal(told[1].actor.id, undefined);
     assert.equal(told[2].actor.id, identities.operatorOf(cookie)?.operatorId);
+  });
+});
+
+Deno.test("HTTP: a session's timeline and support bundle, also after its end, without names or secrets", async () => {
+  await withApp(async ({ app, cookie, shell }) => {
+    for (const event of [...SCRIPTS.connected, on.fallback("rtp", "diff-ws"), on.kill()]) {
+      await shell.dispatch(DESKTOP, event);
+    }
+    const path = `/api/v1/remote-desktop/sessions/${SESSION}`;
+    const headers = { cookie };
+    const { data } = await (await request(app, `${path}/timeline`, { headers })).json();
+    assert.deepEqual(
+      data.timeline.lanes.map((l: { lane: string }) => l.lane),
+      ["signalling", "connection", "first-frame", "transport"],
+    );
+    const fallback = data.timeline.steps.find((s: { type: string }) =>
+      s.type === "DESKTOP_TRANSPORT_FALLBACK"
+    );
+    assert.deepEqual([fallback.cause, fallback.evidence], ["rtp-stalled", { ms: 1 }]);
+    assert.equal(typeof fallback.durationMs, "number");
+    const answer = await request(app, `${path}/bundle`, { headers });
+    assert.match(answer.headers.get("content-disposition") ?? "", /attachment/);
+    const text = await answer.text();
+    const bundle = JSON.parse(text).data;
+    assert.equal(bundle.decisions[0].decision, "accept");
+    assert.deepEqual(bundle.statistics[0].evidence, { ms: 1 });
+    assert.equal(bundle.session.operator, "redacted");
+    assert.doesNotMatch(
+      text,
+      /Test desktop|"machine"|candidate:|fingerprint|127\.0\.0\.1|credential/,
+    );
+    for (const what of ["timeline", "bundle"]) {
+      const other = `/api/v1/remote-desktop/sessions/${DESKTOP}/${what}`;
+      assert.equal((await request(app, other, { headers })).status, 404);
+      assert.equal((await request(app, `${path}/${what}`)).status, 401);
+    }
   });
 });
