@@ -1,12 +1,13 @@
 /** A whole server's events: a scripted session and attacks, seen by real receivers. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { type SecurityEvent, securityEventSchema } from "@farglass/protocol";
-import { poll } from "../tests/support/process.ts";
+import { poll, spawnProcess } from "../tests/support/process.ts";
 import { JsonLog } from "./adapters/json_log.ts";
 import type { EventFormat } from "./adapters/sinks/hub.ts";
 import { type RunningServer, startServer } from "./app.ts";
@@ -17,6 +18,7 @@ import { ecsProblems, ocsfProblems } from "./testing/schema_checks.ts";
 import { approve, withDesktop } from "./testing/server_fixture.ts";
 import { SyslogReceiver, WebhookReceiver } from "./testing/sink_parts.ts";
 
+const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const WEBHOOK_SECRET = "webhook secret never to be seen";
 const TURN_SECRET = "turn secret never to be seen";
 
@@ -284,4 +286,42 @@ Deno.test("telemetry: a receiver that never answers does not slow the server dow
     await client.close();
     await signIn(server);
   });
+});
+
+Deno.test("telemetry: the program, killed by SIGKILL and started again, tells all of it", async () => {
+  await using stack = new AsyncDisposableStack();
+  const webhook = await new WebhookReceiver().up();
+  stack.defer(() => webhook.down());
+  await webhook.down();
+  const dataDir = await mkdtemp(join(tmpdir(), "farglass-telemetry-"));
+  stack.defer(() => rm(dataDir, { recursive: true }));
+  const config = join(dataDir, "config.json");
+  const sinks = [{ type: "stdout" }, { type: "webhook", url: webhook.url, secret: WEBHOOK_SECRET }];
+  const settings = { port: 0, dataDir, node: { id: "program" }, telemetry: { sinks } };
+  await writeFile(config, JSON.stringify(settings));
+  const start = () =>
+    spawnProcess({
+      name: "server",
+      command: Deno.execPath(),
+      args: ["run", "-A", "--no-check", MAIN, "--json", "--config", config],
+    });
+  const first = stack.use(start());
+  const ready = JSON.parse((await first.waitForLine(/^.*consoleUrl.*$/)).input);
+  await fetch(ready.consoleUrl, { redirect: "manual" }).then((r) => r.body?.cancel());
+  await first.waitForLine(/"action":"sign-in"/);
+  // On the standard output the event may be before the spool has it.
+  const spool = join(dataDir, "spool");
+  await poll("the spool", 10_000, async () => {
+    const [name] = await readdir(spool);
+    const text = await readFile(join(spool, name, "000000000001.log"), "utf8").catch(() => "");
+    return text.includes('"action":"sign-in"') || null;
+  });
+  await first.stop("SIGKILL");
+  await webhook.up();
+  const second = stack.use(start());
+  await webhook.until("both starts", () => webhook.lines.length >= 3);
+  await second.stop("SIGTERM");
+  const told = eventsOf(webhook.lines.join("\n"));
+  assert.deepEqual(told.map((e) => e.action), ["node-up", "sign-in", "node-up", "node-down"]);
+  assert.ok(told.every((e) => e.node === "program"));
 });

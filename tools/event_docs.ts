@@ -84,7 +84,7 @@ const DELIVERY = `## Delivery
 
 A webhook's request has the headers \`x-farglass-timestamp\` (Unix seconds) and \`x-farglass-signature\` (\`v1=\` and the hexadecimal HMAC-SHA256, under the sink's secret, of the timestamp, a full stop and the body). A receiver checks both and refuses old timestamps. \`idempotency-key\` is the same when a batch is sent again. Any answer but 2xx is tried again, after one second, doubling to a minute, with jitter.
 
-The spool survives the death of the process. It is bounded: what does not fit is counted, and \`events-dropped\` tells every other sink at once and this one as soon as it has room.`;
+The spool survives the death of the process. It is bounded: what does not fit is counted, and \`events-dropped\` tells every other sink at once and this one as soon as it has room. It is in the server's data directory, which belongs to one process at a time. After a loss of power the last moments may be missing: lines are written at once, but the disk is not waited for.`;
 
 const dotted = (...parts: readonly (readonly string[])[]): string =>
   parts.map((list) => list.map(code).join(", ")).join(" · ");
