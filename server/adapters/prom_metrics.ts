@@ -5,6 +5,9 @@ import type { Metrics } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 import type { SinkStatus } from "../core/telemetry/ports.ts";
 
+/** From a loopback connection to the negotiation's deadline. */
+const SECONDS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15];
+
 /** The server's metrics in a registry of their own. */
 export class PromMetrics implements Metrics {
   readonly #registry = new Registry();
@@ -13,6 +16,7 @@ export class PromMetrics implements Metrics {
   readonly #fallbacks: Counter;
   readonly #restored: Counter;
   readonly #negotiation: Histogram;
+  readonly #firstFrame: Histogram;
   readonly #agents: Gauge;
   readonly #consoles: Gauge;
   readonly #relayBytes: Counter;
@@ -61,8 +65,15 @@ export class PromMetrics implements Metrics {
     );
     this.#negotiation = new Histogram({
       name: "farglass_negotiation_duration_seconds",
-      help: "From an offer to its connection",
-      buckets: [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15],
+      help: "From an offer to its answer and to its connection, by the phase reached",
+      labelNames: ["phase"],
+      buckets: SECONDS,
+      registers,
+    });
+    this.#firstFrame = new Histogram({
+      name: "farglass_first_frame_seconds",
+      help: "From the newest offer, or from the request where there was none, to the first picture",
+      buckets: SECONDS,
       registers,
     });
     this.#agents = gauge("farglass_connected_agents", "Agents with an open link");
@@ -88,9 +99,15 @@ export class PromMetrics implements Metrics {
   sessionEvent(event: SessionEvent): void {
     if (event.type === "DESKTOP_TRANSPORT_FALLBACK") this.#fallbacks.inc({ reason: event.reason });
     if (event.type === "DESKTOP_TRANSPORT_RESTORED") this.#restored.inc({ reason: event.reason });
-    const negotiated = event.type === "DESKTOP_WEBRTC_STATE" && event.stage === "connected" &&
-      (event.previous === "answered" || event.previous === "connecting");
-    if (negotiated) this.#negotiation.observe(event.elapsedMs / 1000);
+    if (event.type !== "DESKTOP_WEBRTC_STATE") return;
+    const { stage, previous, transport, reason, elapsedMs } = event;
+    const seconds = elapsedMs / 1000;
+    const open = previous === "answered" || previous === "connecting";
+    if (stage === "answered") this.#negotiation.observe({ phase: "answered" }, seconds);
+    if (stage === "connected" && open) this.#negotiation.observe({ phase: "connected" }, seconds);
+    // Between stages the controller tells of the first picture, and of a console that came back.
+    const painted = stage === previous && transport !== "none" && reason !== "session-requested";
+    if (painted) this.#firstFrame.observe(seconds);
   }
 
   connections(role: "agent" | "console", count: number): void {

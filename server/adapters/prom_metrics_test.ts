@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ControllerDriver, SCRIPTS } from "../testing/controller_driver.ts";
+import { ControllerDriver, on, SCRIPTS } from "../testing/controller_driver.ts";
 import { PromMetrics } from "./prom_metrics.ts";
 
 Deno.test("PromMetrics: names, units and labels without ids", async () => {
@@ -16,6 +16,13 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
   for (const session of Object.values(desktop.sessions)) {
     for (const event of session.events) metrics.sessionEvent(event);
   }
+  const painted = new ControllerDriver().run(
+    ...SCRIPTS.connected,
+    on.restored("none", "rtp", "transport-selected"),
+  );
+  for (const effect of painted.effects) {
+    if (effect.kind === "event") metrics.sessionEvent(effect.event);
+  }
   const { text, contentType } = await metrics.text();
   metrics.close();
   assert.match(contentType, /^text\/plain/);
@@ -25,7 +32,9 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
       'farglass_messages_total{type="PING",direction="in"} 1',
       'farglass_rejected_messages_total{code="malformed"} 1',
       'farglass_transport_fallbacks_total{reason="rtp-stalled"} 1',
-      "farglass_negotiation_duration_seconds_count 1",
+      'farglass_negotiation_duration_seconds_count{phase="answered"} 1',
+      'farglass_negotiation_duration_seconds_count{phase="connected"} 1',
+      "farglass_first_frame_seconds_count 1",
       "farglass_connected_agents 2",
       "farglass_connected_consoles 3",
       "farglass_relay_bytes_total 1000",
