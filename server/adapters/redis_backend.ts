@@ -95,7 +95,7 @@ export async function openRedisBackend(
       });
     },
     whenUp: () => client.whenUp(),
-    healthy: () => nodes?.healthy ?? client.up,
+    healthy: () => client.up && (nodes?.healthy ?? true),
     join(users) {
       nodes = new RedisNodes({
         ...{ client, log, nodeId },

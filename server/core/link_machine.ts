@@ -189,7 +189,12 @@ function onText(
   const decoded = waitMs === 0
     ? decodeMessage(text, state.role)
     : { ok: false, error: retryLater("rate-limited", { ms: waitMs }) } as const;
-  if (!decoded.ok) return onBad(next, { error: decoded.error, ...peek(text) }, now);
+  if (!decoded.ok) {
+    const { seq, type } = peek(text);
+    // What is sent again after a resume was dealt with: too many of those need no answer.
+    if (waitMs > 0 && seq > 0 && seq <= state.heard) return [next, []];
+    return onBad(next, { error: decoded.error, seq, type }, now);
+  }
   const message = decoded.value;
   const heard = state.adopted && message.seq > 0 ? message.seq - 1 : state.heard;
   const receipt = linkReceive({ ...state.link, received: heard }, message);
