@@ -237,6 +237,7 @@ function control(
       if (peerId === null) {
         d.patch({ relayBeat: beatPong(session.relayBeat, value, d.now) });
       } else peerPong(d, peerId, value);
+      captureSeen(d, value.captured);
       if (session.stall !== null && session.carrier?.id === session.transport.shown.peerId) {
         d.patch({ stall: stallPong(session.stall, value, d.now) });
       }
@@ -268,6 +269,7 @@ function fault(d: Draft, code: "capture-failed" | "encoder-failed" | "peer-faile
     case "encoder-failed":
       return videoFailed(d, "rtp-stalled", { encoderFailed: 1 });
     case "capture-failed":
+      d.patch({ captureFault: { captured: null } });
       return d.note("error", "The agent cannot read its screen");
     case "peer-failed":
       return d.note("error", "The agent's peer connection failed");
@@ -276,6 +278,16 @@ function fault(d: Draft, code: "capture-failed" | "encoder-failed" | "peer-faile
     default:
       never(code);
   }
+}
+
+/** A picture more than since the fault: the agent reads its screen again. */
+function captureSeen(d: Draft, captured: number): void {
+  const fault = d.session?.captureFault ?? null;
+  if (fault === null) return;
+  if (fault.captured === null) return d.patch({ captureFault: { captured } });
+  if (captured <= fault.captured) return;
+  d.patch({ captureFault: null });
+  d.note("note", "The agent reads its screen again");
 }
 
 function takePeerStats(d: Draft, peerId: number, stats: PeerStats): void {

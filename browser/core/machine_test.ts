@@ -383,3 +383,27 @@ Deno.test("a server that is stopping (1012) → back within half a second, and t
   equal(h.state.link.linkId, linkId);
   equal(h.session.transport, "rtp", "the picture goes on");
 });
+
+for (const told of ["by the peer", "through the server"] as const) {
+  Deno.test(`a screen that cannot be read, ${told}: said until pictures come again`, () => {
+    const h = new ConsoleHarness();
+    h.live();
+    h.do({ type: "choose", choice: "diff" });
+    const path = told === "by the peer" ? h.lastPeer : null;
+    h.world.captured = 10;
+    h.advance(3_000);
+    // More pictures than the last heartbeat told, then no more.
+    h.world.captured = 12;
+    h.agent(path, { op: "fault", code: "capture-failed" });
+    match(JSON.stringify(h.session.phase), /recovering.*cannot read its screen/);
+    h.advance(5_000);
+    // Each vain attempt is told again.
+    h.agent(path, { op: "fault", code: "capture-failed" });
+    h.advance(5_000);
+    match(JSON.stringify(h.session.phase), /recovering.*cannot read its screen/);
+    h.world.captured = 13;
+    h.advance(5_000);
+    deepEqual(h.session.phase, { kind: "live" });
+    match(h.session.timeline.at(-1)?.text ?? "", /reads its screen again/);
+  });
+}

@@ -105,6 +105,7 @@ export function sessionAgain(d: Draft, reason: Reason): void {
     repairTries: 0,
     webrtcOff: false,
     generation: 0,
+    captureFault: null,
     stall: null,
   });
   d.patchTransport({ pending: null, loss: null, suspectPeerId: null, restoredAt: null });

@@ -161,6 +161,8 @@ export interface SessionState {
   /** By decision, policy and the agent's grants. */
   readonly decidedViewOnly: boolean;
   readonly granted: boolean;
+  /** The agent cannot read its screen; `captured` is its count of pictures meanwhile, once told. */
+  readonly captureFault: { readonly captured: number | null } | null;
   readonly generation: number;
   /** The peer that carries, or carried last; and the one being negotiated. */
   readonly carrier: PeerRecord | null;
@@ -263,6 +265,7 @@ export function newSession(
     viewOnly: false,
     decidedViewOnly: false,
     granted: true,
+    captureFault: null,
     generation: 0,
     carrier: null,
     attempt: null,

@@ -32,7 +32,8 @@ export function phaseOf(state: ConsoleState, session: SessionState): Phase {
     return { kind: "ended", reason: request.reason, error: request.error };
   }
   const online = state.link.phase.kind === "online";
-  if (pictureLives(session, online) && (hasPicture(session) || carriesStill(session))) {
+  const lives = pictureLives(session, online) && (hasPicture(session) || carriesStill(session));
+  if (lives && session.captureFault === null) {
     return { kind: "live" };
   }
   const text = waitingFor(state, session, online);
@@ -61,6 +62,9 @@ function waitingFor(state: ConsoleState, session: SessionState, online: boolean)
     case "deciding":
       return "Waiting for the desktop's owner or its policy to allow the session";
     case "approved":
+      if (session.captureFault !== null) {
+        return "The agent cannot read its screen; waiting for it to succeed";
+      }
       if (transport.loss !== null) {
         return `${REASONS[transport.loss.reason]}; trying another way`;
       }
