@@ -1,0 +1,106 @@
+/** A node that dies with its clients, and values in Redis that are not ours. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { stateKey } from "../../server/adapters/redis_keys.ts";
+import { connectAgent, connectConsole } from "../../server/testing/link_client.ts";
+import { CAPS } from "../../server/testing/samples.ts";
+import { approve } from "../../server/testing/server_fixture.ts";
+import { startNodes } from "../support/nodes.ts";
+import { poll } from "../support/process.ts";
+import { startRedis } from "../support/redis.ts";
+import { startServer } from "../support/stack.ts";
+import type { RunningServer } from "../../server/app.ts";
+
+Deno.test("death: an agent that dies with its node is offline for the others within 3 s", async () => {
+  await using redis = await startRedis();
+  const dataDir = await Deno.makeTempDir({ prefix: "farglass-death-" });
+  const start = () => startServer({ dataDir, config: { redis: { url: redis.url } } });
+  const dying = await start();
+  await using living = await start();
+  const asServer = (server: typeof dying) =>
+    ({
+      ...{ baseUrl: server.origin, signalUrl: server.signalUrl },
+      agentSecretFile: server.agentSecretFile,
+      newConsoleUrl: () => server.freshLink(),
+    }) as RunningServer;
+  const desktopId = randomUUID();
+  const agent = await connectAgent(asServer(dying));
+  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
+  const viewer = await connectConsole(asServer(living));
+  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
+  await approve(viewer.client, agent.client, desktopId);
+  // A node says nothing of others before it has beaten through one lease itself.
+  await poll(
+    "one lease",
+    5_000,
+    async () => Number(await redis.cli("ZCARD", "fg:{nodes}:beats")) === 2 || null,
+  );
+  const from = viewer.client.messages.length;
+  await dying.process.stop("SIGKILL");
+  const diedAt = performance.now();
+  await viewer.client.next("PEER_PRESENCE", from, (m) => !m.payload.online);
+  console.log(`death: noticed after ${Math.round(performance.now() - diedAt)} ms`);
+  await viewer.client.next("DESKTOP_LIST", from, (m) => m.payload.desktops.every((d) => !d.online));
+  const back = await connectAgent(asServer(living), agent);
+  assert.equal(back.resumed, true);
+  await viewer.client.next("PEER_PRESENCE", from, (m) => m.payload.online);
+  assert.ok(!viewer.client.messages.some((m) => m.type === "SESSION_ENDED"));
+  await Promise.all([agent.client.close(), viewer.client.close()]);
+  await Deno.remove(dataDir, { recursive: true });
+});
+
+Deno.test("corrupt: a foreign session ends for its ends, the other one goes on", async () => {
+  await using all = await startNodes(2);
+  const [a, b] = all.nodes;
+  const desktopId = randomUUID();
+  const agent = await connectAgent(a.server);
+  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
+  const one = await connectConsole(b.server);
+  await one.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
+  const two = await connectConsole(b.server);
+  const broken = await approve(one.client, agent.client, desktopId);
+  const whole = await approve(two.client, agent.client, desktopId);
+  const key = stateKey(desktopId);
+  const text = await all.redis.cli("HGET", key, `s:${broken.sessionId}`);
+  const foreign = JSON.stringify({ ...JSON.parse(text), stage: "dancing" });
+  await all.redis.cli("HSET", key, `s:${broken.sessionId}`, foreign);
+  // A foreign hand does not count revisions; the next one that reads anew finds it.
+  await all.redis.cli("HINCRBY", key, "rev", "1");
+  const select = (session: typeof whole, epoch: number) =>
+    ({
+      type: "VIEWER_CONTROL",
+      ...session,
+      payload: { op: "select", transport: "rtp", epoch },
+    }) as const;
+  two.client.send(select(whole, 1));
+  await agent.client.next("VIEWER_CONTROL", 0, (m) => m.sessionId === whole.sessionId);
+  two.client.send({
+    type: "PEER_STATE",
+    ...whole,
+    payload: { generation: 0, state: "connecting" },
+  });
+  for (const { client } of [one, agent]) {
+    await client.next("SESSION_ENDED", 0, (m) => m.sessionId === broken.sessionId);
+  }
+  two.client.send(select(whole, 2));
+  await agent.client.next(
+    "VIEWER_CONTROL",
+    0,
+    (m) => m.payload.op === "select" && m.payload.epoch === 2,
+  );
+  assert.ok(!two.client.messages.some((m) => m.type === "SESSION_ENDED"));
+  const lines = [...a.lines, ...b.lines].filter((line) => line.includes("store-corrupt"));
+  assert.ok(lines.length > 0);
+
+  await all.redis.cli("HSET", key, "d", "foreign");
+  await all.redis.cli("HINCRBY", key, "rev", "1");
+  two.client.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId: randomUUID() } });
+  assert.equal((await agent.client.closed).code, 1013);
+  // It announces the desktop again, as an agent whose link is new does.
+  const again = await connectAgent(a.server, agent);
+  assert.equal(again.resumed, false);
+  const from = one.client.messages.length;
+  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
+  await one.client.next("DESKTOP_LIST", from, (m) => m.payload.desktops.some((d) => d.online));
+  await approve(one.client, agent.client, desktopId);
+});
