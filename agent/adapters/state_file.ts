@@ -28,8 +28,10 @@ export async function loadIdentity(stateDir: string): Promise<Result<Identity, s
     await writeWhole(path, JSON.stringify(made, null, 2) + "\n");
     return ok(made);
   } catch (error) {
-    const why = error instanceof Deno.errors.PermissionDenied ? "no permission" : "it failed";
-    return err(`Choose another agent.stateDir: "${stateDir}" cannot be written: ${why}`);
+    const { code = "it failed" } = error as { code?: string };
+    return err(
+      `Choose another agent.stateDir, or mend its permissions: "${stateDir}" cannot be written (${code})`,
+    );
   }
 }
 

@@ -18,6 +18,7 @@ Deno.test("the identity is made once, private, and kept", async () => {
     await Deno.writeTextFile(`${dir}/file`, "");
     const blocked = await loadIdentity(`${dir}/file/state`);
     assert.ok(!blocked.ok && blocked.error.startsWith("Choose another agent.stateDir"));
+    assert.match(blocked.error, /cannot be written \(ENOTDIR\)$/);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
