@@ -177,6 +177,11 @@ export class DiffEngine {
         this.slowDown(nowMs);
         break;
       case "mismatch":
+        if (at > 0) {
+          // An earlier frame was never answered: it is missing, not the whole picture.
+          for (const earlier of this.#inFlight.splice(0, at)) this.#lose(earlier, nowMs);
+          break;
+        }
         this.#stats.mismatches++;
         this.#mismatchesInRow++;
         if (this.#mismatchesInRow >= MISMATCHES_BEFORE_REST) {

@@ -282,6 +282,24 @@ Deno.test("once a round trip is known, the timeout follows it", () => {
   assert.equal(engine.nextDeadlineMs(), 1_000 + (20 + 780 * 0.25) * 6);
 });
 
+Deno.test("mismatch after an unanswered frame → only that frame's tiles again", () => {
+  const screen = new Screen(640, 480);
+  screen.fill({ x: 0, y: 0, width: 640, height: 480 }, noise(3));
+  const engine = new DiffEngine({ deflate });
+  const now = settle(engine, screen, new DiffReceiver(), 0);
+  const sent = engine.stats.framesSent;
+  engine.damage([screen.fill({ x: 0, y: 0, width: 8, height: 8 }, () => 1)], now);
+  assert.equal(drain(engine, screen, now).length, 1);
+  engine.damage([screen.fill({ x: 300, y: 300, width: 8, height: 8 }, () => 2)], now);
+  assert.equal(drain(engine, screen, now).length, 1);
+  engine.ack({ frame: sent + 2, outcome: "mismatch" }, now + 10);
+  assert.equal(engine.stats.mismatches, 0);
+  assert.equal(engine.stats.framesLost, 1);
+  const before = engine.stats.bytesSent;
+  drain(engine, screen, now + 20);
+  assert.ok(engine.stats.bytesSent - before < 20_000, "one tile, not the picture");
+});
+
 Deno.test("skipped → a pause, then small frames that grow with each success", () => {
   const screen = new Screen(640, 480);
   screen.fill({ x: 0, y: 0, width: 640, height: 480 }, noise(9));

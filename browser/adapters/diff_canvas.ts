@@ -92,9 +92,7 @@ export class DiffCanvas {
       this.#paint();
       if (changed) this.#frames++;
     }
-    // After a damaged message the agent has to send everything again.
-    const wrong = equal === false || this.#faulty;
-    const outcome: DiffAck["outcome"] = wrong ? "mismatch" : complete ? "painted" : "skipped";
+    const outcome = outcomeOf({ complete, equal, faulty: this.#faulty });
     this.#faulty = false;
     this.#events.onAck(source, encodeDiffAck({ frame, outcome }));
     if (whole && this.#epoch !== null && this.#context !== null) {
@@ -142,4 +140,19 @@ export class DiffCanvas {
       this.#context.putImageData(this.#image, 0, 0, rect.x, rect.y, rect.width, rect.height);
     }
   }
+}
+
+/**
+ * What the agent is told of a frame. After a damaged message it has to send everything again; a
+ * message that never came explains a different hash, and only its tiles are missing.
+ */
+function outcomeOf(step: {
+  readonly complete: boolean;
+  readonly equal: boolean | null;
+  readonly faulty: boolean;
+}): DiffAck["outcome"] {
+  if (step.faulty) return "mismatch";
+  if (step.equal === true) return "painted";
+  if (!step.complete) return "skipped";
+  return step.equal === false ? "mismatch" : "painted";
 }
