@@ -32,7 +32,13 @@ import { SIGNAL_PATH, UpgradeGate } from "./adapters/upgrade_gate.ts";
 import { WsServer } from "./adapters/ws_server.ts";
 import { isLoopbackHost, type OriginPolicy, originPolicy, parseOrigin } from "./core/origins.ts";
 import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
-import type { Bus, DesktopStore, Log, OnceStore } from "./core/ports.ts";
+import {
+  type Bus,
+  type DesktopStore,
+  type Log,
+  type OnceStore,
+  StoreUnavailable,
+} from "./core/ports.ts";
 import { eventSource, rejectionDraft } from "./core/telemetry/drafts.ts";
 import type { Settings } from "./settings_schema.ts";
 
@@ -335,6 +341,7 @@ function listenFor(
     fetch: (request, peer) => app.fetch(request, peer),
     upgrade: (request, socket, head) => {
       gate.upgrade(request, socket, head).catch((cause) => {
+        if (cause instanceof StoreUnavailable) return refuseUpgrade(socket, "store-unavailable");
         log.write("error", "upgrade-failed", { error: String(cause) });
         refuseUpgrade(socket, "internal");
       });

@@ -32,8 +32,10 @@ export class PromMetrics implements Metrics {
       labelNames: ["stage", "transport"],
       registers,
       async collect() {
+        // While the store is away nobody knows: no value rather than a wrong one.
+        const known = await desktops().catch(() => []);
         this.reset();
-        for (const desktop of await desktops()) {
+        for (const desktop of known) {
           for (const { stage, transport } of Object.values(desktop.sessions)) {
             this.inc({ stage, transport });
           }

@@ -73,6 +73,8 @@ Deno.test("outage: signalling waits and says so, then goes on without a loss", a
     );
     const { error } = await refused.json();
     assert.deepEqual([refused.status, error.code], [503, "store-unavailable"]);
+    const scraped = await fetch(b.server.metricsUrl);
+    assert.match(await scraped.text(), /^farglass_connected_consoles 1$/m);
     // Both links live on through more than a heartbeat's timeout.
     const seen = viewer.client.messages.length;
     await viewer.client.until(
