@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import type { Draft } from "@farglass/protocol";
+import { type LinkBatch, type LinkStore, type MailRef, StoreUnavailable } from "../core/ports.ts";
+import { SharedLink } from "./shared_link.ts";
+
+const DESKTOP = "11111111-1111-4111-8111-111111111111";
+const draft = (n: number): Draft => ({
+  type: "VIEWER_CONTROL",
+  desktopId: DESKTOP,
+  sessionId: DESKTOP,
+  payload: { op: "select", transport: "rtp", epoch: n },
+});
+
+/** A store with mail, that may be away or have given the link to another. */
+class FakeStore implements LinkStore {
+  mail: { n: number; draft: Draft }[] = [];
+  kept: LinkBatch["entries"][number][] = [];
+  owner = "me";
+  away = 0;
+
+  #here<T>(value: T): Promise<T> {
+    if (this.away-- > 0) return Promise.reject(new StoreUnavailable("away"));
+    return Promise.resolve(value);
+  }
+  create = () => this.#here(undefined);
+  claim = () => this.#here(null);
+  append = (_linkId: string, owner: string, { entries }: LinkBatch) =>
+    this.#here(null).then(() => {
+      if (owner !== this.owner) return false;
+      this.kept.push(...entries);
+      return true;
+    });
+  addDesktop = () => this.#here(undefined);
+  missed = (_linkId: string, _desktopId: string, after: number) =>
+    this.#here(this.mail.filter(({ n }) => n > after));
+  drop = () => this.#here(undefined);
+  remove = () => this.#here(this.owner === "me");
+  owns = () => this.#here(this.owner === "me");
+  touch = () => this.#here(undefined);
+  whenUp = () => Promise.resolve();
+}
+
+function setUp() {
+  const store = new FakeStore();
+  const got: string[] = [];
+  const waiting: { count: number; resolve: () => void }[] = [];
+  const note = (text: string) => {
+    got.push(text);
+    for (const w of waiting) if (got.length >= w.count) w.resolve();
+  };
+  const until = (count: number) =>
+    got.length >= count
+      ? Promise.resolve()
+      : new Promise<void>((resolve) => waiting.push({ count, resolve }));
+  const link = new SharedLink({
+    store,
+    log: { write: (_level, event) => note(event) },
+    linkId: "link",
+    owner: "me",
+    taken: new Map([[DESKTOP, 0]]),
+    persisted: 0,
+  }, {
+    send: (_draft, mail: MailRef | null) => note(`mail ${mail?.n ?? "-"}`),
+    write: (text) => note(`write ${text}`),
+    moved: () => note("moved"),
+  });
+  return { store, link, got, until };
+}
+
+const mail = (n: number) => ({ desktopId: DESKTOP, n, draft: draft(n) });
+
+Deno.test("SharedLink: mail is taken once and in order, whatever the bus brings", async () => {
+  const { store, link, got, until } = setUp();
+  store.mail = [1, 2, 3, 4].map((n) => ({ n, draft: draft(n) }));
+  link.onMail(mail(1));
+  link.onMail(mail(1));
+  link.onMail(mail(3));
+  await until(4);
+  link.onMail(mail(4));
+  link.onMail({ draft: draft(0) });
+  assert.deepEqual(got, ["mail 1", "mail 2", "mail 3", "mail 4", "mail -"]);
+  store.mail.push({ n: 5, draft: draft(5) });
+  link.resync();
+  await until(6);
+  assert.equal(got.at(-1), "mail 5");
+});
+
+Deno.test("SharedLink: a message is kept before it is written, also when the store was away", async () => {
+  const { store, link, got, until } = setUp();
+  store.away = 2;
+  link.keep({ seq: 1, text: "a", mail: null }, 0);
+  link.keep({ seq: 2, text: "b", mail: null }, 0);
+  assert.deepEqual([link.isKept(1), got.length], [false, 0]);
+  await until(2);
+  assert.deepEqual(got, ["write a", "write b"]);
+  assert.deepEqual(store.kept.map(({ seq }) => seq), [1, 2]);
+  assert.equal(link.isKept(2), true);
+});
+
+Deno.test("SharedLink: what another node owns is neither kept nor written here", async () => {
+  const { store, link, got, until } = setUp();
+  store.owner = "other";
+  link.keep({ seq: 1, text: "a", mail: null }, 0);
+  await until(1);
+  assert.deepEqual(got, ["moved"]);
+  assert.equal(await link.remove(), false);
+  link.onMail({ movedTo: "me" });
+  assert.equal(got.length, 1, "its own claim is no news");
+  link.onMail({ movedTo: "other" });
+  assert.deepEqual(got, ["moved", "moved"]);
+});
