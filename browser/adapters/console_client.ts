@@ -33,6 +33,7 @@ import { CursorView } from "./cursor_view.ts";
 import { DiffCanvas } from "./diff_canvas.ts";
 import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
+import { readRecord } from "./session_record.ts";
 import { SignallingSocket } from "./signalling_socket.ts";
 import { VideoSurface } from "./video_surface.ts";
 
@@ -369,6 +370,7 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
     retryNow: () => client.dispatch({ type: "retry-now" }),
     getView: () => client.view,
     subscribe: (listener) => client.subscribe(listener),
+    readRecord,
     attach: ({ stage, video, canvas, cursor }) => {
       if (
         !(stage instanceof HTMLElement) || !(video instanceof HTMLVideoElement) ||

@@ -3,6 +3,7 @@ export * from "./events.ts";
 export * from "./machine.ts";
 export * from "./policy.ts";
 export type { Rng } from "./random.ts";
+export * from "./session_record.ts";
 export * from "./session_view.ts";
 export * from "./state.ts";
 export * from "./stats.ts";

@@ -12,6 +12,7 @@ import type {
   Transport,
   TransportChoice,
 } from "@farglass/protocol";
+import type { SessionRecord } from "./session_record.ts";
 
 /** The signalling socket. */
 export type LinkView =
@@ -107,6 +108,8 @@ export interface ConsoleClient extends ConsoleActions {
   getView(): ConsoleView;
   /** Calls `listener` after each change; returns the way to stop. */
   subscribe(listener: () => void): () => void;
+  /** The server's record of a session, or null when there is none to be had. */
+  readRecord(sessionId: string): Promise<SessionRecord | null>;
   /**
    * Gives the client its three surfaces once the session view is mounted: it shows exactly one of
    * video and canvas, paints them, and listens for pointer and keyboard on `stage`.

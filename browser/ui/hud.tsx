@@ -1,6 +1,6 @@
 /** The live facts of a session: a column beside the picture, on a phone a sheet below it. */
 import type { ReactNode } from "react";
-import type { SessionView } from "../core/mod.ts";
+import type { ConsoleClient, SessionView } from "../core/mod.ts";
 import { Dot, ToolButton } from "./controls.tsx";
 import {
   bitrateText,
@@ -13,6 +13,7 @@ import {
 } from "./format.ts";
 import { useNow } from "./hooks.ts";
 import { Icon } from "./icons.tsx";
+import { Lanes } from "./lanes.tsx";
 import { Timeline } from "./timeline.tsx";
 import {
   pathWords,
@@ -33,6 +34,7 @@ export interface HudProps {
   /** While floating: the toolbar lies over its top. */
   readonly underToolbar: boolean;
   readonly onToggle: () => void;
+  readonly readRecord: ConsoleClient["readRecord"];
 }
 
 /** Always in the page, so that whoever reads it by `data-testid` finds every fact. */
@@ -63,6 +65,7 @@ export function Hud(props: HudProps) {
         <Gauges session={session} />
         <Facts session={session} />
         <Timeline entries={session.timeline} />
+        <Lanes readRecord={props.readRecord} sessionId={session.sessionId} />
       </div>
     </aside>
   );

@@ -51,6 +51,7 @@ export function SessionPage(props: SessionPageProps) {
           floating={page.floating}
           onToggle={page.toggleHud}
           open={page.hudOpen}
+          readRecord={client.readRecord}
           session={session}
           underToolbar={page.toolsShown}
         />

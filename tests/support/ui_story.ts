@@ -11,6 +11,7 @@ import type {
   ConsoleView,
   HTMLElementLike,
 } from "../../browser/core/session_view.ts";
+import { readRecord } from "../../browser/adapters/session_record.ts";
 import { App } from "../../browser/ui/app.tsx";
 import { ErrorBoundary } from "../../browser/ui/message_page.tsx";
 import { applyStoredTheme } from "../../browser/ui/theme.ts";
@@ -36,6 +37,7 @@ const record = (name: keyof ConsoleActions) => (argument?: unknown) => {
 };
 
 const client: ConsoleClient = {
+  readRecord,
   getView: () => view,
   subscribe: (listener) => {
     listeners.add(listener);
