@@ -100,6 +100,7 @@ export async function openRedisBackend(
       nodes = new RedisNodes({
         ...{ client, log, nodeId },
         onDead: (dead) => bury(dead, links, users.shell),
+        onRefused: () => users.hub.announceOutage(),
         onForgotten: () => sayAgain(users, { links, store }),
       });
       const { hub, relay } = users;

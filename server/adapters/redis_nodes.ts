@@ -24,6 +24,8 @@ export interface RedisNodesOptions {
   readonly nodeId: string;
   /** Clears away after a dead node; another node may do the same again. */
   readonly onDead: (nodeId: string) => Promise<void>;
+  /** Redis is there but takes no writes; called once until it does again. */
+  readonly onRefused: () => void;
   /** The others took this node for dead: what it holds must be said again. */
   readonly onForgotten: () => Promise<void>;
 }
@@ -37,6 +39,7 @@ export class RedisNodes {
   #since: number | null = null;
   #last = -Infinity;
   #met = false;
+  #refused = false;
   #closed = false;
 
   constructor(options: RedisNodesOptions) {
@@ -75,12 +78,17 @@ export class RedisNodes {
       this.#last = now;
       if (added === 1 && this.#met) this.#background(this.#options.onForgotten());
       this.#met = true;
+      this.#refused = false;
       // After an outage all beats are old: everybody gets one lease's time to beat again.
       if (this.#since !== null && now - this.#since > LEASE_MS) {
         for (const id of dead) if (id !== nodeId) this.#background(this.#bury(id));
       }
     } catch (cause) {
-      if (!this.#closed) log.write("debug", "beat-failed", { error: String(cause) });
+      if (!this.#closed && !this.#refused) {
+        this.#refused = true;
+        log.write("warn", "beat-failed", { error: String(cause) });
+        this.#options.onRefused();
+      }
     }
     if (this.#closed) return;
     const waitMs = Math.max(0, BEAT_MS - (performance.now() - startedAt));

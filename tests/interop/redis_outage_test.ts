@@ -116,6 +116,20 @@ Deno.test("outage: more than a link may hold closes its socket with 1013, and no
   assert.deepEqual(epochs(agent.client), oneTo(300));
 });
 
+Deno.test("full: Redis that takes no writes holds signalling up, says so, and goes on", async () => {
+  await using all = await startNodes(1);
+  const [node] = all.nodes;
+  const { agent, viewer, desktopId, sessionId } = await openSession(node, node);
+  const ids = { desktopId, sessionId };
+  await all.redis.cli("CONFIG", "SET", "maxmemory", "1");
+  await viewer.client.next("ERROR", 0, (m) => m.payload.code === "store-unavailable");
+  await poll("not ready", 5_000, async () => /^503 store/.test(await readyOf(node.server)) || null);
+  for (let n = 1; n <= 20; n++) viewer.client.send(select(ids, n));
+  await all.redis.cli("CONFIG", "SET", "maxmemory", "0");
+  await agent.client.until(() => epochs(agent.client).length >= 20, "what waited");
+  assert.deepEqual(epochs(agent.client), oneTo(20));
+});
+
 Deno.test({
   name: "Sentinel: another server becomes the master under a session",
   // The library's connections to the Sentinels keep timers for a while after they are closed.
