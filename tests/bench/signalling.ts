@@ -61,7 +61,7 @@ type Program = ReturnType<typeof program>;
 async function ask(load: Program, command: Command): Promise<LoadAnswer> {
   const [line] = await load.ask(JSON.stringify(command), /^\{"done":.*\}$/, LOAD_TIMEOUT_MS);
   const answer: LoadAnswer = JSON.parse(line);
-  if (answer.failed > 0) for (const words of load.stderrLines.slice(-3)) progress(words);
+  if (answer.failed > 0) { for (const words of load.stderrLines.slice(-3)) progress(words); }
   return answer;
 }
 
