@@ -109,7 +109,7 @@ Deno.test("server: a negotiation from request to connected, with TURN, history a
     );
     const metrics = await (await fetch(server.metricsUrl)).text();
     assert.match(metrics, /farglass_connected_agents 1/);
-    assert.match(metrics, /farglass_negotiation_duration_seconds_count 1/);
+    assert.match(metrics, /farglass_negotiation_duration_seconds_count\{phase="connected"\} 1/);
     await c.close();
     await a.close();
   });

@@ -13,8 +13,11 @@ const CHANGE_CIPHER_SPEC = 20;
 const ALERT = 21;
 const HANDSHAKE = 22;
 const APPLICATION_DATA = 23;
+const CERTIFICATE = 11;
 const CLIENT_KEY_EXCHANGE = 16;
 const CERTIFICATE_VERIFY = 15;
+/** A Certificate message without a certificate is the length of its list only (RFC 5246 section 7.4.6). */
+const EMPTY_CERTIFICATE_BYTES = 3;
 
 /** What becomes of a datagram. */
 export interface Filtered {
@@ -29,6 +32,8 @@ export class DtlsFilter {
   #nextMessage = 0;
   #nextOffset = 0;
   #lastType = 0;
+  /** The client sent a certificate, so it signs with CertificateVerify (RFC 5246 section 7.4.8). */
+  #certified = false;
   #cipherChanged = false;
   #finishedPassed = false;
   #established = false;
@@ -63,8 +68,7 @@ export class DtlsFilter {
         if (this.#established) return null;
         return epoch === 0 ? this.#plainHandshake(record) : this.#finished(record);
       case CHANGE_CIPHER_SPEC: {
-        // The client signs with CertificateVerify, or has no certificate to sign for.
-        const due = this.#lastType === CERTIFICATE_VERIFY || this.#lastType === CLIENT_KEY_EXCHANGE;
+        const due = this.#lastType === (this.#certified ? CERTIFICATE_VERIFY : CLIENT_KEY_EXCHANGE);
         if (this.#cipherChanged || !due) return null;
         this.#cipherChanged = true;
         return record;
@@ -125,6 +129,7 @@ export class DtlsFilter {
       this.#nextMessage++;
       this.#nextOffset = 0;
       this.#lastType = fragment[0];
+      if (fragment[0] === CERTIFICATE && length > EMPTY_CERTIFICATE_BYTES) this.#certified = true;
     }
     return true;
   }
