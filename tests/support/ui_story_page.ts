@@ -34,6 +34,8 @@ export async function withPage(
       if (message.type() === "error") errors.push(message.text());
     });
     await page.goto(`${origin}/?scene=${scene}${query ?? ""}`);
+    // The page counts as loaded before React has rendered for the first time.
+    await page.locator("#root > *").first().waitFor({ state: "attached" });
     await use(page, context);
     assert.deepEqual(errors, []);
   } finally {
