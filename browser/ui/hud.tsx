@@ -59,6 +59,8 @@ export function Hud(props: HudProps) {
         className={`thin-scroll min-h-0 flex-1 overflow-y-auto overscroll-contain px-4 pb-4 lg:max-h-none ${
           floating ? "" : "max-h-[52dvh]"
         } ${open ? "" : "hidden"}`}
+        aria-label="Connection facts"
+        role="region"
         tabIndex={open ? 0 : -1}
       >
         <Headline session={session} />
