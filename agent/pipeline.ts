@@ -14,6 +14,7 @@ import type {
   InputSink,
   VideoEncoder,
   VideoEncoderOptions,
+  VideoRate,
 } from "./core/ports.ts";
 import {
   newVideoPacer,
@@ -36,10 +37,8 @@ export interface PipelinePorts {
   log(level: "info" | "warn", text: string): void;
 }
 
-export interface PipelineSettings {
-  readonly bitrateKbps: number;
-  readonly maxFps: number;
-}
+/** Bounds of every viewer's video. */
+export type PipelineSettings = VideoRate;
 
 /** One viewer, as the pipeline sees it. No call may throw. */
 export interface PipelineViewer {
@@ -58,6 +57,14 @@ const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
 /** An encoder that failed twice in a row gets another chance after so long. */
 const ENCODER_REST_MS = 30_000;
 
+interface ViewerEntry {
+  video: boolean;
+  target: VideoRate;
+}
+
+/** Below this, text cannot be read any more and motion does not get better. */
+const MIN_BITRATE_KBPS = 100;
+
 type TimerName = "linger" | "reopen" | "video" | "encoder-rest";
 
 type DesktopState =
@@ -70,12 +77,13 @@ type DesktopState =
 export class Pipeline {
   readonly #ports: PipelinePorts;
   readonly #settings: PipelineSettings;
-  readonly #viewers = new Map<PipelineViewer, { video: boolean }>();
+  readonly #viewers = new Map<PipelineViewer, ViewerEntry>();
   #desktop: DesktopState = { kind: "closed" };
   #closing: Promise<void> = Promise.resolve();
   #reopenAttempts = 0;
   #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
   #pacer: ReturnType<typeof newVideoPacer>;
+  #rate: VideoRate;
   #encoder: VideoEncoder | null = null;
   #encoderSize = { width: 0, height: 0 };
   #encoderFailures = 0;
@@ -96,6 +104,7 @@ export class Pipeline {
     this.#settings = settings;
     this.#screen = { ...screen };
     this.#pacer = newVideoPacer(settings);
+    this.#rate = settings;
   }
 
   get screen(): { readonly width: number; readonly height: number } {
@@ -130,7 +139,7 @@ export class Pipeline {
 
   /** Shows the desktop to `viewer` from now on; the first viewer starts the capture. */
   attach(viewer: PipelineViewer): void {
-    this.#viewers.set(viewer, { video: false });
+    this.#viewers.set(viewer, { video: false, target: this.#settings });
     this.#cancel("linger");
     if (this.#desktop.kind === "closed") this.#open();
   }
@@ -151,8 +160,20 @@ export class Pipeline {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined || entry.video === video) return;
     entry.video = video;
+    this.#setRate();
     this.#video({ kind: video ? "viewer-joined" : "viewer-left" });
     if (!video && this.#pacer.viewers === 0) this.#encodeDone.then(() => this.#dropIdleEncoder());
+  }
+
+  /**
+   * What `viewer`'s network can carry, from now on; the settings stay the upper bound. Call it as
+   * often as the estimate changes: no keyframe is made for it.
+   */
+  setVideoTarget(viewer: PipelineViewer, target: VideoRate): void {
+    const entry = this.#viewers.get(viewer);
+    if (entry === undefined) return;
+    entry.target = clampRate(target, this.#settings);
+    this.#setRate();
   }
 
   requestKeyframe(): void {
@@ -256,6 +277,18 @@ export class Pipeline {
     }
   }
 
+  /** The shared encoder fits the viewer with the least. */
+  #setRate(): void {
+    const targets = [...this.#viewers.values()].flatMap((e) => e.video ? [e.target] : []);
+    if (targets.length === 0) return;
+    const bitrateKbps = Math.min(...targets.map((target) => target.bitrateKbps));
+    const maxFps = Math.min(...targets.map((target) => target.maxFps));
+    if (bitrateKbps === this.#rate.bitrateKbps && maxFps === this.#rate.maxFps) return;
+    this.#rate = { bitrateKbps, maxFps };
+    this.#encoder?.setRate(this.#rate);
+    this.#video({ kind: "rate", rate: this.#rate });
+  }
+
   async #encode(keyframe: boolean): Promise<void> {
     const result = await this.#encodeOnce(keyframe);
     if (this.#closed) return;
@@ -317,6 +350,7 @@ export class Pipeline {
     const opened = await this.#ports.openEncoder({ width, height, ...this.#settings });
     if (!opened.ok) return opened.error.message;
     this.#encoder = opened.value;
+    this.#encoder.setRate(this.#rate);
     this.#encoderSize = { width, height };
     return null;
   }
@@ -355,6 +389,14 @@ export class Pipeline {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
+}
+
+function clampRate(rate: VideoRate, most: VideoRate): VideoRate {
+  const least = Math.min(MIN_BITRATE_KBPS, most.bitrateKbps);
+  return {
+    bitrateKbps: Math.round(Math.max(least, Math.min(rate.bitrateKbps, most.bitrateKbps))),
+    maxFps: Math.max(1, Math.min(rate.maxFps, most.maxFps)),
+  };
 }
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {

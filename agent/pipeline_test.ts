@@ -11,6 +11,7 @@ import type {
   Frame,
   InputSink,
   VideoEncoder,
+  VideoRate,
 } from "./core/ports.ts";
 import { type OpenedDesktop, Pipeline, type PipelineViewer } from "./pipeline.ts";
 
@@ -62,6 +63,7 @@ class FakeDesktop implements Capture, InputSink {
 class FakeEncoder implements VideoEncoder {
   readonly name = "fake";
   closed = false;
+  readonly rates: string[] = [];
   readonly asked: { keyframe: boolean; width: number; finish: (fails?: Error) => void }[] = [];
   constructor(readonly onAsked: () => void) {}
   encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame> {
@@ -76,6 +78,9 @@ class FakeEncoder implements VideoEncoder {
     });
     this.onAsked();
     return promise;
+  }
+  setRate({ bitrateKbps, maxFps }: VideoRate): void {
+    this.rates.push(`${bitrateKbps}/${maxFps}`);
   }
   close(): void {
     this.closed = true;
@@ -287,4 +292,28 @@ Deno.test("a screen that cannot be opened is tried again while somebody wants to
   await world.until(() => viewer.heard.includes("capture-failed"));
   world.broken = null;
   await world.until(() => viewer.heard.includes("frame"));
+});
+
+Deno.test("setVideoTarget: the encoder follows the least target, within the settings, without a keyframe", async () => {
+  await using world = new World();
+  const [slow, quick] = [world.viewer(), world.viewer()];
+  await world.until(() => quick.heard.includes("frame"));
+  world.pipeline.setVideo(slow, true);
+  world.pipeline.setVideo(quick, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  const encoder = world.encoders[0];
+  encoder.asked[0].finish();
+  // One more for the viewer that came meanwhile.
+  await world.until(() => encoder.asked.length === 2);
+  encoder.asked[1].finish();
+  await world.until(() => slow.heard.filter((what) => what === "I").length === 2);
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 400, maxFps: 10 });
+  world.pipeline.setVideoTarget(quick, { bitrateKbps: 99_000, maxFps: 90 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1, maxFps: 0 });
+  world.pipeline.setVideo(slow, false);
+  assert.deepEqual(encoder.rates, ["1000/30", "400/10", "100/1", "1000/30"]);
+  world.now = 500;
+  world.desktops[0].change();
+  await world.until(() => encoder.asked.length === 3);
+  assert.equal(encoder.asked[2].keyframe, false);
 });

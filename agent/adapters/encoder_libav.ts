@@ -14,7 +14,13 @@ import {
   type Result,
 } from "@farglass/protocol";
 import { hasIdr, splitAnnexB } from "../core/nal_units.ts";
-import type { EncodedFrame, Frame, VideoEncoder, VideoEncoderOptions } from "../core/ports.ts";
+import type {
+  EncodedFrame,
+  Frame,
+  VideoEncoder,
+  VideoEncoderOptions,
+  VideoRate,
+} from "../core/ports.ts";
 import { copyPadded, evenSide } from "../core/pixel_copy.ts";
 
 export type EncoderCaps = DesktopCaps["encoders"][number];
@@ -148,10 +154,7 @@ function openContext(
   context.maxBFrames = 0;
   context.gopSize = -1;
   context.threadCount = threadCount();
-  const bitsPerSecond = options.bitrateKbps * 1000;
-  context.rcMaxRate = BigInt(bitsPerSecond);
-  const vbvFps = Math.min(options.maxFps, VBV_REFERENCE_FPS);
-  context.rcBufferSize = Math.round(bitsPerSecond * VBV_FRAMES / vbvFps);
+  applyRate(context, options, options.maxFps);
   // Signalled in the SPS (VUI, H.264 section E.2.1), so that no decoder has to guess. The matrix is
   // BT.601's: Chromium's conversion of BT.709 saturates a coefficient, and blue is off by 12 of 255.
   context.colorSpace = k.AVCOL_SPC_SMPTE170M;
@@ -166,6 +169,18 @@ function openContext(
   }
   av.FFmpegError.throwIfError(context.open2Sync(codec, null), "avcodec_open2");
   return context;
+}
+
+/**
+ * Sets the rate control's leaky bucket; libx264 follows on an open context, too, and makes no IDR
+ * for it. It fills the bucket by pictures of the frame rate it was opened with (zerolatency
+ * ignores time stamps), so a lower rate of pictures gives each one a larger share.
+ */
+function applyRate(context: CodecContext, rate: VideoRate, openedFps: number): void {
+  const bitsPerSecond = rate.bitrateKbps * 1000;
+  context.rcMaxRate = BigInt(Math.round(bitsPerSecond * openedFps / rate.maxFps));
+  const vbvFps = Math.min(rate.maxFps, VBV_REFERENCE_FPS);
+  context.rcBufferSize = Math.round(bitsPerSecond * VBV_FRAMES / vbvFps);
 }
 
 function allocFrame(
@@ -197,6 +212,8 @@ class LibavEncoder implements VideoEncoder {
   #closed = false;
   #lastPts = -1n;
   #firstCapturedAtMs: number | null = null;
+  /** Set by the next encode: FFmpeg's thread reads the fields of the picture under way. */
+  #newRate: VideoRate | null = null;
 
   constructor(
     private readonly av: Av,
@@ -235,6 +252,8 @@ class LibavEncoder implements VideoEncoder {
     check(picture.makeWritable(), "av_frame_make_writable");
     check(await scaler.scaleFrame(picture, source), "sws_scale_frame");
     picture.pts = this.#pts(capturedAtMs);
+    if (this.#newRate !== null) applyRate(context, this.#newRate, this.options.maxFps);
+    this.#newRate = null;
     picture.pictType = keyframe ? this.k.AV_PICTURE_TYPE_I : this.k.AV_PICTURE_TYPE_NONE;
     check(await context.sendFrame(picture), "avcodec_send_frame");
     // zerolatency: the picture's packet is there as soon as the frame is taken.
@@ -245,6 +264,10 @@ class LibavEncoder implements VideoEncoder {
     const nals = splitAnnexB(new Uint8Array(data));
     packet.unref();
     return { nals, keyframe: hasIdr(nals), capturedAtMs };
+  }
+
+  setRate(rate: VideoRate): void {
+    this.#newRate = rate;
   }
 
   /** Ticks of the 90 kHz clock since the first frame; always grows, as the encoder demands. */

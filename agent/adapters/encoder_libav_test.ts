@@ -95,3 +95,44 @@ Deno.test("encode: odd sizes and padded rows", async () => {
     encoder.close();
   }
 });
+
+Deno.test("setRate: libx264 follows from the next picture on, up and down, without a keyframe", async () => {
+  const [width, height, fps] = [640, 480, 30];
+  const encoder = await open(width, height);
+  const noise = seededNoise(7);
+  let at = 0;
+  let keyframes = 0;
+  const measure = async (pictures: number, maxFps: number): Promise<number> => {
+    let bytes = 0;
+    for (let i = 0; i < pictures; i++) {
+      at += 1000 / maxFps;
+      const drawn = new Picture(width, height);
+      noise(drawn.frame(1, 0).pixels);
+      const encoded = await encoder.encode(drawn.frame(1, at), false);
+      bytes += encoded.nals.reduce((sum, nal) => sum + nal.length, 0);
+      if (encoded.keyframe) keyframes++;
+    }
+    return bytes * 8 * maxFps / pictures / 1000;
+  };
+  await measure(15, fps);
+  for (const [bitrateKbps, maxFps] of [[1_000, 30], [4_000, 30], [1_000, 10], [2_000, 15]]) {
+    encoder.setRate({ bitrateKbps, maxFps });
+    await measure(5, maxFps);
+    const kbps = await measure(20, maxFps);
+    // Noise cannot be coded well at any rate, so the bound is what decides.
+    assert.ok(kbps > bitrateKbps * 0.3 && kbps < bitrateKbps * 1.25, `${kbps} for ${bitrateKbps}`);
+  }
+  assert.equal(keyframes, 1);
+  encoder.close();
+});
+
+/** Fills pixels with blocks of 8 px in random colours; the same ones for the same seed. */
+function seededNoise(seed: number): (pixels: Uint8Array) => void {
+  let state = seed;
+  return (pixels) => {
+    for (let i = 0; i < pixels.length; i += 32) {
+      state = (state * 1_664_525 + 1_013_904_223) >>> 0;
+      pixels.fill(state >>> 24, i, i + 32);
+    }
+  };
+}

@@ -70,11 +70,15 @@ export interface EncodedFrame {
   readonly capturedAtMs: number;
 }
 
-export interface VideoEncoderOptions {
-  readonly width: number;
-  readonly height: number;
+/** How much video may take: the average over about a second, and pictures a second. */
+export interface VideoRate {
   readonly bitrateKbps: number;
   readonly maxFps: number;
+}
+
+export interface VideoEncoderOptions extends VideoRate {
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Turns frames into H.264. One call at a time: the caller waits for the result. */
@@ -85,6 +89,8 @@ export interface VideoEncoder {
    * Rejects when the encoder fails; it is of no use afterwards.
    */
   encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame>;
+  /** Holds from the next picture on, without a keyframe; may be called while one is encoded. */
+  setRate(rate: VideoRate): void;
   close(): void;
 }
 

@@ -3,6 +3,7 @@
  * coalesced, and a few refinements after motion so that the still picture gets crisp. Pure.
  */
 import { never } from "@farglass/protocol";
+import type { VideoRate } from "./ports.ts";
 
 export interface VideoPacer {
   /** Viewers that are shown video; nothing is encoded without one. */
@@ -37,6 +38,8 @@ export type VideoPacerEvent =
   | { readonly kind: "keyframe-request" }
   | { readonly kind: "encoded"; readonly bytes: number; readonly keyframe: boolean }
   | { readonly kind: "encode-failed" }
+  /** The encoder's bounds changed. */
+  | { readonly kind: "rate"; readonly rate: VideoRate }
   | { readonly kind: "tick" };
 
 /** Encode the current picture now. */
@@ -65,9 +68,7 @@ const INTERVAL_SLACK = 0.85;
 const BITS_PER_BYTE = 8;
 
 /** No viewer yet; the encoder's settings bound size and rate. */
-export function newVideoPacer(
-  settings: { readonly bitrateKbps: number; readonly maxFps: number },
-): VideoPacer {
+export function newVideoPacer(rate: VideoRate): VideoPacer {
   return {
     viewers: 0,
     dirty: false,
@@ -81,10 +82,14 @@ export function newVideoPacer(
     refineAtMs: null,
     keepAlive: false,
     lastEncodeMs: -Infinity,
-    frameBudgetBytes: (settings.bitrateKbps * 1000) / BITS_PER_BYTE / settings.maxFps,
-    intervalMs: (1000 / settings.maxFps) * INTERVAL_SLACK,
+    ...bounds(rate),
   };
 }
+
+const bounds = ({ bitrateKbps, maxFps }: VideoRate) => ({
+  frameBudgetBytes: (bitrateKbps * 1000) / BITS_PER_BYTE / maxFps,
+  intervalMs: (1000 / maxFps) * INTERVAL_SLACK,
+});
 
 /** One event; `now` in ms. */
 export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number): Step {
@@ -118,6 +123,8 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
         refineAtMs: null,
         keepAlive: false,
       }, []];
+    case "rate":
+      return next({ ...state, ...bounds(event.rate) }, now);
     case "tick":
       return next(state, now);
     default:

@@ -154,3 +154,15 @@ Deno.test("property: one encode at a time, keyframe requests at least 500 ms apa
     }
   }));
 });
+
+Deno.test("rate: the interval holds at once, and no keyframe is made for it", () => {
+  const rate: VideoPacerEvent = { kind: "rate", rate: { bitrateKbps: 500, maxFps: 10 } };
+  const [state, log] = run([[0, joined], [1, encoded(100, true)], [2, rate], [3, frame], [
+    9,
+    { kind: "tick" },
+  ]]);
+  assert.equal(log, "I----");
+  assert.equal(videoDeadline(state), 85);
+  const back: VideoPacerEvent = { kind: "rate", rate: SETTINGS };
+  assert.deepEqual(stepVideo(state, back, 12)[1], [{ kind: "encode", keyframe: false }]);
+});
