@@ -22,6 +22,7 @@ import {
 import { DtlsFilter } from "../../core/dtls_filter.ts";
 import { classifyDatagram, integrityParts } from "../../core/stun_message.ts";
 import { TurnAllocation } from "./turn_allocation.ts";
+import { batchWrites } from "./turn_stream.ts";
 import { type ConnectionInternals, connectionInternals, type IceProtocol } from "./internals.ts";
 
 /** RFC 8445 section 5.3 asks for at least 24 and 128 bits; base64 characters are ice-chars. */
@@ -154,9 +155,8 @@ export class IceGuard {
   /** Only the TURN server itself may speak to an allocation's socket; TCP and TLS have one peer. */
   #guardTurnSocket(protocol: IceProtocol): void {
     const transport = protocol.turn!.transport;
-    if (transport.type !== "udp") {
-      // Small packets must not wait for the acknowledgement of the last (Nagle's algorithm).
-      transport.stream?.client?.setNoDelay(true);
+    if (transport.stream !== undefined) {
+      batchWrites(transport.stream);
       return;
     }
     const receive = transport.onData;

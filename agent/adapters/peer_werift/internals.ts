@@ -11,6 +11,7 @@ import type {
   RTCPeerConnection,
   RTCRtpSender,
 } from "werift";
+import type { TurnStream } from "./turn_stream.ts";
 
 /** A socket's receiving side: UDP sockets have `datagramReceived`, relayed ones `handleStunMessage`. */
 export interface IceProtocol {
@@ -29,9 +30,8 @@ export interface TurnInternals {
   readonly transport: {
     readonly type: string;
     onData: (data: Buffer, addr: Address) => void;
-    readonly stream?: {
-      readonly client?: { setNoDelay(on: boolean): void; readonly writableLength: number };
-    };
+    /** TCP and TLS only. */
+    readonly stream?: TurnStream;
   };
 }
 
