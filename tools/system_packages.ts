@@ -1,13 +1,14 @@
 /** Programs and libraries that the tests need from the system, and how to get them on Debian. */
 
-interface Need {
+export interface Need {
   /** As a person would call it. */
   readonly what: string;
   readonly debianPackage: string;
   present(): boolean;
 }
 
-const program = (what: string, debianPackage = what): Need => ({
+/** A program on the path, and the Debian package that brings it. */
+export const program = (what: string, debianPackage = what): Need => ({
   what,
   debianPackage,
   present: () => onPath(what),
@@ -61,8 +62,11 @@ const NEEDS: readonly Need[] = [
  * Installs what is missing, as root on Debian or Ubuntu; elsewhere says what is missing. Returns
  * whether everything is there now.
  */
-export async function ensureSystemPackages(log: (line: string) => void): Promise<boolean> {
-  const missing = NEEDS.filter((need) => !need.present());
+export async function ensureSystemPackages(
+  log: (line: string) => void,
+  needs: readonly Need[] = NEEDS,
+): Promise<boolean> {
+  const missing = needs.filter((need) => !need.present());
   if (missing.length === 0) return true;
   const packages = [...new Set(missing.map((need) => need.debianPackage))];
   log(`Missing: ${missing.map((need) => need.what).join(", ")}`);
@@ -77,7 +81,7 @@ export async function ensureSystemPackages(log: (line: string) => void): Promise
   log(`Installing ${packages.join(" ")}`);
   const installed = await aptGet("update") &&
     await aptGet("install", "-y", "--no-install-recommends", ...packages);
-  const left = NEEDS.filter((need) => !need.present()).map((need) => need.what);
+  const left = needs.filter((need) => !need.present()).map((need) => need.what);
   if (left.length > 0) {
     log(`Still missing: ${left.join(", ")}`);
     if (left.includes("chromium")) log("Name another Chromium by FARGLASS_CHROMIUM=/path/to/it");

@@ -12,26 +12,38 @@ export interface BenchFlags {
   readonly runs: number;
   /** Only scenarios whose name contains one of these words. */
   readonly only: readonly string[];
+  /** Values of the further flags of this benchmark, by name. */
+  readonly more: Readonly<Record<string, string | boolean | undefined>>;
 }
+
+/** Further flags of one benchmark: their names and whether they take a value. */
+export type MoreFlags = Readonly<Record<string, { readonly type: "string" | "boolean" }>>;
 
 /** Reads `--seconds N --runs N` and words that choose scenarios. */
 export function benchFlags(
   defaults: { readonly seconds: number; readonly runs: number },
+  moreFlags: MoreFlags = {},
 ): BenchFlags {
   const string = { type: "string" } as const;
   const { values, positionals } = parseArgs({
     args: Deno.args.filter((arg) => arg !== "--"),
     allowPositionals: true,
-    options: { seconds: string, runs: string },
+    options: { ...moreFlags, seconds: string, runs: string },
   });
-  const number = (name: "seconds" | "runs") => {
-    const value = Number(values[name] ?? defaults[name]);
-    if (!(value > 0)) {
-      throw new Error(`--${name} is "${values[name]}"; allowed is a positive number`);
-    }
-    return value;
+  const { seconds, runs, ...more } = values as BenchFlags["more"];
+  return {
+    seconds: positive("seconds", seconds ?? defaults.seconds),
+    runs: positive("runs", runs ?? defaults.runs),
+    only: positionals,
+    more,
   };
-  return { seconds: number("seconds"), runs: number("runs"), only: positionals };
+}
+
+/** A flag's value as a positive number, or an error that names the flag. */
+export function positive(flag: string, given: unknown): number {
+  const value = Number(given);
+  if (!(value > 0)) throw new Error(`--${flag} is "${given}"; allowed is a positive number`);
+  return value;
 }
 
 /** The value below which `share` (0..1) of the numbers lie; null when there are none. */
@@ -58,8 +70,9 @@ export interface ClockSample {
 }
 
 /**
- * Reads the painted clock from the visible screen at every animation frame for `seconds`. Each
- * painted time counts once, when it is first seen; the page and the painter have one clock.
+ * Reads the painted clock from the visible screen (our console's, or noVNC's canvas) at every
+ * animation frame for `seconds`. Each painted time counts once, when it is first seen; the page
+ * and the painter have one clock.
  */
 export async function sampleClock(page: Page, seconds: number): Promise<ClockSample[]> {
   const raw = await page.evaluate(async ({ seconds, cells, cellPx }) => {
@@ -95,7 +108,8 @@ export async function sampleClock(page: Page, seconds: number): Promise<ClockSam
       await new Promise(requestAnimationFrame);
       const at = performance.timeOrigin + performance.now();
       const video = visible("screen-video") as HTMLVideoElement | null;
-      const canvas = visible("screen-canvas") as HTMLCanvasElement | null;
+      const canvas = (visible("screen-canvas") ??
+        document.querySelector("#screen canvas")) as HTMLCanvasElement | null;
       if (video !== null && video.readyState < 2) continue;
       const levels = video !== null
         ? await readVideo(video)
