@@ -1,9 +1,8 @@
 /**
- * One desktop's pixels: a capture that runs while somebody looks, one video encoder shared by all
- * viewers of the track, and the hash and input that all viewers share. Shell: the decisions are
- * made by core/video_pacer.ts.
+ * One desktop's pixels: a capture that runs while somebody looks, its video, and the hash and
+ * input that all viewers share.
  */
-import { type CodedError, type InputMessage, never, type Result } from "@farglass/protocol";
+import type { CodedError, InputMessage, Result } from "@farglass/protocol";
 import { backoffDelayMs } from "./core/backoff.ts";
 import { hashPicture, type Picture } from "./core/picture.ts";
 import type {
@@ -16,12 +15,7 @@ import type {
   VideoEncoderOptions,
   VideoRate,
 } from "./core/ports.ts";
-import {
-  newVideoPacer,
-  stepVideo,
-  videoDeadline,
-  type VideoPacerEvent,
-} from "./core/video_pacer.ts";
+import { VideoLane } from "./video_lane.ts";
 
 export interface OpenedDesktop {
   readonly capture: Capture;
@@ -54,18 +48,13 @@ export interface PipelineViewer {
 /** The capture stays open for so long after the last viewer, so that a reload is quick. */
 const LINGER_MS = 3_000;
 const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
-/** An encoder that failed twice in a row gets another chance after so long. */
-const ENCODER_REST_MS = 30_000;
 
 interface ViewerEntry {
   video: boolean;
   target: VideoRate;
 }
 
-/** Below this, text cannot be read any more and motion does not get better. */
-const MIN_BITRATE_KBPS = 100;
-
-type TimerName = "linger" | "reopen" | "video" | "encoder-rest";
+type TimerName = "linger" | "reopen";
 
 type DesktopState =
   | { readonly kind: "closed" }
@@ -82,12 +71,7 @@ export class Pipeline {
   #closing: Promise<void> = Promise.resolve();
   #reopenAttempts = 0;
   #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
-  #pacer: ReturnType<typeof newVideoPacer>;
-  #rate: VideoRate;
-  #encoder: VideoEncoder | null = null;
-  #encoderSize = { width: 0, height: 0 };
-  #encoderFailures = 0;
-  #encodeDone: Promise<void> = Promise.resolve();
+  readonly #video: VideoLane;
   #captured = 0;
   #screen: { width: number; height: number };
   #hash: { picture: number; value: number } | null = null;
@@ -103,8 +87,13 @@ export class Pipeline {
     this.#ports = ports;
     this.#settings = settings;
     this.#screen = { ...screen };
-    this.#pacer = newVideoPacer(settings);
-    this.#rate = settings;
+    this.#video = new VideoLane({
+      openEncoder: (options) => ports.openEncoder(options),
+      current: () => this.current(),
+      now: () => ports.now(),
+      log: (level, text) => ports.log(level, text),
+      onAvailable: (available) => this.#each((viewer) => viewer.onVideoAvailable(available)),
+    }, settings);
   }
 
   get screen(): { readonly width: number; readonly height: number } {
@@ -119,7 +108,7 @@ export class Pipeline {
     return this.#desktop.kind === "failed";
   }
   get videoAvailable(): boolean {
-    return !this.#timers.has("encoder-rest");
+    return this.#video.available;
   }
 
   current(): Frame | null {
@@ -160,9 +149,8 @@ export class Pipeline {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined || entry.video === video) return;
     entry.video = video;
-    this.#setRate();
-    this.#video({ kind: video ? "viewer-joined" : "viewer-left" });
-    if (!video && this.#pacer.viewers === 0) this.#encodeDone.then(() => this.#dropIdleEncoder());
+    if (video) this.#video.add(viewer, entry.target);
+    else this.#video.remove(viewer);
   }
 
   /**
@@ -172,12 +160,12 @@ export class Pipeline {
   setVideoTarget(viewer: PipelineViewer, target: VideoRate): void {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined) return;
-    entry.target = clampRate(target, this.#settings);
-    this.#setRate();
+    entry.target = target;
+    this.#video.setTarget(viewer, target);
   }
 
   requestKeyframe(): void {
-    this.#video({ kind: "keyframe-request" });
+    this.#video.requestKeyframe();
   }
 
   play(input: InputMessage): void {
@@ -195,9 +183,7 @@ export class Pipeline {
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
     await this.#closing;
     await this.#closeDesktop();
-    await this.#encodeDone;
-    this.#encoder?.close();
-    this.#encoder = null;
+    await this.#video.close();
   }
 
   // --- capture ------------------------------------------------------------------------------
@@ -240,7 +226,7 @@ export class Pipeline {
       this.onScreen(frame.width, frame.height);
     }
     // The encoder reads the pixels before anything else can run.
-    this.#video({ kind: "frame" });
+    this.#video.frame();
     this.#each((v) => v.onFrame(frame));
   }
 
@@ -264,116 +250,6 @@ export class Pipeline {
     for (const viewer of this.#viewers.keys()) call(viewer);
   }
 
-  // --- video --------------------------------------------------------------------------------
-
-  #video(event: VideoPacerEvent): void {
-    const [next, effects] = stepVideo(this.#pacer, event, this.#ports.now());
-    this.#pacer = next;
-    for (const effect of effects) this.#encodeDone = this.#encode(effect.keyframe);
-    const due = videoDeadline(this.#pacer);
-    if (due === null) this.#cancel("video");
-    else {
-      this.#arm("video", Math.max(0, due - this.#ports.now()), () => this.#video({ kind: "tick" }));
-    }
-  }
-
-  /** The shared encoder fits the viewer with the least. */
-  #setRate(): void {
-    const targets = [...this.#viewers.values()].flatMap((e) => e.video ? [e.target] : []);
-    if (targets.length === 0) return;
-    const bitrateKbps = Math.min(...targets.map((target) => target.bitrateKbps));
-    const maxFps = Math.min(...targets.map((target) => target.maxFps));
-    if (bitrateKbps === this.#rate.bitrateKbps && maxFps === this.#rate.maxFps) return;
-    this.#rate = { bitrateKbps, maxFps };
-    this.#encoder?.setRate(this.#rate);
-    this.#video({ kind: "rate", rate: this.#rate });
-  }
-
-  async #encode(keyframe: boolean): Promise<void> {
-    const result = await this.#encodeOnce(keyframe);
-    if (this.#closed) return;
-    switch (result.kind) {
-      case "encoded":
-        this.#encoderFailures = 0;
-        for (const [viewer, entry] of this.#viewers) {
-          if (entry.video) viewer.onVideo(result.frame);
-        }
-        this.#video({
-          kind: "encoded",
-          bytes: result.frame.nals.reduce((sum, nal) => sum + nal.length, 0),
-          keyframe: result.frame.keyframe,
-        });
-        break;
-      case "nothing":
-        this.#video({ kind: "encode-failed" });
-        break;
-      case "failed":
-        this.#onEncoderFailed(result.why);
-        break;
-      default:
-        never(result);
-    }
-  }
-
-  async #encodeOnce(
-    keyframe: boolean,
-  ): Promise<
-    | { kind: "encoded"; frame: EncodedFrame }
-    | { kind: "nothing" }
-    | { kind: "failed"; why: string }
-  > {
-    let frame = this.current();
-    while (frame !== null && !this.#encoderFits(frame)) {
-      const failure = await this.#openEncoder(frame.width, frame.height);
-      if (failure !== null) return { kind: "failed", why: failure };
-      // The screen may have changed its size meanwhile.
-      frame = this.current();
-    }
-    if (frame === null || this.#encoder === null) return { kind: "nothing" };
-    try {
-      return { kind: "encoded", frame: await this.#encoder.encode(frame, keyframe) };
-    } catch (error) {
-      this.#encoder?.close();
-      this.#encoder = null;
-      return { kind: "failed", why: error instanceof Error ? error.message : "unknown" };
-    }
-  }
-
-  #encoderFits(frame: Frame): boolean {
-    return this.#encoder !== null && this.#encoderSize.width === frame.width &&
-      this.#encoderSize.height === frame.height;
-  }
-
-  async #openEncoder(width: number, height: number): Promise<string | null> {
-    this.#encoder?.close();
-    this.#encoder = null;
-    const opened = await this.#ports.openEncoder({ width, height, ...this.#settings });
-    if (!opened.ok) return opened.error.message;
-    this.#encoder = opened.value;
-    this.#encoder.setRate(this.#rate);
-    this.#encoderSize = { width, height };
-    return null;
-  }
-
-  #onEncoderFailed(why: string): void {
-    this.#ports.log("warn", `The video encoder failed: ${why}`);
-    this.#video({ kind: "encode-failed" });
-    // Once may be chance: the next picture gets a new encoder.
-    if (++this.#encoderFailures < 2) {
-      this.#video({ kind: "frame" });
-      return;
-    }
-    this.#encoderFailures = 0;
-    this.#arm("encoder-rest", ENCODER_REST_MS, () => this.#each((v) => v.onVideoAvailable(true)));
-    this.#each((v) => v.onVideoAvailable(false));
-  }
-
-  #dropIdleEncoder(): void {
-    if (this.#pacer.viewers > 0 || this.#pacer.encoding) return;
-    this.#encoder?.close();
-    this.#encoder = null;
-  }
-
   // --- timers -------------------------------------------------------------------------------
 
   #arm(name: TimerName, delayMs: number, run: () => void): void {
@@ -389,14 +265,6 @@ export class Pipeline {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
-}
-
-function clampRate(rate: VideoRate, most: VideoRate): VideoRate {
-  const least = Math.min(MIN_BITRATE_KBPS, most.bitrateKbps);
-  return {
-    bitrateKbps: Math.round(Math.max(least, Math.min(rate.bitrateKbps, most.bitrateKbps))),
-    maxFps: Math.max(1, Math.min(rate.maxFps, most.maxFps)),
-  };
 }
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {
