@@ -37,6 +37,7 @@ import { DtlsFlights } from "./dtls_flights.ts";
 import { IceGuard } from "./ice_guard.ts";
 import { replaceGathering } from "./internals.ts";
 import { guardSctp } from "./sctp_guard.ts";
+import { WeriftRtp } from "./rtp_transport.ts";
 import { VideoSender } from "./video_sender.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
@@ -148,8 +149,7 @@ export class WeriftPeer implements Peer {
     const sdp = answerPassive(answer.sdp);
     if (transceiver?.dtlsTransport && offer.video !== null) {
       this.#video = new VideoSender(
-        transceiver,
-        transceiver.dtlsTransport,
+        new WeriftRtp(transceiver, transceiver.dtlsTransport),
         offer.video,
         () => this.#guarded(() => this.events.onKeyframeRequest()),
       );

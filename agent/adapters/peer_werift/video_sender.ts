@@ -1,6 +1,6 @@
 /**
- * Sends encoded pictures as RTP (RFC 3550, RFC 6184) over a werift DTLS transport. It stands in
- * for werift's own sending, which copies each packet and keeps too few of them to answer a NACK.
+ * Sends encoded pictures as RTP (RFC 3550, RFC 6184) through a peer's SRTP. It stands in for
+ * werift's own sending, which copies each packet and keeps too few of them to answer a NACK.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -8,10 +8,9 @@ import {
   GenericNack,
   ntpTime,
   PictureLossIndication,
-  type RTCDtlsTransport,
+  type RtcpPacketConverter,
   RtcpPayloadSpecificFeedback,
   RtcpTransportLayerFeedback,
-  type RTCRtpTransceiver,
   RtpHeader,
 } from "werift";
 import { packetize } from "../../core/h264_packetizer.ts";
@@ -27,9 +26,31 @@ import {
 } from "../../core/rtp_extensions.ts";
 import { RtpHistory, type SentPacket } from "../../core/rtp_history.ts";
 import { newPacer, PACER_STEP_MS, release } from "../../core/rtp_pacer.ts";
-import { type SenderReportFields, senderReports } from "./internals.ts";
 
-type RtcpPacket = Parameters<Parameters<RTCDtlsTransport["onRtcp"]["subscribe"]>[0]>[0];
+export type RtcpPacket = ReturnType<typeof RtcpPacketConverter.deSerialize>[number];
+
+/** What a packet adds to the sender reports (RFC 3550 section 6.4.1). */
+export interface SentCounts {
+  readonly ntpTimestamp: bigint;
+  readonly rtpTimestamp: number;
+  readonly payloadBytes: number;
+}
+
+/** SRTP of one video section. */
+export interface RtpTransport {
+  /** Whether packets can be sent now. */
+  readonly ready: boolean;
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+  /** Ids of the negotiated header extensions, by URI (RFC 8285). */
+  readonly extensionIds: ReadonlyMap<string, number>;
+  send(payload: Buffer, header: RtpHeader): void;
+  /** A packet of the media stream is being sent. */
+  count(sent: SentCounts): void;
+  /** A picture has been queued: reports are worth sending. */
+  reportSoon(): void;
+  onRtcp(listener: (packet: RtcpPacket) => void): void;
+}
 
 /**
  * 1200 bytes with the RTP header (12), its extensions (at most 28) and room for RTX (2): with
@@ -48,28 +69,25 @@ export class VideoSender {
   /** RTP sequence and timestamp start at random values (RFC 3550 section 5.1). */
   #sequence = randomBytes(2).readUInt16BE();
   #rtxSequence = randomBytes(2).readUInt16BE();
+  /** Of transport-wide congestion control; media and repair share it. */
+  #transportSequence = 0;
   readonly #timestampStart = randomBytes(4).readUInt32BE();
   readonly #history = new RtpHistory();
   readonly #queue: Queued[] = [];
   #pacer = newPacer(performance.now());
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
-  readonly #reports: SenderReportFields;
-  readonly #extensionIds: ReadonlyMap<string, number>;
 
   constructor(
-    private readonly transceiver: RTCRtpTransceiver,
-    private readonly dtls: RTCDtlsTransport,
+    private readonly transport: RtpTransport,
     private readonly choice: VideoChoice,
     private readonly onKeyframeRequest: () => void,
   ) {
-    this.#reports = senderReports(transceiver.sender);
-    this.#extensionIds = new Map(transceiver.headerExtensions.map((e) => [e.uri, e.id]));
-    dtls.onRtcp.subscribe((packet) => this.#onRtcp(packet));
+    transport.onRtcp((packet) => this.#onRtcp(packet));
   }
 
   get ready(): boolean {
-    return !this.#closed && this.dtls.state === "connected" && !!this.#reports.codec;
+    return !this.#closed && this.transport.ready;
   }
 
   /** Queues one picture and sends what the pacer allows; returns its bytes with RTP headers. */
@@ -92,7 +110,7 @@ export class VideoSender {
       bytes += payload.length + 12;
     });
     this.#drain();
-    void this.#reports.runRtcp();
+    this.transport.reportSoon();
     return bytes;
   }
 
@@ -116,9 +134,9 @@ export class VideoSender {
   }
 
   #transmit(packet: Queued): void {
-    const { sender } = this.transceiver;
+    const { transport } = this;
     const extensions = this.#extensions();
-    const captureId = this.#extensionIds.get(EXTENSION_URI.absCaptureTime);
+    const captureId = transport.extensionIds.get(EXTENSION_URI.absCaptureTime);
     if (packet.first && captureId !== undefined) {
       const unixMs = performance.timeOrigin + packet.capturedAtMs;
       extensions.push({ id: captureId, payload: Buffer.from(absCaptureTime(unixMs)) });
@@ -128,21 +146,22 @@ export class VideoSender {
       sequenceNumber: packet.sequence,
       timestamp: packet.timestamp,
       marker: packet.marker,
-      ssrc: sender.ssrc,
+      ssrc: transport.ssrc,
       extension: extensions.length > 0,
       extensions,
     });
     this.#history.add(packet);
-    this.#reports.ntpTimestamp = ntpTime();
-    this.#reports.rtpTimestamp = packet.timestamp;
-    this.#reports.octetCount += packet.payload.length;
-    this.#reports.packetCount = (this.#reports.packetCount + 1) >>> 0;
-    void this.dtls.sendRtp(asBuffer(packet.payload), header);
+    transport.count({
+      ntpTimestamp: ntpTime(),
+      rtpTimestamp: packet.timestamp,
+      payloadBytes: packet.payload.length,
+    });
+    transport.send(asBuffer(packet.payload), header);
   }
 
   /** Extensions of every packet. The order is by id, as some parsers expect. */
   #extensions(): { id: number; payload: Buffer }[] {
-    const ids = this.#extensionIds;
+    const ids = this.transport.extensionIds;
     const list: { id: number; payload: Buffer }[] = [];
     const add = (uri: string, payload: () => Uint8Array) => {
       const id = ids.get(uri);
@@ -151,8 +170,8 @@ export class VideoSender {
     add(EXTENSION_URI.mid, () => mid(this.choice.mid));
     add(EXTENSION_URI.playoutDelay, () => playoutDelay(0, 0));
     add(EXTENSION_URI.transportWideCc, () => {
-      this.dtls.transportSequenceNumber = (this.dtls.transportSequenceNumber + 1) & 0xffff;
-      return transportWideCc(this.dtls.transportSequenceNumber);
+      this.#transportSequence = (this.#transportSequence + 1) & 0xffff;
+      return transportWideCc(this.#transportSequence);
     });
     return list.sort((a, b) => a.id - b.id);
   }
@@ -163,7 +182,7 @@ export class VideoSender {
       // werift leaves it out for a kind it does not know.
       const feedback = packet.feedback as typeof packet.feedback | undefined;
       if (feedback === undefined) return;
-      const { ssrc } = this.transceiver.sender;
+      const { ssrc } = this.transport;
       const wanted = feedback instanceof PictureLossIndication
         ? feedback.mediaSsrc === ssrc
         // FIR names its targets in its entries (RFC 5104 section 4.3.1.1).
@@ -192,12 +211,12 @@ export class VideoSender {
         sequenceNumber: this.#rtxSequence,
         timestamp: packet.timestamp,
         marker: packet.marker,
-        ssrc: this.transceiver.sender.rtxSsrc,
+        ssrc: this.transport.rtxSsrc,
         extension: extensions.length > 0,
         extensions,
       });
       this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
-      void this.dtls.sendRtp(payload, header);
+      this.transport.send(payload, header);
     }
   }
 }
