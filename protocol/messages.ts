@@ -3,6 +3,7 @@ import { type CodedError, codedError, ERROR_CODES } from "./errors.ts";
 import { controlMessageSchema } from "./control.ts";
 import { MAX_CANDIDATE_BYTES, MAX_ENVELOPE_BYTES, MAX_SDP_BYTES } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
+import { consoleSpanSchema, MAX_REPORTED_SPANS, traceparentSchema } from "./trace_context.ts";
 import { REASON_CODES, STAGES, TRANSPORTS } from "./vocabulary.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
@@ -164,6 +165,8 @@ const header = {
   /** The last sequence number the sender has received. */
   ack: count,
   ts: timestampMs,
+  /** W3C Trace Context of the sender's span; on the messages that open a session. */
+  traceparent: traceparentSchema,
 };
 const desktopHeader = { ...header, desktopId: uuid };
 const sessionHeader = { ...header, desktopId: uuid, sessionId: uuid };
@@ -310,6 +313,14 @@ const schemas = {
     ...sessionHeader,
     payload: v.object({ congested: v.boolean(), skippedFrames: count, bufferedBytes: count }),
   }),
+  /** Console → server: how long its part of opening the session took; only of a sampled trace. */
+  TRACE_SPANS: v.object({
+    type: v.literal("TRACE_SPANS"),
+    ...sessionHeader,
+    payload: v.object({
+      spans: v.pipe(v.array(consoleSpanSchema), v.minLength(1), v.maxLength(MAX_REPORTED_SPANS)),
+    }),
+  }),
   DESKTOP_KILL: v.object({
     type: v.literal("DESKTOP_KILL"),
     ...desktopHeader,
@@ -352,6 +363,7 @@ export const SENDERS: Readonly<Record<MessageType, readonly Sender[]>> = {
   DESKTOP_TRANSPORT_RESTORED: ["console", "server"],
   VIEWER_CONTROL: ["agent", "console", "server"],
   RELAY_CONGESTION: ["server"],
+  TRACE_SPANS: ["console"],
   DESKTOP_KILL: ["agent", "server"],
 };
 

@@ -23,11 +23,13 @@ import type { LinkHubOptions } from "./adapters/link_hub_options.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
 import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
+import { openOtelTracer, type RunningTracer } from "./adapters/otel_tracer.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { type Backend, openRedisBackend } from "./adapters/redis_backend.ts";
 import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
 import { type RunningTelemetry, startTelemetry } from "./adapters/telemetry.ts";
+import { TraceReports } from "./adapters/trace_reports.ts";
 import { SIGNAL_PATH, UpgradeGate } from "./adapters/upgrade_gate.ts";
 import { WsServer } from "./adapters/ws_server.ts";
 import { isLoopbackHost, type OriginPolicy, originPolicy, parseOrigin } from "./core/origins.ts";
@@ -52,6 +54,8 @@ export interface ServerOptions {
   readonly store?: DesktopStore;
   readonly bus?: Bus;
   readonly once?: OnceStore;
+  /** Says by `OTEL_*` whether traces are collected and where; left out, they are not. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Where the sink `stdout` writes; how many bytes were taken. */
   readonly stdout?: (bytes: Uint8Array<ArrayBuffer>) => Promise<number>;
 }
@@ -126,7 +130,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     settings,
     key: secrets.cookieKey,
   });
-  const signalling = makeSignalling(options, { clock, identities, telemetry, backend });
+  const tracer = await openOtelTracer({ env: options.env ?? {}, log, clock });
+  const signalling = makeSignalling(options, { clock, identities, telemetry, tracer, backend });
   const { metrics, hub, shell } = signalling;
   const sockets = new WsServer((source) => {
     metrics.rejected("too-large");
@@ -164,7 +169,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const quiet = shell.close();
     signalling.close();
     await quiet;
-    await telemetry.close();
+    await Promise.all([telemetry.close(), tracer?.close()]);
     log.write("info", "server-stopped");
   });
   return {
@@ -207,11 +212,12 @@ function makeSignalling(
     readonly clock: () => number;
     readonly identities: Identities;
     readonly telemetry: RunningTelemetry;
+    readonly tracer: RunningTracer | null;
     readonly backend: Backend | null;
   },
 ) {
   const { settings, log } = options;
-  const { clock, identities, telemetry, backend } = parts;
+  const { clock, identities, telemetry, tracer, backend } = parts;
   const bus = backend?.bus ?? options.bus ?? new MemoryBus();
   const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
@@ -235,6 +241,7 @@ function makeSignalling(
     log,
     metrics,
     telemetry,
+    tracer,
     clock,
     policy: policyOf(settings, webrtc),
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
@@ -257,6 +264,7 @@ function makeSignalling(
     newId: randomUUID,
     maxDesktops: settings.limits.desktops,
     operators,
+    reports: tracer === null ? null : new TraceReports({ tracer, store, clock }),
     hub: () => hub,
     onRejected,
   });
@@ -321,7 +329,9 @@ function listenFor(
     origins: () => life.origins,
     consoleDirectory: resolve(rootDirectory, settings.console.directory),
     secureCookies: settings.publicUrl.startsWith("https:"),
-    metricsText: autoOf(settings.metrics.public, settings.host) ? () => metrics.text() : null,
+    metricsText: autoOf(settings.metrics.public, settings.host)
+      ? (accept) => metrics.text(accept)
+      : null,
     ready: () => !life.stopping,
     storeUp: parts.storeUp,
   });

@@ -1,7 +1,7 @@
 /** `deno task server`: flags, settings, signals and the terminal. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { PROTOCOL_VERSION, SOFTWARE_VERSION } from "@farglass/protocol";
+import { PROTOCOL_VERSION, readOtelEnv, SOFTWARE_VERSION } from "@farglass/protocol";
 import { JsonLog } from "./adapters/json_log.ts";
 import { PortTakenError } from "./adapters/node_http.ts";
 import { type RunningServer, startServer } from "./app.ts";
@@ -88,17 +88,16 @@ async function main(args: readonly string[]): Promise<void> {
   if (flags.version) {
     return void say(`farglass-server ${SOFTWARE_VERSION} (protocol ${PROTOCOL_VERSION})`);
   }
-  const loaded = loadSettings({
-    file: await readConfig(flags),
-    env: Deno.env.toObject(),
-    flags: flags.settings,
-  });
-  if (!loaded.ok) stop(loaded.problems);
+  const env = Deno.env.toObject();
+  const loaded = loadSettings({ file: await readConfig(flags), env, flags: flags.settings });
+  const { problems } = readOtelEnv(env);
+  if (!loaded.ok) stop([...loaded.problems, ...problems]);
+  if (problems.length > 0) stop(problems);
   const { settings } = loaded;
   const log = new JsonLog(settings.log.level, complain, Date.now);
   let server: RunningServer;
   try {
-    server = await startServer({ settings, log, rootDirectory: ROOT });
+    server = await startServer({ settings, log, env, rootDirectory: ROOT });
   } catch (error) {
     complain(explain(error, settings));
     Deno.exit(EXIT_FAILED);

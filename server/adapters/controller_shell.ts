@@ -7,6 +7,7 @@ import {
   type DesktopCaps,
   type Draft,
   never,
+  type TraceContext,
   type WebrtcCaps,
 } from "@farglass/protocol";
 import { nextDeadline, step } from "../core/controller.ts";
@@ -25,8 +26,10 @@ import {
 } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 import type { EventOrigin } from "../core/telemetry/drafts.ts";
-import type { Telemetry } from "../core/telemetry/ports.ts";
+import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
 import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
+import { traceIdIn } from "../core/trace.ts";
+import { StepTrace } from "./step_trace.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
 
@@ -36,6 +39,8 @@ export interface ControllerShellOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly telemetry: Telemetry;
+  /** Null when nobody collects traces. */
+  readonly tracer?: Tracer | null;
   readonly policy: ControllerPolicy;
   /** Unix ms. */
   readonly clock: () => number;
@@ -62,6 +67,8 @@ export interface DispatchOptions {
   readonly origin?: EventOrigin | null;
   /** The link's message that the event comes from; it is dealt with once, whoever sends it again. */
   readonly handled?: Handled | null;
+  /** The span that asks for a session, of the console or of a REST caller. */
+  readonly caller?: TraceContext | null;
   /** While the store is away: true waits for it, false (the default) rejects. */
   readonly wait?: boolean;
 }
@@ -136,14 +143,18 @@ export class ControllerShell {
   async #run(
     desktopId: string,
     event: ControllerEvent,
-    { handled = null, origin = this.#originOf(event) }: DispatchOptions,
+    { handled = null, origin = this.#originOf(event), caller = null }: DispatchOptions,
   ): Promise<readonly Effect[]> {
-    const { store, clock, policy } = this.#options;
+    const { store, clock, policy, tracer = null } = this.#options;
+    const trace = new StepTrace(tracer, event, { caller, startMs: clock() });
     let stored = await store.recall(desktopId);
     for (let attempt = 0; attempt < MAX_CAS_ATTEMPTS; attempt++) {
       const before = stored?.desktop ?? null;
-      const [after, effects] = step(before, event, clock(), policy);
-      const out = [...this.#farewells(stored), ...effects.flatMap((e) => this.#outgoing(e))];
+      const [after, effects] = step(before, trace.enter(before), clock(), policy);
+      const out = [
+        ...this.#farewells(stored),
+        ...effects.flatMap((e) => this.#outgoing(trace.outgoing(e))),
+      ];
       if (after === before && (before === null || out.length === 0)) {
         // Nothing is written, so nothing else would notice that this was outdated.
         const now = await store.load(desktopId);
@@ -161,7 +172,8 @@ export class ControllerShell {
           continue;
         }
       }
-      for (const effect of effects) this.#perform(effect);
+      for (const effect of effects) this.#perform(effect, after, before);
+      trace.end({ before, after, effects, endMs: clock() });
       this.#tell({ before, after, event, effects, origin });
       this.#arm(desktopId, after);
       return effects;
@@ -272,14 +284,17 @@ export class ControllerShell {
   }
 
   /** What of an effect stays here, once it is certain. */
-  #perform(effect: Effect): void {
+  #perform(effect: Effect, after: DesktopState | null, before: DesktopState | null): void {
     const { metrics, onRoute, onUnroute } = this.#options;
     switch (effect.kind) {
       case "reject":
         return metrics.rejected(effect.error.code);
-      case "event":
-        metrics.sessionEvent(effect.event);
-        return this.#log(effect.desktopId, effect.sessionId, effect.event);
+      case "event": {
+        const { desktopId, sessionId, event } = effect;
+        const traceId = traceIdIn(after, sessionId) ?? traceIdIn(before, sessionId) ?? undefined;
+        metrics.sessionEvent(event, traceId);
+        return this.#log({ desktopId, sessionId, traceId }, event);
+      }
       case "route":
         return onRoute(effect);
       case "unroute":
@@ -296,9 +311,9 @@ export class ControllerShell {
     }
   }
 
-  #log(desktopId: string, sessionId: string, event: SessionEvent): void {
+  #log(ids: Readonly<Record<string, string | undefined>>, event: SessionEvent): void {
     const { type, ...fields } = event;
-    this.#options.log.write("info", type, { desktopId, sessionId, ...fields });
+    this.#options.log.write("info", type, { ...ids, ...fields });
   }
 
   #issueCaps(effect: Extract<Effect, { kind: "issue-caps" }>): readonly Outgoing[] {

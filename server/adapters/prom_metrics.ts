@@ -1,5 +1,15 @@
 /** prom-client, fenced. Base units, `_total` for counters, no ids as labels. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import {
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type OpenMetricsContentType,
+  openMetricsContentType,
+  type PrometheusContentType,
+  prometheusContentType,
+  Registry,
+} from "prom-client";
 import type { ErrorCode } from "@farglass/protocol";
 import type { Metrics } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
@@ -8,9 +18,13 @@ import type { SinkStatus } from "../core/telemetry/ports.ts";
 /** From a loopback connection to the negotiation's deadline. */
 const SECONDS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15];
 
+const OPEN_METRICS = "application/openmetrics-text";
+
 /** The server's metrics in a registry of their own. */
 export class PromMetrics implements Metrics {
-  readonly #registry = new Registry();
+  readonly #registry = new Registry<OpenMetricsContentType>();
+  /** Scrapes take turns: the form is a setting of the whole registry. */
+  #scrape: Promise<unknown> = Promise.resolve();
   readonly #messages: Counter;
   readonly #rejected: Counter;
   readonly #fallbacks: Counter;
@@ -24,6 +38,8 @@ export class PromMetrics implements Metrics {
 
   /** `desktops` is asked at each scrape, so that gauges cannot drift from the state. */
   constructor(desktops: () => Promise<readonly DesktopState[]>) {
+    // Exemplars are refused elsewhere.
+    this.#registry.setContentType(openMetricsContentType);
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
@@ -70,12 +86,14 @@ export class PromMetrics implements Metrics {
       help: "From an offer to its answer and to its connection, by the phase reached",
       labelNames: ["phase"],
       buckets: SECONDS,
+      enableExemplars: true,
       registers,
     });
     this.#firstFrame = new Histogram({
       name: "farglass_first_frame_seconds",
       help: "From the newest offer, or from the request where there was none, to the first picture",
       buckets: SECONDS,
+      enableExemplars: true,
       registers,
     });
     this.#agents = gauge("farglass_connected_agents", "Agents with an open link");
@@ -98,18 +116,25 @@ export class PromMetrics implements Metrics {
     this.#rejected.inc({ code });
   }
 
-  sessionEvent(event: SessionEvent): void {
+  sessionEvent(event: SessionEvent, traceId?: string): void {
     if (event.type === "DESKTOP_TRANSPORT_FALLBACK") this.#fallbacks.inc({ reason: event.reason });
     if (event.type === "DESKTOP_TRANSPORT_RESTORED") this.#restored.inc({ reason: event.reason });
     if (event.type !== "DESKTOP_WEBRTC_STATE") return;
     const { stage, previous, transport, reason, elapsedMs } = event;
     const seconds = elapsedMs / 1000;
     const open = previous === "answered" || previous === "connecting";
-    if (stage === "answered") this.#negotiation.observe({ phase: "answered" }, seconds);
-    if (stage === "connected" && open) this.#negotiation.observe({ phase: "connected" }, seconds);
+    // OpenMetrics 1.0, "Exemplars": the trace in which it took so long.
+    const exemplarLabels: Record<string, string> = traceId === undefined
+      ? {}
+      : { trace_id: traceId };
+    const seen = { value: seconds, exemplarLabels };
+    if (stage === "answered") this.#negotiation.observe({ ...seen, labels: { phase: stage } });
+    if (stage === "connected" && open) {
+      this.#negotiation.observe({ ...seen, labels: { phase: stage } });
+    }
     // Between stages the controller tells of the first picture, and of a console that came back.
     const painted = stage === previous && transport !== "none" && reason !== "session-requested";
-    if (painted) this.#firstFrame.observe(seconds);
+    if (painted) this.#firstFrame.observe(seen);
   }
 
   connections(role: "agent" | "console", count: number): void {
@@ -124,9 +149,37 @@ export class PromMetrics implements Metrics {
     this.#relaySkipped.inc(frames);
   }
 
-  /** The exposition text and its content type. */
-  async text(): Promise<{ readonly text: string; readonly contentType: string }> {
-    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  /**
+   * The exposition and its content type: OpenMetrics, which has exemplars, for a scraper whose
+   * Accept header names it, else Prometheus' text.
+   */
+  text(accept = ""): Promise<{ readonly text: string; readonly contentType: string }> {
+    const openMetrics = accept.toLowerCase().includes(OPEN_METRICS);
+    const scrape = this.#scrape.then(() => this.#text(openMetrics));
+    this.#scrape = scrape.catch(() => {});
+    return scrape;
+  }
+
+  async #text(openMetrics: boolean): Promise<{ text: string; contentType: string }> {
+    const registry = this.#registry;
+    if (!openMetrics) {
+      // Typed for one form, made for both.
+      const plain = registry as unknown as Registry<PrometheusContentType>;
+      plain.setContentType(prometheusContentType);
+      try {
+        return { text: await plain.metrics(), contentType: prometheusContentType };
+      } finally {
+        registry.setContentType(openMetricsContentType);
+      }
+    }
+    // The library renames counters for this form and never back.
+    const all = registry.getMetricsAsArray() as unknown as { name: string }[];
+    const names = all.map((metric) => metric.name);
+    try {
+      return { text: await registry.metrics(), contentType: openMetricsContentType };
+    } finally {
+      all.forEach((metric, i) => metric.name = names[i]);
+    }
   }
 
   /** Counts events that wait for each sink, and those it has lost; asked at each scrape. */

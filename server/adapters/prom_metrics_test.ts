@@ -46,3 +46,44 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
   assert.match(text, /^process_cpu_seconds_total /m);
   assert.doesNotMatch(text, /[0-9a-f]{8}-[0-9a-f]{4}-/);
 });
+
+Deno.test("PromMetrics: exemplars name the trace, in OpenMetrics only", async () => {
+  const metrics = new PromMetrics(() => Promise.resolve([]));
+  const traceId = "0af7651916cd43dd8448eb211c80319c";
+  const driver = new ControllerDriver();
+  for (const event of [...SCRIPTS.connected, on.restored("none", "rtp", "transport-selected")]) {
+    driver.run(event);
+    for (const e of driver.effects) if (e.kind === "event") metrics.sessionEvent(e.event, traceId);
+  }
+  metrics.message("PING", "in");
+  // As Prometheus asks, and a plain scrape at the same time: neither may spoil the other.
+  const accept =
+    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+  const [plain, open, again] = await Promise.all([
+    metrics.text("text/plain"),
+    metrics.text(accept),
+    metrics.text(),
+  ]);
+  metrics.close();
+  assert.match(open.contentType, /^application\/openmetrics-text; version=1\.0\.0/);
+  assert.ok(open.text.endsWith("# EOF\n"));
+  const label = `# {trace_id="${traceId}"} 0 \\d+`;
+  for (
+    const series of [
+      'farglass_negotiation_duration_seconds_bucket{le="0.05",phase="answered"} 1',
+      'farglass_negotiation_duration_seconds_bucket{le="0.05",phase="connected"} 1',
+      'farglass_first_frame_seconds_bucket{le="0.05"} 1',
+    ]
+  ) {
+    const line = open.text.split("\n").find((l) => l.startsWith(series));
+    assert.match(line ?? `${series} is missing`, new RegExp(label.replace("{", "\\{")));
+  }
+  assert.match(open.text, /^# TYPE farglass_messages counter$/m);
+  assert.match(open.text, /^farglass_messages_total\{/m);
+  for (const { text, contentType } of [plain, again]) {
+    assert.match(contentType, /^text\/plain/);
+    assert.match(text, /^# TYPE farglass_messages_total counter$/m);
+    assert.match(text, /^farglass_messages_total\{/m);
+    assert.ok(!text.includes(traceId));
+  }
+});

@@ -26,6 +26,13 @@ const end = v.variant("at", [
   v.looseObject({ at: v.literal("online"), linkId: id }),
   v.looseObject({ at: v.literal("away"), linkId: id, sinceMs: time }),
 ]);
+const hex = (digits: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${digits}}$`)));
+const trace = v.optional(v.looseObject({
+  traceId: hex(32),
+  callerSpanId: v.nullable(hex(16)),
+  spanId: hex(16),
+  sampled: v.boolean(),
+}));
 const marks = v.array(v.nullable(v.string()));
 /** Unknown fields are kept: a newer node may have written them. */
 const sessionSchema = v.looseObject({
@@ -55,6 +62,7 @@ const sessionSchema = v.looseObject({
   negotiateByMs: when,
   rotateAtMs: when,
   events,
+  trace,
 });
 const endedSchema = v.looseObject({
   sessionId: id,
@@ -67,6 +75,7 @@ const endedSchema = v.looseObject({
   by: v.string(),
   retries: v.number(),
   events,
+  trace,
 });
 const headSchema = v.looseObject({
   desktopId: id,

@@ -1,7 +1,8 @@
 /** Brings the links' messages to the controller, and the desktop list to the consoles. */
-import { type ErrorCode, type Message, never } from "@farglass/protocol";
+import { type ErrorCode, type Message, never, parseTraceparent } from "@farglass/protocol";
 import type { ControllerEvent, MessageRef } from "../core/events.ts";
 import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../core/ports.ts";
+import { traceIdIn } from "../core/trace.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
@@ -10,6 +11,7 @@ import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { OperatorSessions } from "./operator_sessions.ts";
 import type { Relay } from "./relay.ts";
 import { refusal } from "./retry_after.ts";
+import type { TraceReports } from "./trace_reports.ts";
 
 export interface SignalRouterOptions {
   readonly store: DesktopStore;
@@ -20,6 +22,8 @@ export interface SignalRouterOptions {
   readonly newId: () => string;
   readonly maxDesktops: number;
   readonly operators: OperatorSessions;
+  /** Null when nobody collects traces. */
+  readonly reports?: TraceReports | null;
   readonly hub: () => LinkHub;
   /** A message was answered with an error before the controller saw it. */
   readonly onRejected?: LinkHubOptions["onRejected"];
@@ -95,6 +99,8 @@ export class SignalRouter implements LinkHandlers {
         return await this.#run(link, this.#request(link, identity.operator, message), message);
       case "ERROR":
         return await this.#agentError(link, message);
+      case "TRACE_SPANS":
+        return await this.#run(link, this.#spans(link, message), message);
       case "SESSION_DECISION":
       case "SESSION_ENDED":
       case "DESKTOP_WEBRTC_SIGNAL":
@@ -145,6 +151,11 @@ export class SignalRouter implements LinkHandlers {
     await this.#decide(link, message.desktopId, event, message);
   }
 
+  async #spans(link: HubLink, message: Extract<Message, { type: "TRACE_SPANS" }>): Promise<void> {
+    const refused = await this.#options.reports?.take(link, message) ?? null;
+    if (refused !== null) this.#fail(link, message, refused.code, refused.detail);
+  }
+
   async #caps(
     link: HubLink,
     message: Extract<Message, { type: "DESKTOP_CAPS" }>,
@@ -169,11 +180,18 @@ export class SignalRouter implements LinkHandlers {
 
   async #agentError(link: HubLink, message: Extract<Message, { type: "ERROR" }>): Promise<void> {
     const { desktopId, sessionId, payload } = message;
-    this.#options.log.write("warn", "agent-error", { desktopId, sessionId, code: payload.code });
+    const ids = { desktopId, sessionId, traceId: await this.#traceId(desktopId, sessionId) };
+    this.#options.log.write("warn", "agent-error", { ...ids, code: payload.code });
     if (desktopId === undefined || sessionId === undefined) return;
     const error = { sessionId, payload };
     const event: ControllerEvent = { kind: "agent-error", linkId: link.linkId, error };
     await this.#dispatch(link, desktopId, event, message);
+  }
+
+  /** For the log, so a store that is away is no reason to wait. */
+  async #traceId(desktopId = "", sessionId = ""): Promise<string | undefined> {
+    const stored = await this.#options.store.recall(desktopId).catch(() => null);
+    return traceIdIn(stored?.desktop ?? null, sessionId) ?? undefined;
   }
 
   async #linkChanged(
@@ -205,7 +223,10 @@ export class SignalRouter implements LinkHandlers {
     const { linkId } = link;
     const numbered = message !== undefined && message.seq > 0;
     const handled = numbered ? { linkId, seq: message.seq } : null;
-    await this.#options.shell.dispatch(desktopId, event, { handled, wait: true });
+    const caller = message?.traceparent === undefined
+      ? null
+      : parseTraceparent(message.traceparent);
+    await this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
   }
 
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {

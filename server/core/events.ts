@@ -10,6 +10,7 @@ import type {
   Reason,
 } from "@farglass/protocol";
 import type { Operator, SessionEvent } from "./state.ts";
+import type { SessionTrace } from "./trace.ts";
 
 /** Messages of an end that belong to one desktop and that the controller decides. */
 export type ControllerMessage = Extract<
@@ -64,6 +65,8 @@ export type ControllerEvent =
     readonly consoleLinkId: string | null;
     readonly operator: Operator;
     readonly ref: MessageRef;
+    /** The trace it belongs to; left out, the session gets one of its own. */
+    readonly trace?: SessionTrace;
   }
   /** A console takes over a session made by REST. */
   | {

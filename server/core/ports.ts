@@ -165,7 +165,8 @@ export interface Log {
 export interface Metrics {
   message(type: string, direction: "in" | "out"): void;
   rejected(code: ErrorCode): void;
-  sessionEvent(event: SessionEvent): void;
+  /** With its trace, where one is known: a histogram points to it. */
+  sessionEvent(event: SessionEvent, traceId?: string): void;
   connections(role: "agent" | "console", count: number): void;
   relayed(bytes: number): void;
   relaySkipped(frames: number): void;

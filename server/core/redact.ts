@@ -17,6 +17,10 @@ const PARTS: readonly RegExp[] = [
   /[A-Za-z0-9+/_=]{32,}/g,
 ];
 
+/** Thirty-two hex digits elsewhere may be a token. */
+const isTraceId = (key: string, value: unknown): boolean =>
+  key === "traceId" && typeof value === "string" && /^[0-9a-f]{32}$/.test(value);
+
 function redactText(text: string): string {
   if (PATTERNS.some((p) => p.test(text))) return HIDDEN;
   let out = text;
@@ -33,6 +37,6 @@ export function redact(value: unknown, depth = 0): unknown {
   return Object.fromEntries(
     Object.entries(value).map((
       [key, v],
-    ) => [key, SECRET_KEY.test(key) ? HIDDEN : redact(v, depth + 1)]),
+    ) => [key, SECRET_KEY.test(key) ? HIDDEN : isTraceId(key, v) ? v : redact(v, depth + 1)]),
   );
 }

@@ -34,6 +34,7 @@ Deno.test("redact: what a log is for stays", () => {
       "0f4a4c9e-5d7a-4c1e-9f53-6f0e4f8f1a2b",
       "farglass 0.1.0",
       "connected",
+      { sessionId: "s", traceId: "0af7651916cd43dd8448eb211c80319c" },
       { stage: "connected", elapsedMs: 12.5, retries: 0, candidatePair: null, ok: true },
     ]
   ) assert.deepEqual(redact(value), value);

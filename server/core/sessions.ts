@@ -4,6 +4,7 @@ import type { ControllerEvent, MessageRef } from "./events.ts";
 import { fullBucket } from "./rate_limit.ts";
 import { flush } from "./signals.ts";
 import { newNegotiation, type SessionState } from "./state.ts";
+import { newSessionTrace, traceHeader } from "./trace.ts";
 import {
   announce,
   changeStage,
@@ -66,6 +67,7 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
     negotiateByMs: null,
     rotateAtMs: null,
     events: [],
+    trace: event.trace ?? newSessionTrace(event.sessionId, null, null),
   };
   session = record(work, session, {
     type: "SESSION_REQUEST",
@@ -76,6 +78,7 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
   sendAgent(work, {
     type: "SESSION_REQUEST",
     ...headerOf(session),
+    ...traceHeader(session),
     payload: { requestId: event.requestId, operator: { name: event.operator.name } },
   });
   announce(work, session, null, "session-requested");
@@ -86,6 +89,7 @@ function answerRequest(work: Work, session: SessionState): void {
   sendConsole(work, session, {
     type: "SESSION_REQUEST",
     ...headerOf(session),
+    ...traceHeader(session),
     payload: { requestId: session.requestId },
   });
 }

@@ -18,6 +18,7 @@ import { takeToken } from "./rate_limit.ts";
 import { hold, holdDescription, release } from "./signal_buffer.ts";
 import { isNegotiating } from "./stages.ts";
 import type { SessionState } from "./state.ts";
+import { traceHeader } from "./trace.ts";
 import { changeStage, headerOf, put, reject, sendAgent, sendConsole, type Work } from "./work.ts";
 
 type Side = "agent" | "console";
@@ -259,16 +260,25 @@ export function flush(work: Work, session: SessionState): SessionState {
   if (work.desktop.link.at === "online" && next.toAgent.length > 0) {
     const { out, rest } = release(next.toAgent, next.negotiation.generation);
     for (const payload of out) {
-      sendAgent(work, { type: "DESKTOP_WEBRTC_SIGNAL", ...headerOf(session), payload });
+      sendAgent(work, signalDraft(session, payload));
     }
     if (out.length > 0) next = { ...next, toAgent: rest };
   }
   if (next.console.at === "online" && next.toConsole.length > 0) {
     const { out, rest } = release(next.toConsole, next.negotiation.answered);
     for (const payload of out) {
-      sendConsole(work, next, { type: "DESKTOP_WEBRTC_SIGNAL", ...headerOf(session), payload });
+      sendConsole(work, next, signalDraft(session, payload));
     }
     if (out.length > 0) next = { ...next, toConsole: rest };
   }
   return next;
 }
+
+/** Descriptions carry the trace; for each candidate that would only be weight. */
+const signalDraft = (session: SessionState, payload: Signal) =>
+  ({
+    type: "DESKTOP_WEBRTC_SIGNAL",
+    ...headerOf(session),
+    ...(payload.kind === "offer" || payload.kind === "answer" ? traceHeader(session) : {}),
+    payload,
+  }) as const;

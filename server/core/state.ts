@@ -3,6 +3,7 @@
  * it. All times are Unix milliseconds.
  */
 import type { Bucket } from "./rate_limit.ts";
+import type { SessionTrace } from "./trace.ts";
 import type {
   AgentInfo,
   CandidatePair,
@@ -123,6 +124,8 @@ export interface SessionState {
   readonly negotiateByMs: number | null;
   readonly rotateAtMs: number | null;
   readonly events: readonly SessionEvent[];
+  /** Absent in what an older node wrote. */
+  readonly trace?: SessionTrace;
 }
 
 export interface EndedSession {
@@ -136,6 +139,7 @@ export interface EndedSession {
   readonly by: EndedBy;
   readonly retries: number;
   readonly events: readonly SessionEvent[];
+  readonly trace?: SessionTrace;
 }
 
 export interface DesktopState {

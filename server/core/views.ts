@@ -1,6 +1,7 @@
 /** What the outside sees of the state: the desktop list and the REST documents. */
 import type { DesktopSummary } from "@farglass/protocol";
 import type { DesktopState, EndedSession, SessionState } from "./state.ts";
+import { traceIdOf } from "./trace.ts";
 
 /** One entry of DESKTOP_LIST. */
 export function summaryOf(desktop: DesktopState): DesktopSummary {
@@ -80,6 +81,7 @@ export const sessionView = (session: SessionState) => ({
   generation: session.negotiation.generation,
   candidatePair: session.candidatePair,
   consoleOnline: session.console.at === "online",
+  traceId: traceIdOf(session),
   ended: null,
 });
 
@@ -91,5 +93,6 @@ export const endedView = (session: EndedSession) => ({
   stage: session.stage,
   createdAt: session.createdAtMs,
   retries: session.retries,
+  traceId: traceIdOf(session),
   ended: { at: session.endedAtMs, reason: session.reason, by: session.by },
 });

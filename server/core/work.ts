@@ -162,6 +162,7 @@ export function endSession(work: Work, session: SessionState, ending: Ending): v
     by,
     retries: last.retries,
     events: last.events,
+    ...(last.trace === undefined ? {} : { trace: last.trace }),
   };
   work.desktop = {
     ...work.desktop,

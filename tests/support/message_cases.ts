@@ -15,6 +15,17 @@ const CHANGE = {
   at: 1_700_000_000_000,
 } as const;
 
+const SPAN = {
+  name: "desktop.open",
+  spanId: "b7ad6b7169203331",
+  parentId: null,
+  startMs: 1_700_000_000_000.25,
+  endMs: 1_700_000_000_750,
+  ok: true,
+  transport: "rtp",
+  reason: "transport-selected",
+} as const;
+
 export interface MessageCase {
   readonly name: string;
   readonly from: Sender;
@@ -294,6 +305,25 @@ export const MESSAGE_CASES: readonly MessageCase[] = [
     },
   },
   {
+    name: "TRACE_SPANS",
+    from: "console",
+    message: {
+      type: "TRACE_SPANS",
+      ...SESSION,
+      payload: { spans: [SPAN, { ...SPAN, parentId: SPAN.spanId, spanId: "b7ad6b7169203332" }] },
+    },
+  },
+  {
+    name: "SESSION_REQUEST in a trace",
+    from: "console",
+    message: {
+      type: "SESSION_REQUEST",
+      ...DESKTOP,
+      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      payload: { requestId: ID },
+    },
+  },
+  {
     name: "DESKTOP_KILL",
     from: "server",
     message: { type: "DESKTOP_KILL", ...DESKTOP, payload: { scope: "desktop", reason: "killed" } },
@@ -391,6 +421,14 @@ export const BAD_TEXTS: readonly BadText[] = [
   ),
   changed("VIEWER_CONTROL", "payload.op", "shutdown"),
   changed("VIEWER_CONTROL", "payload.epoch", -1),
+  changed("TRACE_SPANS", "payload.spans", []),
+  changed("TRACE_SPANS", "payload.spans", Array(17).fill(SPAN)),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, name: "https://example.com/?token=1" }]),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, spanId: "0".repeat(16) }]),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, parentId: "B7AD6B7169203331" }]),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, endMs: SPAN.startMs - 1 }]),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, startMs: null }]),
+  changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, reason: "candidate:1 1 udp" }]),
   changed("SESSION_DECISION", "payload.decision", "maybe"),
   changed("DESKTOP_CAPS with credentials", "payload.transports", []),
   changed("DESKTOP_CAPS with credentials", "payload.displays", []),

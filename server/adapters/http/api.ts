@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import * as v from "valibot";
 import {
   codedError,
+  parseTraceparent,
   PROTOCOL_VERSION,
   SOFTWARE_VERSION,
   STAGES,
@@ -85,7 +86,7 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
       consoleLinkId: null,
       operator: c.get("operator"),
       ref: REST,
-    }, { origin: originOf(c) });
+    }, { origin: originOf(c), caller: parseTraceparent(c.req.header("traceparent") ?? "") });
     const rejected = withMessage(effects);
     if (rejected !== undefined) return refused(rejected);
     const stored = await store.load(body.desktopId);

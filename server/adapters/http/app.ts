@@ -32,7 +32,7 @@ export interface HttpAppOptions {
   readonly secureCookies: boolean;
   /** The exposition text, or null when it may not be shown. */
   readonly metricsText:
-    | (() => Promise<{ readonly text: string; readonly contentType: string }>)
+    | ((accept: string) => Promise<{ readonly text: string; readonly contentType: string }>)
     | null;
   /** False while the server is stopping. */
   readonly ready: () => boolean;
@@ -62,8 +62,8 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
   });
   app.get("/metrics", async (c) => {
     if (options.metricsText === null) return fail(c, options, { code: "forbidden" });
-    const { text, contentType } = await options.metricsText();
-    return new Response(text, { headers: { "content-type": contentType } });
+    const { text, contentType } = await options.metricsText(c.req.header("accept") ?? "");
+    return new Response(text, { headers: { "content-type": contentType, vary: "accept" } });
   });
   app.get(PAGE_CSS_PATH, () =>
     new Response(PAGE_CSS, {

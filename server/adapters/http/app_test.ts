@@ -89,7 +89,8 @@ async function withApp(
     secureCookies: options.secure ?? false,
     metricsText: options.metrics === false
       ? null
-      : () => Promise.resolve({ text: "farglass_x 1\n", contentType: "text/plain" }),
+      : (accept) =>
+        Promise.resolve({ text: "farglass_x 1\n", contentType: accept || "text/plain" }),
     ready: () => options.ready ?? true,
   });
   const cookie = `${COOKIE_NAME}=${identities.newCookie()}`;
@@ -313,6 +314,9 @@ Deno.test("HTTP: health, readiness and metrics", async () => {
     assert.equal((await (await request(app, "/healthz")).json()).status, "ok");
     assert.equal((await request(app, "/readyz")).status, 200);
     assert.equal(await (await request(app, "/metrics")).text(), "farglass_x 1\n");
+    const accept = "application/openmetrics-text; version=1.0.0";
+    const open = await app.request("/metrics", { headers: { accept } });
+    assert.equal(open.headers.get("content-type"), accept);
   });
   await withApp(async ({ app }) => {
     assert.equal((await request(app, "/readyz")).status, 503);

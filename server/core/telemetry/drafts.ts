@@ -65,6 +65,3 @@ export function eventSource(
     ...(userAgent === undefined || userAgent === "" ? {} : { userAgent: userAgent.slice(0, 512) }),
   };
 }
-
-/** A session's trace id: its UUID without the dashes, 32 hex digits. */
-export const traceOf = (sessionId: string): string => sessionId.replaceAll("-", "").toLowerCase();

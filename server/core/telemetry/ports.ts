@@ -1,9 +1,34 @@
 /** What telemetry asks of the world. */
-import type { EventDraft } from "@farglass/protocol";
+import type { ConsoleSpan, EventDraft, TraceContext } from "@farglass/protocol";
 
 /** Takes what happened, at once and without failing; delivery is its own business. */
 export interface Telemetry {
   emit(draft: EventDraft): void;
+}
+
+/** Codes, counts and names of a fixed vocabulary: no address, token or description. */
+export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
+
+/** A span that runs. */
+export interface OpenSpan {
+  /** For children, here or in another process. */
+  readonly context: TraceContext;
+  /** `endMs` in Unix ms. */
+  end(endMs: number, more?: { readonly ok?: boolean; readonly attributes?: SpanAttributes }): void;
+}
+
+/** Records spans of sampled traces; there is none when nobody collects them. */
+export interface Tracer {
+  /** Without a parent the span is the root of the trace `traceId`. Times are Unix ms. */
+  start(span: {
+    readonly name: string;
+    readonly traceId: string;
+    readonly parent: TraceContext | null;
+    readonly startMs: number;
+    readonly attributes?: SpanAttributes;
+  }): OpenSpan;
+  /** Passes on what a console has finished, with the console's own ids. */
+  forward(traceId: string, spans: readonly ConsoleSpan[]): void;
 }
 
 /** One receiver of events. */

@@ -12,13 +12,8 @@ import {
 import type { ControllerEvent, Effect } from "../events.ts";
 import { MAX_SESSION_EVENTS } from "../policy.ts";
 import type { DesktopState, SessionEvent, SessionState } from "../state.ts";
-import {
-  type EventOrigin,
-  operatorActor,
-  rejectionDraft,
-  SERVER_ORIGIN,
-  traceOf,
-} from "./drafts.ts";
+import { traceIdIn, traceIdOf, traceOf } from "../trace.ts";
+import { type EventOrigin, operatorActor, rejectionDraft, SERVER_ORIGIN } from "./drafts.ts";
 
 export interface ToldStep {
   readonly before: DesktopState | null;
@@ -63,6 +58,14 @@ function targetOf(step: ToldStep) {
   };
 }
 
+/** A session and its trace; of a session that is not known its id alone tells. */
+function idsOf({ before, after }: ToldStep, sessionId: string | null) {
+  if (sessionId === null) return {};
+  const traceId = traceIdIn(after, sessionId) ?? traceIdIn(before, sessionId) ??
+    traceOf(sessionId);
+  return { sessionId, traceId };
+}
+
 const wholeMs = (ms: number): number => Math.max(0, Math.round(ms));
 
 function rejected(step: ToldStep, effect: Extract<Effect, { kind: "reject" }>): EventDraft {
@@ -70,7 +73,7 @@ function rejected(step: ToldStep, effect: Extract<Effect, { kind: "reject" }>): 
   return rejectionDraft(effect.error.code, {
     ...originOf(step),
     ...targetOf(step),
-    ...(sessionId === null ? {} : { sessionId, traceId: traceOf(sessionId) }),
+    ...idsOf(step, sessionId),
     at: wholeMs(step.now),
     messageType: ref.type,
   });
@@ -83,7 +86,7 @@ function killed(step: ToldStep): EventDraft[] {
   const common = { at: wholeMs(step.now), outcome: "success" as const, ...targetOf(step) };
   if (event.kind === "kill") {
     const { sessionId, reason } = event;
-    const ids = sessionId === null ? {} : { sessionId, traceId: traceOf(sessionId) };
+    const ids = idsOf(step, sessionId);
     const scope = sessionId === null ? "desktop" as const : "session" as const;
     return [{
       action: "desktop-killed",
@@ -97,7 +100,7 @@ function killed(step: ToldStep): EventDraft[] {
   if (event.kind !== "message" || event.message.type !== "DESKTOP_KILL") return [];
   const { sessionId, payload: { scope, reason } } = event.message;
   const origin = originOf(step);
-  const ids = sessionId === undefined ? {} : { sessionId, traceId: traceOf(sessionId) };
+  const ids = idsOf(step, sessionId ?? null);
   return [{
     action: "desktop-killed",
     ...common,
@@ -170,7 +173,7 @@ const sessionBase = (step: ToldStep, session: SessionState, at: number): Base =>
   ...targetOf(step),
   operator: { id: session.operator.operatorId, name: session.operator.name },
   sessionId: session.sessionId,
-  traceId: traceOf(session.sessionId),
+  traceId: traceIdOf(session),
 });
 
 function sessionEvent(
