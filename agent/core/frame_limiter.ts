@@ -1,14 +1,15 @@
 /**
- * Keeps captures under a frame rate: at once after a still moment, then evenly. A generic cell
- * rate: `nextMs` is when the next frame is due; a quarter of a frame early is let through, so
- * that a source at just the limit's rate is not delayed by its own jitter.
+ * Keeps captures under a frame rate on average: at once after a still moment. A generic cell rate:
+ * `nextMs` is when the next frame is due; a whole frame early is let through, so that a source at
+ * just the limit's rate never waits, however uneven it is. Those at 60 Hz drift by some
+ * milliseconds, and each wait would be seen as latency.
  */
 export interface FrameLimiter {
   readonly intervalMs: number;
   readonly nextMs: number;
 }
 
-const EARLY_FRACTION = 0.25;
+const EARLY_FRACTION = 1;
 
 export const frameLimiter = (maxFps: number): FrameLimiter => ({
   intervalMs: 1000 / maxFps,

@@ -23,10 +23,10 @@ Deno.test("frameLimiter: many changes are taken at the limit's rate", () => {
   const times = takenAt(50, Array.from({ length: 101 }, () => 0));
   const [first, last] = [times[0], times[100]];
   assert.equal(first, 0);
-  assert.ok(last - first >= 100 * 20 - 5 && last - first <= 100 * 20, `${last - first}`);
+  assert.ok(last - first >= 100 * 20 - 20 && last - first <= 100 * 20, `${last - first}`);
 });
 
 Deno.test("frameLimiter: a source at the limit's rate is not delayed by its jitter", () => {
-  const changes = Array.from({ length: 50 }, (_, i) => i * 20 + (i % 2 === 0 ? 0 : -4));
+  const changes = Array.from({ length: 50 }, (_, i) => i * 20 + (i % 3 === 1 ? 17 : 0));
   assert.deepEqual(takenAt(50, changes), changes);
 });

@@ -43,3 +43,30 @@ export function tidyDamage(
   }
   return joined;
 }
+
+/** Full-width rows of the screen. */
+export interface RowBand {
+  readonly y: number;
+  readonly height: number;
+}
+
+/** Reading so many rows more costs less than asking the display once more. */
+const BAND_GAP_ROWS = 64;
+const MAX_BANDS = 4;
+
+/**
+ * The rows of a screen of this height that hold `rects` (inside the screen), from the top down, in
+ * a few bands: what has to be read of the screen. All of them when there would be too many.
+ */
+export function rowBands(rects: readonly Rect[], height: number): RowBand[] {
+  const sorted = [...rects].sort((a, b) => a.y - b.y);
+  const bands: { y: number; height: number }[] = [];
+  for (const rect of sorted) {
+    const last = bands.at(-1);
+    if (last === undefined || rect.y > last.y + last.height + BAND_GAP_ROWS) {
+      if (bands.length === MAX_BANDS) return [{ y: 0, height }];
+      bands.push({ y: rect.y, height: rect.height });
+    } else last.height = Math.max(last.height, rect.y + rect.height - last.y);
+  }
+  return bands;
+}

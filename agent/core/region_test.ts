@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Rect } from "@farglass/protocol";
 import fc from "fast-check";
-import { clip, tidyDamage, union } from "./region.ts";
+import { clip, rowBands, tidyDamage, union } from "./region.ts";
 
 const rect = (x: number, y: number, width: number, height: number): Rect => ({
   x,
@@ -53,4 +53,31 @@ Deno.test("tidyDamage: inside the screen, not too many, nothing uncovered", () =
     }),
     { numRuns: 50 },
   );
+});
+
+Deno.test("rowBands: near rectangles share a band, far ones do not", () => {
+  const at = (y: number, height: number) => rect(5, y, 10, height);
+  assert.deepEqual(rowBands([], 1080), []);
+  assert.deepEqual(rowBands([at(0, 16)], 1080), [{ y: 0, height: 16 }]);
+  assert.deepEqual(rowBands([at(500, 20), at(0, 16), at(60, 5), at(490, 5)], 1080), [
+    { y: 0, height: 65 },
+    { y: 490, height: 30 },
+  ]);
+  assert.deepEqual(rowBands([at(0, 700), at(100, 5), at(690, 20)], 1080), [{ y: 0, height: 710 }]);
+});
+
+Deno.test("rowBands: too many bands are the whole screen", () => {
+  const rects = [0, 200, 400, 600, 800].map((y) => ({ x: 0, y, width: 1, height: 1 }));
+  assert.equal(rowBands(rects.slice(0, 4), 1080).length, 4);
+  assert.deepEqual(rowBands(rects, 1080), [{ y: 0, height: 1080 }]);
+});
+
+Deno.test("rowBands cover every rectangle", () => {
+  const span = fc.record({ y: fc.nat(999), height: fc.integer({ min: 1, max: 80 }) });
+  fc.assert(fc.property(fc.array(span, { maxLength: 20 }), (spans) => {
+    const bands = rowBands(spans.map(({ y, height }) => rect(0, y, 1, height)), 1080);
+    for (const { y, height } of spans) {
+      assert.ok(bands.some((band) => band.y <= y && y + height <= band.y + band.height));
+    }
+  }));
 });

@@ -1,7 +1,7 @@
 import { MAX_SCREEN_PIXELS, MAX_SCREEN_SIDE_PX, type Rect } from "@farglass/protocol";
 import { type FrameLimiter, frameLimiter, taken, waitMs } from "../../core/frame_limiter.ts";
 import type { Capture, CaptureEvents, CursorShape, Frame } from "../../core/ports.ts";
-import { tidyDamage } from "../../core/region.ts";
+import { rowBands, tidyDamage } from "../../core/region.ts";
 import type { XConnection } from "./connection.ts";
 import { PointerQuery, readCursorShape, selectCursorEvents, XI_RAW_MOTION } from "./cursor.ts";
 import { RootDamage } from "./damage.ts";
@@ -237,6 +237,13 @@ export class X11Capture implements Capture {
     this.#wholeScreen = true;
   }
 
+  #damageOf(reported: readonly Rect[]): Rect[] {
+    const { width, height } = this.#image;
+    return this.#wholeScreen
+      ? [{ x: 0, y: 0, width, height }]
+      : tidyDamage(reported, { width, height }, MAX_DAMAGE_RECTS);
+  }
+
   #takeFrame(events: CaptureEvents): void {
     const now = performance.now();
     const reported = this.#damage.take();
@@ -244,20 +251,18 @@ export class X11Capture implements Capture {
       this.#changed = false;
       return;
     }
-    for (let attempt = 0; !this.#image.read(); attempt++) {
+    let damage = this.#damageOf(reported);
+    for (let attempt = 0; !this.#image.read(rowBands(damage, this.height)); attempt++) {
       // The screen shrank before its ConfigureNotify was read: BadMatch.
       this.#connection.takeError();
       if (this.#connection.lost) throw serverGone();
       if (attempt === MAX_RESIZE_ATTEMPTS) throw new Error("The X server refuses to be read");
       this.#resize();
+      damage = this.#damageOf(reported);
     }
     this.#changed = false;
     this.#limiter = taken(this.#limiter, now);
     const { width, height, strideBytes, pixels } = this.#image;
-    const whole: Rect = { x: 0, y: 0, width, height };
-    const damage = this.#wholeScreen
-      ? [whole]
-      : tidyDamage(reported, { width, height }, MAX_DAMAGE_RECTS);
     this.#wholeScreen = false;
     this.#askPointerAfter(WARP_CHECK_MS);
     if (damage.length === 0) return;

@@ -21,6 +21,7 @@ export const XERROR = { errorCode: 32, requestCode: 33, minorCode: 34 } as const
 export const VISUAL = { redMask: 24, greenMask: 32, blueMask: 40, bytes: 56 } as const;
 
 export const XIMAGE = {
+  height: 4,
   data: 16,
   byteOrder: 24,
   bytesPerLine: 44,
