@@ -186,6 +186,12 @@ export const ERRORS = {
     advice: "Use a current browser",
     retryable: false,
   },
+  "sdp-no-ice-credentials": {
+    status: 400,
+    message: "The session description has no ICE user name or password",
+    advice: "Use a current browser",
+    retryable: false,
+  },
   "sdp-too-many-sections": {
     status: 400,
     message: "The session description has more than 4 media sections",

@@ -27,6 +27,26 @@ const ICE_UFRAG = /^a=ice-ufrag:[\w+/-]{4,256}$/;
 const ICE_PASSWORD = /^a=ice-pwd:[\w+/-]{22,256}$/;
 const FINGERPRINT = /^sha-256 (?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/i;
 
+/** RFC 8843 section 9 asks for different ones; RFC 5888 section 4 makes them tokens. */
+const MID = /^a=mid:([\w!#$%&'*+.^`{|}~-]{1,64})$/;
+
+/** What one section, or the session before the first, says of its transport. */
+interface Part {
+  readonly media: SdpSummary["media"][number] | null;
+  fingerprint: boolean;
+  user: boolean;
+  password: boolean;
+  mid: string | null;
+}
+
+const newPart = (media: Part["media"]): Part => ({
+  media,
+  fingerprint: false,
+  user: false,
+  password: false,
+  mid: null,
+});
+
 /** Checks a whole description. */
 export function checkSdp(sdp: string): Result<SdpSummary, CodedError> {
   // ASCII only, so characters are bytes.
@@ -37,51 +57,75 @@ export function checkSdp(sdp: string): Result<SdpSummary, CodedError> {
   if (lines.at(-1) === "") lines.pop();
   if (lines.length > MAX_LINES) return err(codedError("sdp-invalid", "too many lines"));
   if (lines[0] !== "v=0") return err(codedError("sdp-invalid", "first line is not v=0"));
-  const media: SdpSummary["media"][number][] = [];
+  const session = newPart(null);
+  const sections: Part[] = [];
   const videoCodecs = new Set<string>();
   let candidates = 0;
-  let sessionFingerprint = false;
-  let sections = 0;
-  let fingerprinted = 0;
-  let seen = false;
   for (const line of lines) {
     if (!/^[a-z]=/.test(line)) return err(codedError("sdp-invalid", "line without a type"));
+    const part = sections.at(-1) ?? session;
     if (line.startsWith("m=")) {
-      sections++;
-      if (sections > MAX_SDP_MEDIA_SECTIONS) return err(codedError("sdp-too-many-sections"));
+      if (sections.length >= MAX_SDP_MEDIA_SECTIONS) {
+        return err(codedError("sdp-too-many-sections"));
+      }
       const kind = /^m=(audio|video|application) \d{1,5} [A-Z/]{3,20} [\w .-]{1,512}$/.exec(line)
         ?.[1];
       if (kind === undefined) return err(codedError("sdp-invalid", "media line"));
-      media.push(kind as SdpSummary["media"][number]);
-      seen = false;
-    } else if (line.startsWith("a=fingerprint:")) {
-      // Other hashes may stand beside it (RFC 8122 section 5), but sha-256 must be there.
-      if (!FINGERPRINT.test(line.slice("a=fingerprint:".length))) {
-        if (/^a=fingerprint:sha-256/i.test(line)) {
-          return err(codedError("sdp-no-fingerprint", "malformed"));
-        }
-      } else if (sections === 0) sessionFingerprint = true;
-      else if (!seen) {
-        seen = true;
-        fingerprinted++;
-      }
-    } else if (line.startsWith("a=ice-ufrag:")) {
-      if (!ICE_UFRAG.test(line)) return err(codedError("sdp-invalid", "ice-ufrag"));
-    } else if (line.startsWith("a=ice-pwd:")) {
-      if (!ICE_PASSWORD.test(line)) return err(codedError("sdp-invalid", "ice-pwd"));
+      sections.push(newPart(kind as SdpSummary["media"][number]));
     } else if (line.startsWith("a=candidate:")) {
       candidates++;
       if (candidates > MAX_SDP_CANDIDATES) return err(codedError("sdp-too-many-candidates"));
       const checked = checkCandidate(line.slice(2));
       if (!checked.ok) return checked;
-    } else if (line.startsWith("a=rtpmap:") && media.at(-1) === "video") {
+    } else if (line.startsWith("a=rtpmap:") && part.media === "video") {
       const codec = /^a=rtpmap:\d{1,3} ([\w.-]{1,32})\//.exec(line)?.[1];
       if (codec !== undefined) videoCodecs.add(codec.toUpperCase());
+    } else {
+      const problem = readTransport(part, line);
+      if (problem !== null) return err(problem);
     }
   }
-  if (sections === 0) return err(codedError("sdp-invalid", "no media section"));
-  if (!sessionFingerprint && fingerprinted < sections) return err(codedError("sdp-no-fingerprint"));
+  const problem = checkParts(session, sections);
+  if (problem !== null) return err(problem);
+  const media = sections.flatMap(({ media }) => media === null ? [] : [media]);
   return ok({ media, videoCodecs: [...videoCodecs], candidates });
+}
+
+/** Takes down a line about fingerprint, ICE credentials or name; others are not looked at. */
+function readTransport(part: Part, line: string): CodedError | null {
+  if (line.startsWith("a=fingerprint:")) {
+    // Other hashes may stand beside it (RFC 8122 section 5), but sha-256 must be there.
+    if (FINGERPRINT.test(line.slice("a=fingerprint:".length))) part.fingerprint = true;
+    else if (/^a=fingerprint:sha-256/i.test(line)) {
+      return codedError("sdp-no-fingerprint", "malformed");
+    }
+  } else if (line.startsWith("a=ice-ufrag:")) {
+    if (!ICE_UFRAG.test(line)) return codedError("sdp-invalid", "ice-ufrag");
+    part.user = true;
+  } else if (line.startsWith("a=ice-pwd:")) {
+    if (!ICE_PASSWORD.test(line)) return codedError("sdp-invalid", "ice-pwd");
+    part.password = true;
+  } else if (line.startsWith("a=mid:")) {
+    const mid = MID.exec(line)?.[1];
+    if (mid === undefined || part.mid !== null || part.media === null) {
+      return codedError("sdp-invalid", "mid");
+    }
+    part.mid = mid;
+  }
+  return null;
+}
+
+/** What a part does not say for itself the session must say for it. */
+function checkParts(session: Part, sections: readonly Part[]): CodedError | null {
+  if (sections.length === 0) return codedError("sdp-invalid", "no media section");
+  if (!session.fingerprint && sections.some((part) => !part.fingerprint)) {
+    return codedError("sdp-no-fingerprint");
+  }
+  // RFC 8839 section 5.4: both, at either level.
+  const bare = (key: "user" | "password") => !session[key] && sections.some((part) => !part[key]);
+  if (bare("user") || bare("password")) return codedError("sdp-no-ice-credentials");
+  const mids = sections.flatMap(({ mid }) => mid === null ? [] : [mid]);
+  return new Set(mids).size < mids.length ? codedError("sdp-invalid", "mid twice") : null;
 }
 
 /** A candidate's parts that a policy may judge. */

@@ -24,11 +24,23 @@ Deno.test("checkSdp: a real Chromium offer", () => {
 
 const SECTION = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
 const FINGERPRINT = `a=fingerprint:sha-256 ${Array(32).fill("AB").join(":")}\r\n`;
-const HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+const BARE_HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+const USER = "a=ice-ufrag:abcd\r\n";
+const PASSWORD = `a=ice-pwd:${"b".repeat(22)}\r\n`;
+const ICE = USER + PASSWORD;
+const HEAD = BARE_HEAD + ICE;
 
 const ACCEPTED: readonly { name: string; sdp: string; candidates?: number }[] = [
   { name: "a fingerprint for the whole session", sdp: HEAD + FINGERPRINT + SECTION.repeat(4) },
   { name: "a fingerprint in every section", sdp: HEAD + (SECTION + FINGERPRINT).repeat(4) },
+  {
+    name: "ICE credentials in every section",
+    sdp: BARE_HEAD + FINGERPRINT + (SECTION + ICE).repeat(2),
+  },
+  {
+    name: "different mids",
+    sdp: `${HEAD}${FINGERPRINT}${SECTION}a=mid:0\r\n${SECTION}a=mid:1\r\n`,
+  },
   { name: "bare LF line ends", sdp: (HEAD + SECTION + FINGERPRINT).replaceAll("\r", "") },
   {
     name: "another hash beside sha-256",
@@ -74,6 +86,32 @@ const REFUSED: readonly { name: string; sdp: string; code: ErrorCode }[] = [
     sdp: OFFER.replace(/(a=fingerprint:sha-256 .{20})[^\r]*/, "$1"),
     code: "sdp-no-fingerprint",
   },
+  {
+    name: "no ICE credentials",
+    sdp: BARE_HEAD + FINGERPRINT + SECTION,
+    code: "sdp-no-ice-credentials",
+  },
+  {
+    name: "an ICE user without a password",
+    sdp: BARE_HEAD + FINGERPRINT + USER + SECTION,
+    code: "sdp-no-ice-credentials",
+  },
+  {
+    name: "ICE credentials in one of two sections",
+    sdp: BARE_HEAD + FINGERPRINT + SECTION + ICE + SECTION,
+    code: "sdp-no-ice-credentials",
+  },
+  {
+    name: "the same mid twice",
+    sdp: HEAD + FINGERPRINT + `${SECTION}a=mid:0\r\n`.repeat(2),
+    code: "sdp-invalid",
+  },
+  {
+    name: "two mids in one section",
+    sdp: `${HEAD}${FINGERPRINT}${SECTION}a=mid:0\r\na=mid:1\r\n`,
+    code: "sdp-invalid",
+  },
+  { name: "an empty mid", sdp: `${HEAD}${FINGERPRINT}${SECTION}a=mid:\r\n`, code: "sdp-invalid" },
   {
     name: "five sections",
     sdp: HEAD + FINGERPRINT + SECTION.repeat(5),

@@ -20,7 +20,8 @@ const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, "0
 const DESKTOP = uuid(1);
 const S = uuid(2);
 const FINGERPRINT = `a=fingerprint:sha-256 ${Array(32).fill("AB").join(":")}`;
-const SDP = `v=0\r\n${FINGERPRINT}\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n`;
+const ICE = `a=ice-ufrag:test\r\na=ice-pwd:${"p".repeat(22)}`;
+const SDP = `v=0\r\n${ICE}\r\n${FINGERPRINT}\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n`;
 const line = (address: string) => `candidate:1 1 udp 2130706431 ${address} 50000 typ host`;
 const NEAR = line("192.0.2.7");
 

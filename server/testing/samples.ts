@@ -43,6 +43,8 @@ export function sampleSdp(options: { readonly codecs?: readonly string[] } = {})
     "o=- 1 1 IN IP4 127.0.0.1",
     "s=-",
     "t=0 0",
+    "a=ice-ufrag:test",
+    `a=ice-pwd:${"p".repeat(22)}`,
     `a=fingerprint:sha-256 ${fingerprint}`,
     ...video,
     "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
