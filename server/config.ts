@@ -43,6 +43,28 @@ function leaves(object: object, prefix: string): string[] {
 export const envNameOf = (key: string): string =>
   `FARGLASS_SERVER_${key.replaceAll(".", "_").replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}`;
 
+const SERVER_VARIABLE = "FARGLASS_SERVER_";
+/** Below the same prefix, but not settings of the server: its file, and the agent's `[server]`. */
+export const OTHER_VARIABLES = [
+  "FARGLASS_SERVER_CONFIG",
+  "FARGLASS_SERVER_URL",
+  "FARGLASS_SERVER_SECRET",
+  "FARGLASS_SERVER_SECRET_FILE",
+] as const;
+
+/** Variables that look like settings and are none. */
+function unknownVariables(env: Sources["env"]): Problem[] {
+  const settings = SETTING_KEYS.map(envNameOf);
+  const known = new Set<string>([...settings, ...OTHER_VARIABLES]);
+  const strange = Object.keys(env).filter((name) =>
+    name.startsWith(SERVER_VARIABLE) && env[name] !== undefined && !known.has(name)
+  );
+  return strange.toSorted().map((key) => ({
+    key,
+    text: `is not a known setting; did you mean ${nearest(key, [...known])}?`,
+  }));
+}
+
 const valueAt = (object: unknown, key: string): unknown =>
   key.split(".").reduce<unknown>((at, part) => isObject(at) ? at[part] : undefined, object);
 
@@ -50,6 +72,7 @@ const valueAt = (object: unknown, key: string): unknown =>
 export function loadSettings(sources: Sources): Loaded {
   const problems: Problem[] = [];
   const merged = readFile(sources, problems);
+  problems.push(...unknownVariables(sources.env));
   /** Where a value came from, for the message. */
   const origins = new Map<string, string>();
   for (const key of SETTING_KEYS) {

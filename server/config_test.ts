@@ -205,6 +205,22 @@ Deno.test("settings: all problems at once, each under the name it was given by",
   );
 });
 
+Deno.test("settings: an unknown variable is refused with the nearest known name", () => {
+  const lines = problems(null, {
+    env: {
+      FARGLASS_SERVER_PROT: "1",
+      FARGLASS_SERVER_LIMITS_SESSION_PER_DESKTOP: "1",
+      FARGLASS_SERVER_CONFIG: "server.json",
+      FARGLASS_SERVER_UNSET: undefined,
+      FARGLASS_CAPTURE_SOURCE: "x11",
+    },
+  });
+  assert.deepEqual(lines, [
+    "FARGLASS_SERVER_LIMITS_SESSION_PER_DESKTOP is not a known setting; did you mean FARGLASS_SERVER_LIMITS_SESSIONS_PER_DESKTOP?",
+    "FARGLASS_SERVER_PROT is not a known setting; did you mean FARGLASS_SERVER_PORT?",
+  ]);
+});
+
 Deno.test("envNameOf: one name for each setting", () => {
   assert.equal(
     envNameOf("limits.sessionsPerDesktop"),

@@ -175,6 +175,8 @@ export const settingsSchema = v.strictObject({
       attemptsPerSession: v.optional(whole(1, 1_000_000), 1000),
       /** Unreadable messages on one link before it is closed. */
       badMessages: v.optional(whole(1, 1000), 20),
+      /** Wrong sign-in links of one address; all addresses together may try twenty times as many. */
+      signInFailuresPerMinute: v.optional(whole(1, 10_000), 30),
       consoleMessagesPerSecond: v.optional(whole(10, 10_000), 200),
       agentMessagesPerSecond: v.optional(whole(10, 100_000), 2000),
       /** Signalling text of one console. */

@@ -119,14 +119,14 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
   app.get("/remote-desktop/sessions/:id/timeline", async (c) => {
     const found = await findStored(options, c.req.param("id"));
     if (found === null) return fail(c, options, { code: "session-not-found" });
-    return success({ ...found.view, timeline: timelineOf(found.source, options.clock()) });
+    return success({ ...found.view, timeline: timelineOf(found.source, options.steadyClock()) });
   });
   app.get("/remote-desktop/sessions/:id/bundle", async (c) => {
     const found = await findStored(options, c.req.param("id"));
     if (found === null) return fail(c, options, { code: "session-not-found" });
     const name = `farglass-session-${found.view.sessionId}.json`;
     c.header("content-disposition", `attachment; filename="${name}"`);
-    return c.json({ success: true, data: bundleOf(found, options.clock()) });
+    return c.json({ success: true, data: bundleOf(found, options.steadyClock()) });
   });
   app.delete("/remote-desktop/sessions/:id", async (c) => {
     const sessionId = c.req.param("id");

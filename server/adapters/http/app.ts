@@ -3,16 +3,15 @@ import { type Context, Hono } from "hono";
 import { SOFTWARE_VERSION } from "@farglass/protocol";
 import type { OriginPolicy } from "../../core/origins.ts";
 import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../../core/ports.ts";
-import type { Operator } from "../../core/state.ts";
-import { operatorActor } from "../../core/telemetry/drafts.ts";
 import type { Telemetry } from "../../core/telemetry/ports.ts";
 import type { ControllerShell } from "../controller_shell.ts";
-import { COOKIE_NAME, COOKIE_TTL_MS, type Identities } from "../identity.ts";
+import type { Identities } from "../identity.ts";
 import type { OperatorSessions } from "../operator_sessions.ts";
 import { apiRoutes, unknownApi } from "./api.ts";
 import { Assets } from "./assets.ts";
 import { page, PAGE_CSS, PAGE_CSS_PATH } from "./pages.ts";
-import { checkHost, fail, securityHeaders, sourceOf } from "./security.ts";
+import { checkHost, fail, securityHeaders } from "./security.ts";
+import { SignIn } from "./sign_in.ts";
 
 export interface HttpAppOptions {
   readonly identities: Identities;
@@ -22,6 +21,10 @@ export interface HttpAppOptions {
   readonly telemetry: Telemetry;
   /** Unix ms. */
   readonly clock: () => number;
+  /** Unix ms that never jump; the times of sessions. */
+  readonly steadyClock: () => number;
+  /** Wrong sign-in links that one address may try. */
+  readonly signInFailuresPerMinute: number;
   readonly operators: OperatorSessions;
   readonly log: Log;
   readonly newId: () => string;
@@ -40,7 +43,6 @@ export interface HttpAppOptions {
   readonly storeUp?: () => boolean;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const API = "/api/v1";
 /** Methods of each REST path, to tell 405 from 404. */
 const API_PATHS = [
@@ -70,7 +72,8 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
       headers: { "content-type": "text/css; charset=utf-8", "cache-control": "max-age=3600" },
     }));
   app.route(API, apiRoutes(options));
-  app.get("/sign-in", checkHost(options), (c) => signIn(c, options));
+  const signIn = new SignIn(options);
+  app.get("/sign-in", checkHost(options), (c) => signIn.handle(c));
   consoleRoutes(app, options);
   app.notFound((c) => {
     if (c.req.path.startsWith("/api/")) {
@@ -84,50 +87,6 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
     return fail(c, options, { code: "internal" });
   });
   return app;
-}
-
-/** Turns a link into a cookie and takes it out of the address at once. */
-async function signIn(c: Context, options: HttpAppOptions): Promise<Response> {
-  // Mail scanners and chat previews look at links by HEAD; that must not use one up.
-  if (c.req.method !== "GET") return fail(c, options, { code: "method-not-allowed" });
-  const link = c.req.query("link") ?? "";
-  const connect = c.req.query("connect") ?? "";
-  const target = UUID.test(connect) ? `/?connect=${connect}` : "/";
-  if (!await options.identities.useSignInLink(link)) {
-    options.log.write("warn", "sign-in-refused");
-    tellSignIn(c, options, null);
-    return fail(c, options, { code: "link-used" });
-  }
-  options.log.write("info", "sign-in");
-  const cookie = options.identities.newCookie();
-  const operator = options.identities.operatorOf(`${COOKIE_NAME}=${cookie}`);
-  tellSignIn(c, options, operator);
-  const attributes = [
-    `${COOKIE_NAME}=${cookie}`,
-    "HttpOnly",
-    "SameSite=Strict",
-    "Path=/",
-    `Max-Age=${COOKIE_TTL_MS / 1000}`,
-    ...(options.secureCookies ? ["Secure"] : []),
-  ];
-  return new Response(null, {
-    status: 303,
-    headers: { location: target, "set-cookie": attributes.join("; ") },
-  });
-}
-
-function tellSignIn(c: Context, options: HttpAppOptions, operator: Operator | null): void {
-  const source = sourceOf(c);
-  const at = options.clock();
-  if (operator === null) {
-    const actor = { kind: "operator" as const };
-    const outcome = "failure" as const;
-    const reason = "link-used" as const;
-    const action = "sign-in-refused" as const;
-    return options.telemetry.emit({ action, at, outcome, actor, source, reason, details: {} });
-  }
-  const actor = operatorActor(operator);
-  options.telemetry.emit({ action: "sign-in", at, outcome: "success", actor, source, details: {} });
 }
 
 function consoleRoutes(app: Hono, options: HttpAppOptions): void {

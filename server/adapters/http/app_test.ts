@@ -25,6 +25,9 @@ interface Fixture {
   readonly shell: ControllerShell;
   readonly rejected: string[];
   readonly told: EventDraft[];
+  /** Events of the log. */
+  readonly log: readonly string[];
+  readonly steady: { ms: number };
   readonly directory: string;
   readonly cookie: string;
 }
@@ -53,7 +56,9 @@ async function withApp(
   const telemetry = { emit: (draft: EventDraft) => void told.push(draft) };
   const bus = new MemoryBus();
   const store = new MemoryDesktopStore(bus);
-  const log = { write: () => {} };
+  const logged: string[] = [];
+  const log = { write: (_level: string, event: string) => void logged.push(event) };
+  const steady = { ms: 0 };
   const shell = new ControllerShell({
     store,
     bus,
@@ -81,6 +86,8 @@ async function withApp(
     metrics,
     telemetry,
     clock,
+    steadyClock: () => steady.ms,
+    signInFailuresPerMinute: 6,
     operators: new OperatorSessions(store, options.operatorSessions ?? 16),
     log,
     newId: () => crypto.randomUUID(),
@@ -95,7 +102,7 @@ async function withApp(
   });
   const cookie = `${COOKIE_NAME}=${identities.newCookie()}`;
   try {
-    await run({ app, identities, shell, rejected, told, directory, cookie });
+    await run({ steady, log: logged, app, identities, shell, rejected, told, directory, cookie });
   } finally {
     await shell.close();
     await rm(directory, { recursive: true });
@@ -383,6 +390,45 @@ Deno.test("HTTP: sign-ins and refusals are told with who and from where", async 
     assert.match(told[0].actor.name ?? "", /^operator [0-9a-f]{4}$/);
     assert.equal(told[1].actor.id, undefined);
     assert.equal(told[2].actor.id, identities.operatorOf(cookie)?.operatorId);
+  });
+});
+
+Deno.test("HTTP: wrong sign-in links are limited by address, with a time, an event and few log lines", async () => {
+  await withApp(async ({ app, identities, told, log, steady }) => {
+    const headers = new Headers({ host: "127.0.0.1:8080" });
+    const get = (link: string, address: string) =>
+      app.request(`${BASE}/sign-in?link=${link}`, { headers }, { address });
+    for (let i = 0; i < 6; i++) assert.equal((await get("wrong", PEER)).status, 401);
+    const link = await identities.newSignInLink() ?? "";
+    const refused = await get(link, PEER);
+    assert.deepEqual([refused.status, refused.headers.get("retry-after")], [429, "10"]);
+    const { error } = await refused.json();
+    assert.deepEqual([error.code, error.retryAfterMs], ["rate-limited", 10_000]);
+    const last = told.at(-1);
+    assert.deepEqual(
+      [last?.action, last?.reason, last?.details],
+      ["limit-hit", "rate-limited", { messageType: "sign-in", count: 1 }],
+    );
+    const lines = log.length;
+    for (let i = 0; i < 100; i++) assert.equal((await get("wrong", PEER)).status, 429);
+    assert.equal(log.length, lines, "a flood writes no lines");
+    assert.equal(log.filter((event) => event === "sign-in-limited").length, 1);
+    assert.equal((await get("wrong", "192.0.2.1")).status, 401, "another address");
+    steady.ms += 10_000;
+    assert.equal((await get(link, PEER)).status, 303, "the link was not used up");
+  });
+});
+
+Deno.test("HTTP: all addresses together may try only so many wrong links", async () => {
+  await withApp(async ({ app }) => {
+    const headers = new Headers({ host: "127.0.0.1:8080" });
+    const tries: number[] = [];
+    for (let i = 0; i < 125; i++) {
+      const address = `192.0.2.${i}`;
+      tries.push((await app.request(`${BASE}/sign-in?link=x`, { headers }, { address })).status);
+    }
+    assert.equal(tries.filter((status) => status === 401).length, 120);
+    assert.equal(tries.filter((status) => status === 429).length, 5);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Headers of every answer, and who may call what. Local to the HTTP adapter. */
 import type { Context, MiddlewareHandler } from "hono";
-import { type ErrorCode, type EventSource, statusOf } from "@farglass/protocol";
+import { type ErrorCode, type EventSource, retryLater, statusOf } from "@farglass/protocol";
 import { isHostAllowed, isOriginAllowed } from "../../core/origins.ts";
 import type { Operator } from "../../core/state.ts";
 import { eventSource, operatorActor, rejectionDraft } from "../../core/telemetry/drafts.ts";
@@ -54,9 +54,10 @@ const wantsHtml = (c: Context): boolean =>
 export function fail(
   c: Context,
   options: HttpAppOptions,
-  error: { readonly code: ErrorCode; readonly detail?: string },
+  error: { readonly code: ErrorCode; readonly detail?: string; readonly retryAfterMs?: number },
 ): Response {
-  const coded = refusal(error.code, error.detail);
+  const { code, detail, retryAfterMs: ms } = error;
+  const coded = ms === undefined ? refusal(code, detail) : retryLater(code, { ms, detail });
   const after = retryAfterSeconds(coded);
   const headers: Record<string, string> = after === null ? {} : { "retry-after": after };
   options.metrics.rejected(error.code);
@@ -86,9 +87,12 @@ function tellRejection(c: Context, options: HttpAppOptions, code: ErrorCode): vo
     at: options.clock(),
     actor: operator === null ? { kind: "operator" } : operatorActor(operator),
     source: sourceOf(c),
-    messageType: c.req.path.startsWith("/api/") ? "REST" : "HTTP",
+    messageType: typeOf(c.req.path),
   }));
 }
+
+const typeOf = (path: string): string =>
+  path.startsWith("/api/") ? "REST" : path === "/sign-in" ? "sign-in" : "HTTP";
 
 /** A server that is stopping takes nothing new on; what it knows may still be read. */
 export const refuseWhenStopping =
