@@ -8,6 +8,7 @@ import {
   webrtcCapsFor,
   type WebrtcSettings,
 } from "../turn/mod.ts";
+import { SteadyClock, watchClock } from "./adapters/clocks.ts";
 import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
 import { openFilesLimit, safeConnections } from "./adapters/fd_limit.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
@@ -41,6 +42,7 @@ import {
   type OnceStore,
   StoreUnavailable,
 } from "./core/ports.ts";
+import type { DesktopState } from "./core/state.ts";
 import { eventSource, rejectionDraft } from "./core/telemetry/drafts.ts";
 import type { Settings } from "./settings_schema.ts";
 
@@ -49,7 +51,7 @@ export interface ServerOptions {
   readonly log: Log;
   /** Relative `console.directory` starts here. */
   readonly rootDirectory: string;
-  /** Unix ms. */
+  /** The machine's own clock in Unix ms, which may jump. */
   readonly clock?: () => number;
   readonly store?: DesktopStore;
   readonly bus?: Bus;
@@ -116,7 +118,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     nodeId: settings.node.id,
   });
-  const once = backend?.once ?? options.once ?? new MemoryOnceStore(clock);
+  const steady = new SteadyClock(clock());
+  const once = backend?.once ?? options.once ?? new MemoryOnceStore(steady.now);
   const identities = new Identities(secrets, once, clock);
   const telemetry = await startTelemetry({
     ...settings.telemetry,
@@ -124,6 +127,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     dataDir,
     stdout: options.stdout ?? ((bytes) => Deno.stdout.write(bytes)),
     clock,
+    steadyClock: steady.now,
     newId: randomUUID,
     random: Math.random,
     log,
@@ -131,7 +135,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     key: secrets.cookieKey,
   });
   const tracer = await openOtelTracer({ env: options.env ?? {}, log, clock });
-  const signalling = makeSignalling(options, { clock, identities, telemetry, tracer, backend });
+  const signalling = makeSignalling(options, {
+    ...{ clock, steady, identities, telemetry, tracer, backend },
+  });
   const { metrics, hub, shell } = signalling;
   const sockets = new WsServer((source) => {
     metrics.rejected("too-large");
@@ -210,6 +216,8 @@ function makeSignalling(
   options: ServerOptions,
   parts: {
     readonly clock: () => number;
+    /** Of this node: links and rates are measured by it. */
+    readonly steady: SteadyClock;
     readonly identities: Identities;
     readonly telemetry: RunningTelemetry;
     readonly tracer: RunningTracer | null;
@@ -217,7 +225,9 @@ function makeSignalling(
   },
 ) {
   const { settings, log } = options;
-  const { clock, identities, telemetry, tracer, backend } = parts;
+  const { clock, steady, identities, telemetry, tracer, backend } = parts;
+  // Of all nodes: sessions are measured by it, whatever a machine believes.
+  const shared = backend === null ? steady : new SteadyClock(clock());
   const bus = backend?.bus ?? options.bus ?? new MemoryBus();
   const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
@@ -225,7 +235,7 @@ function makeSignalling(
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({
     metrics,
-    clock,
+    clock: steady.now,
     socketOf: (linkId) => hub.socketOf(linkId),
     send: (linkId, draft) => {
       if (backend === null || hub.socketOf(linkId) !== null) hub.send(linkId, draft);
@@ -242,7 +252,8 @@ function makeSignalling(
     metrics,
     telemetry,
     tracer,
-    clock,
+    clock: shared.now,
+    wallClock: clock,
     policy: policyOf(settings, webrtc),
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
     onRoute: (route) => relay.route(route),
@@ -272,7 +283,7 @@ function makeSignalling(
     bus,
     log,
     metrics,
-    clock,
+    clock: steady.now,
     newId: randomUUID,
     limits: linkLimits(settings),
     agentHeartbeatsPerSecond: settings.limits.agentHeartbeatsPerSecond,
@@ -284,15 +295,33 @@ function makeSignalling(
   });
   const desktopsChanged = () => router.desktopsChanged();
   const unsubscribe = bus.subscribe(DESKTOPS_TOPIC, desktopsChanged);
-  backend?.join({ hub, shell, relay, desktopsChanged });
+  backend?.join({
+    ...{ hub, shell, relay, desktopsChanged },
+    onTime: (unixMs) => {
+      if (!shared.meet(unixMs)) return;
+      shell.start().catch((cause) => {
+        log.write("warn", "start-failed", { error: String(cause) });
+      });
+    },
+  });
+  const stopWatch = watchClock(clock, steady, (jumpMs) => {
+    log.write("warn", "clock-jumped", { jumpMs });
+    // The relay's own clock may have done the same, and credentials carry their time.
+    const isOurs = (desktop: DesktopState) =>
+      desktop.link.at === "online" && hub.linkOf(desktop.link.linkId) !== null;
+    shell.reissue(isOurs).catch((cause) => {
+      log.write("warn", "reissue-failed", { error: String(cause) });
+    });
+  });
   const close = () => {
+    stopWatch();
     hub.close();
     unsubscribe();
     metrics.close();
     backend?.close();
   };
   const storeUp = () => backend?.healthy() ?? true;
-  return { store, metrics, operators, shell, hub, storeUp, close };
+  return { store, metrics, operators, shell, hub, shared, storeUp, close };
 }
 
 /** Listens for HTTP and, through the gate, for WebSockets. */
@@ -323,6 +352,8 @@ function listenFor(
     metrics,
     telemetry,
     clock,
+    steadyClock: parts.shared.now,
+    signInFailuresPerMinute: settings.limits.signInFailuresPerMinute,
     operators,
     log,
     newId: randomUUID,

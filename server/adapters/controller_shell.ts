@@ -42,8 +42,10 @@ export interface ControllerShellOptions {
   /** Null when nobody collects traces. */
   readonly tracer?: Tracer | null;
   readonly policy: ControllerPolicy;
-  /** Unix ms. */
+  /** Unix ms that never jump and are the same at all nodes: deadlines are measured by it. */
   readonly clock: () => number;
+  /** Unix ms as this machine has them, for telemetry; `clock` when left out. */
+  readonly wallClock?: () => number;
   /** Mints the `webrtc` block of DESKTOP_CAPS. */
   readonly webrtcFor: (desktopId: string) => WebrtcCaps;
   readonly onRoute: (route: Route) => void;
@@ -91,6 +93,14 @@ export class ControllerShell {
   /** Arms the deadlines of what the store already holds. */
   async start(): Promise<void> {
     for (const desktop of await this.#options.store.list()) this.#arm(desktop.desktopId, desktop);
+  }
+
+  /** Gives the sessions of these desktops fresh credentials. */
+  async reissue(isOurs: (desktop: DesktopState) => boolean): Promise<void> {
+    if (this.#options.policy.credentialTtlMs === null) return;
+    for (const desktop of await this.#options.store.list()) {
+      if (isOurs(desktop)) await this.dispatch(desktop.desktopId, { kind: "reissue" });
+    }
   }
 
   /**
@@ -192,9 +202,10 @@ export class ControllerShell {
   }
 
   #tell(step: Omit<ToldStep, "now" | "ttlSeconds">): void {
-    const { telemetry, clock, policy } = this.#options;
+    const { telemetry, policy, clock, wallClock = clock } = this.#options;
     const ttlSeconds = Math.round((policy.credentialTtlMs ?? 0) / 1000);
-    for (const draft of stepEvents({ ...step, now: clock(), ttlSeconds })) telemetry.emit(draft);
+    const now = wallClock();
+    for (const draft of stepEvents({ ...step, now, ttlSeconds })) telemetry.emit(draft);
   }
 
   /** To a sender whose desktop is not known there is nothing to store. */
@@ -228,9 +239,10 @@ export class ControllerShell {
 
   #arm(desktopId: string, desktop: DesktopState | null): void {
     const { clock, policy } = this.#options;
-    const at = nextDeadline(desktop, policy);
+    const now = clock();
+    const at = nextDeadline(desktop, now, policy);
     if (at === null) this.#disarm(desktopId);
-    else this.#armAt(desktopId, at - clock());
+    else this.#armAt(desktopId, at - now);
   }
 
   #disarm(desktopId: string): void {

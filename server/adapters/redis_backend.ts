@@ -26,6 +26,8 @@ export interface BackendUsers {
   readonly shell: ControllerShell;
   readonly relay: Relay;
   readonly desktopsChanged: () => void;
+  /** What time it is for all nodes, in Unix ms. */
+  readonly onTime: (unixMs: number) => void;
 }
 
 export interface Backend {
@@ -102,6 +104,7 @@ export async function openRedisBackend(
         onDead: (dead) => bury(dead, links, users.shell),
         onRefused: () => users.hub.announceOutage(),
         onForgotten: () => sayAgain(users, { links, store }),
+        onTime: users.onTime,
       });
       const { hub, relay } = users;
       const everything = () => {

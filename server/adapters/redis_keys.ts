@@ -9,7 +9,7 @@
  * | `fg:{L}:link` | hash: `token` and `node` of its owner, `id`, `agent`, `sent`, `c:<desktop>` the mail taken, `u:<seq>` each unacknowledged message | redis.linkSeconds after the last attach or refresh; 60 s once detached for good or swept |
  * | `fg:{S}:session` | string: the desktop of a session | as `state`, from the session's start |
  * | `fg:{desktops}:all` | sorted set: desktop by the time it may be forgotten, Unix seconds | as `state` |
- * | `fg:{nodes}:beats` | sorted set: node by its last beat, Unix ms of Redis | 1 h after the last beat |
+ * | `fg:{nodes}:beats` | sorted set: node by its last beat, a number that only grows; 0: it has left | 1 h after the last beat |
  * | `fg:{nodes}:sweep:N` | string: node N is dead and being cleared away | 10 s |
  * | `fg:{N}:links` | set: links that node N owns | redis.linkSeconds after the last attach or refresh |
  * | `fg:{once}:T` | string: value of a single-use secret; T is its SHA-256 | its own, at most 10 min |

@@ -8,14 +8,22 @@ const BEAT_MS = 500;
 const LEASE_MS = 2_000;
 const KEY_MS = 60 * 60 * 1000;
 const SWEEP_MS = 10_000;
+/** Score of a node that has said goodbye. */
+const LEFT = 0;
 
-/** KEYS: beats. ARGV: node, leaseMs, keyMs. Says whether the node was known, and who is dead. */
+/**
+ * KEYS: beats. ARGV: node, keyMs. Says whether the node was known, what time it is, and everybody's
+ * last beat. Only that a beat differs from the last one counts: Redis' own clock may jump.
+ */
 const BEAT = scriptOf(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local added = redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return { added, redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2]) }
+local last = redis.call('ZSCORE', KEYS[1], ARGV[1])
+local beat = now
+if last then beat = math.max(now, tonumber(last) + 1) end
+redis.call('ZADD', KEYS[1], beat, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return { last and 1 or 0, now, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES') }
 `);
 
 export interface RedisNodesOptions {
@@ -28,6 +36,14 @@ export interface RedisNodesOptions {
   readonly onRefused: () => void;
   /** The others took this node for dead: what it holds must be said again. */
   readonly onForgotten: () => Promise<void>;
+  /** What time it is for Redis, and so for all nodes, in Unix ms; told with each beat. */
+  readonly onTime?: (unixMs: number) => void;
+}
+
+interface Seen {
+  readonly beat: string;
+  /** When this beat was first seen, by `performance.now()`. */
+  readonly at: number;
 }
 
 /** The lease of this node. */
@@ -35,9 +51,9 @@ export class RedisNodes {
   readonly #options: RedisNodesOptions;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #beating: Promise<void> = Promise.resolve();
-  /** When the unbroken run of beats began, and the last beat, by `performance.now()`. */
-  #since: number | null = null;
+  /** This node's last beat, by `performance.now()`. */
   #last = -Infinity;
+  #others: ReadonlyMap<string, Seen> = new Map();
   #met = false;
   #refused = false;
   #closed = false;
@@ -57,32 +73,29 @@ export class RedisNodes {
     this.#closed = true;
     clearTimeout(this.#timer ?? undefined);
     await this.#beating;
-    // Zero is older than any lease.
-    await this.#options.client.call("ZADD", BEATS_KEY, 0, this.#options.nodeId).catch(() => {
+    await this.#options.client.call("ZADD", BEATS_KEY, LEFT, this.#options.nodeId).catch(() => {
       // Redis is away: the lease ends by itself.
     });
   }
 
   async #beat(): Promise<void> {
-    const { client, nodeId, log } = this.#options;
+    const { client, nodeId, log, onTime } = this.#options;
     const startedAt = performance.now();
     try {
       await client.whenUp();
-      const [added, dead] = await client.run(
+      const askedAt = performance.now();
+      const [known, time, beats] = await client.run(
         BEAT,
         [BEATS_KEY],
-        [nodeId, LEASE_MS, KEY_MS],
-      ) as [number, string[]];
+        [nodeId, KEY_MS],
+      ) as [number, number, string[]];
       const now = performance.now();
-      if (now - this.#last > LEASE_MS) this.#since = now;
-      this.#last = now;
-      if (added === 1 && this.#met) this.#background(this.#options.onForgotten());
+      onTime?.(time + (now - askedAt) / 2);
+      if (known === 0 && this.#met) this.#background(this.#options.onForgotten());
       this.#met = true;
       this.#refused = false;
-      // After an outage all beats are old: everybody gets one lease's time to beat again.
-      if (this.#since !== null && now - this.#since > LEASE_MS) {
-        for (const id of dead) if (id !== nodeId) this.#background(this.#bury(id));
-      }
+      for (const id of this.#silent(beats, now)) this.#background(this.#bury(id));
+      this.#last = now;
     } catch (cause) {
       if (!this.#closed && !this.#refused) {
         this.#refused = true;
@@ -95,6 +108,23 @@ export class RedisNodes {
     this.#timer = setTimeout(() => {
       this.#beating = this.#beat();
     }, waitMs);
+  }
+
+  /** Nodes without a new beat for a lease. After an outage everybody gets one lease's time. */
+  #silent(beats: readonly string[], now: number): readonly string[] {
+    const missed = now - this.#last > LEASE_MS;
+    const others = new Map<string, Seen>();
+    const silent: string[] = [];
+    for (let i = 0; i + 1 < beats.length; i += 2) {
+      const [id, beat] = [beats[i], beats[i + 1]];
+      if (id === this.#options.nodeId) continue;
+      const seen = this.#others.get(id);
+      const same = !missed && seen?.beat === beat;
+      others.set(id, same ? seen : { beat, at: now });
+      if (Number(beat) === LEFT || same && now - seen.at > LEASE_MS) silent.push(id);
+    }
+    this.#others = others;
+    return silent;
   }
 
   async #bury(nodeId: string): Promise<void> {

@@ -18,6 +18,8 @@ export interface TelemetryOptions {
   readonly dataDir: string;
   readonly stdout: WriteBytes;
   readonly clock: () => number;
+  /** Unix ms that never jump: retries and windows are measured by it. */
+  readonly steadyClock: () => number;
   readonly newId: () => string;
   readonly random: () => number;
   readonly log: Log;
@@ -38,8 +40,8 @@ export interface RunningTelemetry extends Telemetry {
 
 /** Opens the sinks and says that the node is up. */
 export async function startTelemetry(options: TelemetryOptions): Promise<RunningTelemetry> {
-  const { format, node, dataDir, stdout, clock, newId, random, log } = options;
-  const hub = new EventHub({ node, format, clock, newId, log });
+  const { format, node, dataDir, stdout, clock, steadyClock, newId, random, log } = options;
+  const hub = new EventHub({ node, format, clock, steadyClock, newId, log });
   const server = { ...SERVER_ORIGIN, actor: { ...SERVER_ORIGIN.actor, id: node } };
   const onDropped = (sink: string, count: number, total: number) => {
     log.write("error", "events-dropped", { sink, count, total });
@@ -48,7 +50,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Running
     const reason = "buffer-full" as const;
     hub.emit({ action, at: clock(), outcome: "failure", ...server, reason, details });
   };
-  hub.start(await makeSinks(options.sinks, { dataDir, stdout, clock, random, log, onDropped }));
+  const parts = { dataDir, stdout, clock, steadyClock, random, log, onDropped };
+  hub.start(await makeSinks(options.sinks, parts));
   const upAt = clock();
   const up = { at: upAt, outcome: "success" as const, ...server };
   hub.emit({ action: "node-up", ...up, details: { software: SOFTWARE_VERSION } });

@@ -11,7 +11,7 @@ import { onAttach, onDecision, onEnded, onKill, onRequest } from "./sessions.ts"
 import { onSignal } from "./signals.ts";
 import { consoleLinkId, type DesktopState, type SessionState } from "./state.ts";
 import { onPeerState, onTransportChange, onViewerControl } from "./transports.ts";
-import { headerOf, reject, sendConsole, type Work } from "./work.ts";
+import { headerOf, issueCaps, put, reject, sendConsole, type Work } from "./work.ts";
 
 export type Stepped = readonly [DesktopState | null, readonly Effect[]];
 
@@ -34,8 +34,9 @@ export function step(
 /** When `tick` is due, in Unix ms; null when never. */
 export const nextDeadline = (
   desktop: DesktopState | null,
+  now: number,
   policy: ControllerPolicy = DEFAULT_POLICY,
-): number | null => desktop === null ? null : deadlineOf(desktop, policy);
+): number | null => desktop === null ? null : deadlineOf(desktop, policy, now);
 
 function decide(work: Work, event: ControllerEvent): boolean {
   switch (event.kind) {
@@ -66,6 +67,11 @@ function decide(work: Work, event: ControllerEvent): boolean {
     }
     case "tick":
       return onTick(work);
+    case "reissue":
+      for (const session of Object.values(work.desktop.sessions)) {
+        if (session.rotateAtMs !== null) put(work, issueCaps(work, session));
+      }
+      return true;
     default:
       return never(event);
   }
@@ -76,6 +82,7 @@ function unknownDesktop(event: ControllerEvent, now: number): Stepped {
   if (event.kind === "link" || event.kind === "tick" || event.kind === "agent-error") {
     return [null, []];
   }
+  if (event.kind === "reissue") return [null, []];
   const message = event.kind === "message" ? event.message : null;
   const effect: Effect = {
     kind: "reject",

@@ -251,7 +251,7 @@ Deno.test("controller: credentials are renewed at 80 % of their life, until the 
   d.run(on.kill());
   assert.ok(d.has("revoke"));
   assert.ok(d.has("unroute"));
-  assert.equal(nextDeadline(d.desktop, d.policy), null);
+  assert.equal(nextDeadline(d.desktop, d.now, d.policy), null);
 });
 
 Deno.test("controller: DESKTOP_KILL of a desktop takes it out of the list until its agent says so", () => {

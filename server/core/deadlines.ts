@@ -5,10 +5,16 @@ import type { ControllerPolicy } from "./policy.ts";
 import { isNegotiating } from "./stages.ts";
 import type { DesktopState, SessionState } from "./state.ts";
 import { brokenStage } from "./transports.ts";
+import { withoutFuture } from "./future_times.ts";
 import { changeStage, endSession, issueCaps, put, type Work } from "./work.ts";
 
 /** The next moment at which `tick` would do something, in Unix ms; null when never. */
-export function deadlineOf(desktop: DesktopState, policy: ControllerPolicy): number | null {
+export function deadlineOf(
+  desktop: DesktopState,
+  policy: ControllerPolicy,
+  now: number,
+): number | null {
+  if (withoutFuture(desktop, policy, now) !== desktop) return now;
   const times: number[] = [];
   if (desktop.link.at === "away") times.push(desktop.link.sinceMs + policy.resumeMs);
   if (desktop.link.at === "gone") times.push(desktop.link.sinceMs + policy.forgetDesktopMs);
@@ -31,6 +37,7 @@ function consoleWait(session: SessionState, policy: ControllerPolicy): number | 
 /** Runs what is due. Returns false when the desktop itself is to be forgotten. */
 export function onTick(work: Work): boolean {
   const { now, policy } = work;
+  work.desktop = withoutFuture(work.desktop, policy, now);
   const { link } = work.desktop;
   if (link.at === "away" && link.sinceMs + policy.resumeMs <= now) {
     work.desktop = { ...work.desktop, link: { at: "gone", sinceMs: now } };

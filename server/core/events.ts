@@ -85,6 +85,8 @@ export type ControllerEvent =
   }
   /** The agent could not do what a session's console asked for. */
   | { readonly kind: "agent-error"; readonly linkId: string; readonly error: AgentError }
+  /** Every session that has credentials gets fresh ones. */
+  | { readonly kind: "reissue" }
   /** DESKTOP_KILL by REST; without a session the whole desktop. */
   | {
     readonly kind: "kill";

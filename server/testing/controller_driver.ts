@@ -182,7 +182,7 @@ export class ControllerDriver {
 
   /** Moves the clock to the next deadline and ticks. */
   expire(): this {
-    const at = nextDeadline(this.desktop, this.policy);
+    const at = nextDeadline(this.desktop, this.now, this.policy);
     if (at === null) throw new Error("No deadline");
     this.now = at;
     return this.run(on.tick);

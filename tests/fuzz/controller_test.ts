@@ -251,10 +251,10 @@ function checkState(desktop: DesktopState | null, now: number): void {
   }
   assert.ok(Object.keys(desktop.sessions).length <= DEFAULT_POLICY.maxSessionsPerDesktop);
   assert.deepEqual(JSON.parse(JSON.stringify(desktop)), desktop, "the state is plain JSON");
-  const at = nextDeadline(desktop);
+  const at = nextDeadline(desktop, now);
   if (at === null) return;
   const [next] = step(desktop, on.tick, Math.max(at, now));
-  const again = nextDeadline(next);
+  const again = nextDeadline(next, Math.max(at, now));
   assert.ok(again === null || again > Math.max(at, now), "a tick does what was due");
 }
 

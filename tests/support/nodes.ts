@@ -14,8 +14,8 @@ export interface TestNode {
 export interface TestNodes extends AsyncDisposable {
   redis: TestRedis;
   readonly nodes: TestNode[];
-  /** Starts one more node. */
-  add(): Promise<TestNode>;
+  /** Starts one more node; `clock` is what its machine believes, in Unix ms. */
+  add(clock?: () => number): Promise<TestNode>;
 }
 
 /** Starts Redis and `count` nodes. */
@@ -26,7 +26,7 @@ export async function startNodes(
 ): Promise<TestNodes> {
   const redis = await startRedis();
   const directory = await Deno.makeTempDir({ prefix: "farglass-nodes-" });
-  const add = async () => {
+  const add = async (clock?: () => number) => {
     const lines: string[] = [];
     const server = await startServer({
       settings: {
@@ -38,6 +38,7 @@ export async function startNodes(
       },
       log: new JsonLog("debug", (line) => lines.push(line), Date.now),
       rootDirectory: directory,
+      ...(clock === undefined ? {} : { clock }),
     });
     const node = { server, lines };
     all.nodes.push(node);

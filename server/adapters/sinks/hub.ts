@@ -27,6 +27,8 @@ export interface EventHubOptions {
   readonly node: string;
   readonly format: EventFormat;
   readonly clock: () => number;
+  /** Unix ms that never jump; `clock` when left out. */
+  readonly steadyClock?: () => number;
   readonly newId: () => string;
   readonly log: Log;
 }
@@ -67,7 +69,7 @@ export class EventHub implements Telemetry {
       draft.source?.address,
       draft.sessionId,
     ]);
-    const [repeats, told] = addRepeat(this.#repeats, key, draft, this.#options.clock());
+    const [repeats, told] = addRepeat(this.#repeats, key, draft, this.#now());
     this.#repeats = repeats;
     this.#tell(told);
   }
@@ -95,12 +97,16 @@ export class EventHub implements Telemetry {
     this.#timer = undefined;
     const at = repeatsDeadline(this.#repeats);
     if (at === null || this.#closed) return;
-    const { clock } = this.#options;
     this.#timer = setTimeout(() => {
-      const [repeats, ended] = endRepeats(this.#repeats, clock());
+      const [repeats, ended] = endRepeats(this.#repeats, this.#now());
       this.#repeats = repeats;
       this.#tell(ended);
-    }, Math.max(0, at - clock()));
+    }, Math.max(0, at - this.#now()));
+  }
+
+  #now(): number {
+    const { clock, steadyClock = clock } = this.#options;
+    return steadyClock();
   }
 
   /** The schema drops what an event must not carry, whatever a caller has put into it. */

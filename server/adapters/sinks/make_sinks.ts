@@ -54,6 +54,8 @@ export interface SinkParts {
   readonly dataDir: string;
   readonly stdout: WriteBytes;
   readonly clock: () => number;
+  /** Unix ms that never jump; `clock` when left out. */
+  readonly steadyClock?: () => number;
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly log: Log;
@@ -139,7 +141,7 @@ export async function makeSinks(
     const backlog: Backlog = receiver === null ? new MemoryBacklog() : await Spool.open(
       join(parts.dataDir, "spool", spoolName(`${sink.type}-${digest(receiver)}`)),
     );
-    const { clock, random, log } = parts;
+    const { steadyClock: clock = parts.clock, random, log } = parts;
     const onDropped = (count: number, total: number) => parts.onDropped(name, count, total);
     const runner = new SinkRunner({
       name,
