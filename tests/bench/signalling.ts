@@ -1,217 +1,301 @@
 /**
- * What signalling costs: idle agents in memory and processor, complete set-ups per second with
- * their latency, and one forwarded message compared with a plain relay in the same run.
+ * What signalling costs, with Redis (every write on disk before its answer) and the load in other
+ * processes. Figures are processor time of each process, not only wall time, so that they say on
+ * a small machine what was limiting.
  *
- *   deno task bench:signalling [--agents 10000] [--seconds 10] [--rate 200] [--redis URL]
+ *   deno task bench:signalling [idle] [setups] [nodes] [messages] [--agents 10000] [--seconds 10]
+ *     [--rate 200] [--budget 30]
+ *
+ * - `idle`: agents that are connected and do nothing: memory and processor time of the node.
+ * - `setups`: complete session set-ups at a steady rate (request, decision, offer, answer, ten
+ *   candidates each way); latency counts from the planned moment. `cost` counts, for set-ups one
+ *   after the other, the commands that the node sends to Redis, those that Redis runs (its
+ *   scripts' own included) and the reads from its sockets, which are round trips when nothing else
+ *   goes on; what an idle node does in the same time is taken off.
+ * - `nodes`: what two nodes carry over what one carries. Each node may use `budget` percent of a
+ *   core (a control group), so that Redis and the load have cores to spare as they would on a
+ *   larger machine; as many set-ups as go are under way. Rounds alternate; the factor is the
+ *   median of the rounds' own. Agents and consoles are spread so that half of the sessions cross
+ *   the nodes. Where groups cannot be made, `limited` is false and only `perNodeCpuSecond` tells.
+ * - `messages`: processor time of one forwarded message over that of a plain `ws` relay in the
+ *   same round, with the state in memory and in Redis; the median of the rounds.
  */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { machine, pause, progress, round, usageDuring } from "../support/bench.ts";
-import { spawnProcess } from "../support/process.ts";
-import type { Target } from "./signalling_client.ts";
-import type { Command, LoadAnswer } from "./signalling_load.ts";
+import {
+  cpuDuring,
+  machine,
+  pause,
+  percentile,
+  progress,
+  round,
+  usageDuring,
+} from "../support/bench.ts";
+import { startRedis } from "../support/redis.ts";
+import { type CpuBudget, cpuBudget } from "./cpu_budget.ts";
+import type { Plan } from "./signalling_plan.ts";
+import {
+  ask,
+  dataDirectory,
+  type Load,
+  type Node,
+  openFiles,
+  redisCounters,
+  rssBytes,
+  startLoad,
+  startNode,
+  startRelay,
+} from "./signalling_world.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const SECTIONS = { idle, setups, nodes, messages } as const;
+type Section = keyof typeof SECTIONS;
+
 /** Descriptors that are not agents: files, consoles, the accept queue. */
 const RESERVED_FILES = 1_000;
-const LOAD_TIMEOUT_MS = 180_000;
+const PAIRS = 50;
 const FORWARD_PER_SECOND = 2_000;
+const ROUNDS = 3;
 
-function flags() {
+interface Flags {
+  readonly agents: number;
+  readonly seconds: number;
+  readonly rate: number;
+  readonly budget: number;
+}
+
+function flags(): Flags & { readonly sections: readonly Section[] } {
   const string = { type: "string" } as const;
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: Deno.args.filter((arg) => arg !== "--"),
-    options: { agents: string, seconds: string, rate: string, redis: string },
+    allowPositionals: true,
+    options: { agents: string, seconds: string, rate: string, budget: string },
   });
-  const number = (name: "agents" | "seconds" | "rate", otherwise: number) => {
+  const number = (name: keyof Flags, otherwise: number) => {
     const value = Number(values[name] ?? otherwise);
     if (!(value > 0)) {
       throw new Error(`--${name} is "${values[name]}"; allowed is a positive number`);
     }
     return value;
   };
+  const known = Object.keys(SECTIONS) as Section[];
+  const unknown = positionals.find((word) => !known.includes(word as Section));
+  if (unknown !== undefined) {
+    throw new Error(`Section "${unknown}" is not one of ${known.join(", ")}`);
+  }
   return {
     agents: number("agents", 10_000),
     seconds: number("seconds", 10),
     rate: number("rate", 200),
-    redis: values.redis ?? null,
+    budget: number("budget", 30),
+    sections: known.filter((name) => positionals.length === 0 || positionals.includes(name)),
   };
 }
 
-/** The soft limit of open files of this process and its children, or null. */
-async function openFiles(): Promise<number | null> {
-  const limits = await readFile("/proc/self/limits", "utf8");
-  const match = /^Max open files\s+(\d+)/m.exec(limits);
-  return match === null ? null : Number(match[1]);
-}
-
-const program = (name: string, script: string, args: readonly string[] = []) =>
-  spawnProcess({
-    name,
-    command: Deno.execPath(),
-    args: ["run", "-A", "--no-check", join(ROOT, script), ...args],
-    cwd: ROOT,
-  });
-
-type Program = ReturnType<typeof program>;
-
-async function ask(load: Program, command: Command): Promise<LoadAnswer> {
-  const [line] = await load.ask(JSON.stringify(command), /^\{"done":.*\}$/, LOAD_TIMEOUT_MS);
-  const answer: LoadAnswer = JSON.parse(line);
-  if (answer.failed > 0) { for (const words of load.stderrLines.slice(-3)) progress(words); }
-  return answer;
-}
-
-/** One server for one measurement, with limits that the load does not meet. */
-async function startServer(agents: number, redis: string | null) {
-  const directory = await mkdtemp(join(tmpdir(), "farglass-bench-"));
-  const config = join(directory, "config.json");
-  const limits = {
-    connections: 15_000,
-    desktops: Math.min(15_000, agents + 500),
-    sessionsPerDesktop: 64,
-    sessionsPerOperator: 10_000,
-    offersInFlight: 64,
-    consoleMessagesPerSecond: 10_000,
-    agentMessagesPerSecond: 100_000,
-    consoleBytesPerSecond: 1_073_741_824,
-    agentBytesPerSecond: 1_073_741_824,
-  };
-  await writeFile(
-    config,
-    JSON.stringify({
-      port: 0,
-      dataDir: directory,
-      limits,
-      log: { level: "warn" },
-      ...(redis === null ? {} : { redis: { url: redis } }),
-    }),
-  );
-  const server = program("server", "server/main.ts", ["--json", "--config", config]);
-  const [line] = await server.waitForLine(/^\{"consoleUrl".*\}$/, 30_000);
-  const ready = JSON.parse(line);
-  const signedIn = await fetch(ready.consoleUrl, { redirect: "manual" });
-  await signedIn.body?.cancel();
-  const target: Target = {
-    signalUrl: ready.signalUrl,
-    baseUrl: new URL(ready.consoleUrl).origin,
-    agentSecret: (await readFile(ready.agentSecretFile, "utf8")).trim(),
-    cookie: signedIn.headers.getSetCookie()[0].split(";")[0],
-  };
-  return {
-    target,
-    pid: server.pid,
-    async [Symbol.asyncDispose]() {
-      await server.stop("SIGINT");
-      await rm(directory, { recursive: true });
-    },
-  };
-}
-
-/** Memory after the collector has had its time, in bytes. */
-async function rssBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
-}
-
-async function idleAgents(wanted: number, seconds: number, redis: string | null) {
+async function idle({ agents: wanted, seconds }: Flags) {
   const files = await openFiles();
   const agents = files === null ? wanted : Math.min(wanted, files - RESERVED_FILES);
-  await using server = await startServer(agents, redis);
-  await using load = program("load", "tests/bench/signalling_load.ts");
-  await ask(load, { op: "idle", target: server.target, count: 50, lanes: 10 });
+  await using redis = await startRedis();
+  await using data = await dataDirectory();
+  await using node = await startNode(data.path, { redis, desktops: agents + 500 });
+  await using load = startLoad();
+  const connect = { op: "idle", target: node.target } as const;
+  await ask(load, { ...connect, count: 50, lanes: 10 });
   await pause(2);
-  const before = await rssBytes(server.pid);
+  const before = await rssBytes(node.pid);
   progress(`connecting ${agents} agents`);
-  const { done, failed, seconds: connecting } = await ask(load, {
-    op: "idle",
-    target: server.target,
-    count: agents,
-    lanes: 64,
-  });
+  const { done, failed, seconds: took } = await ask(load, { ...connect, count: agents, lanes: 64 });
   // Heartbeats slow down as agents come; after this each has the pace of the whole fleet.
   await pause(15);
-  const { usage } = await usageDuring(server.pid, () => pause(seconds));
-  const after = await rssBytes(server.pid);
+  const { usage, value: cpuPercent } = await usageDuring(
+    node.pid,
+    () => percentOf({ redis: redis.process.pid, load: load.pid }, seconds, () => pause(seconds)),
+  );
+  const after = await rssBytes(node.pid);
   return {
     wanted,
     agents: done - 50,
     failed,
     openFiles: files,
-    connectPerSecond: round(agents / connecting, 0),
+    connectPerSecond: round(agents / took, 0),
     bytesPerAgent: Math.round((after - before) / agents),
-    cpuPercentOfOneCore: usage.cpuPercent,
+    cpuPercent: { node: usage.cpuPercent, ...cpuPercent },
     rssMb: usage.rssMb,
     peakRssMb: usage.peakRssMb,
   };
 }
 
-const figures = ({ done, failed, seconds, p50Ms, p99Ms, maxMs }: LoadAnswer) => ({
-  done,
-  failed,
-  perSecond: round(done / seconds),
-  p50Ms,
-  p99Ms,
-  maxMs,
-});
+/** Processor time in percent of a core over so many seconds. */
+async function percentOf<K extends string>(
+  pids: Readonly<Record<K, number>>,
+  seconds: number,
+  work: () => Promise<unknown>,
+): Promise<Record<K, number | null>> {
+  const { cpuSeconds } = await cpuDuring(pids, work);
+  return percents(cpuSeconds, seconds);
+}
 
-async function setUps(rate: number, seconds: number, redis: string | null) {
-  await using server = await startServer(500, redis);
-  await using load = program("load", "tests/bench/signalling_load.ts");
-  const plan = { op: "setups", target: server.target, pairs: 50, perSecond: rate } as const;
-  await ask(load, { ...plan, perSecond: Math.min(50, rate), seconds: 3 });
+const percents = <K extends string>(cpuSeconds: Readonly<Record<K, number>>, seconds: number) =>
+  Object.fromEntries(
+    Object.entries<number>(cpuSeconds).map(([name, used]) => [name, round(used / seconds * 100)]),
+  ) as Record<K, number | null>;
+
+async function setups({ rate, seconds }: Flags) {
+  await using redis = await startRedis();
+  await using data = await dataDirectory();
+  await using node = await startNode(data.path, { redis });
+  await using load = startLoad();
+  const plan = { op: "setups", targets: [node.target], pairs: PAIRS } as const;
+  await ask(load, { ...plan, perSecond: Math.min(50, rate), seconds: 2 });
+  await ask(load, { ...plan, perSecond: rate, seconds: 2 });
   progress(`set-ups, ${rate} a second`);
-  const { usage, value } = await usageDuring(
-    server.pid,
-    () => ask(load, { ...plan, seconds }),
+  const pids = { node: node.pid, redis: redis.process.pid, load: load.pid };
+  const { cpuSeconds, value } = await cpuDuring(
+    pids,
+    () => ask(load, { ...plan, perSecond: rate, seconds }),
   );
-  return { wantedPerSecond: rate, ...figures(value), serverCpuPercent: usage.cpuPercent };
+  progress("set-ups, one after the other");
+  const cost = await costOf(async () => {
+    const { done } = await ask(load, { ...plan, pairs: 1, inFlight: 1, seconds: 2 });
+    return done;
+  }, { node, redis });
+  return {
+    wantedPerSecond: rate,
+    ...value,
+    perSecond: round(value.done / value.seconds),
+    cpuPercent: percents(cpuSeconds, value.seconds),
+    cost,
+  };
 }
 
-/** Processor time of the server for one forwarded message, in microseconds. */
-async function overhead(seconds: number, redis: string | null) {
-  await using load = program("load", "tests/bench/signalling_load.ts");
-  const plan = { pairs: 20, perSecond: FORWARD_PER_SECOND } as const;
-  const measure = async (pid: number, command: Extract<Command, { op: "plain" | "forward" }>) => {
-    await ask(load, { ...command, seconds: 2 });
-    const { usage, value } = await usageDuring(pid, () => ask(load, command));
-    const cpuMicroseconds = usage.cpuPercent * 1e4 / (value.done / value.seconds);
-    return { ...figures(value), cpuMicrosecondsPerMessage: round(cpuMicroseconds) };
+/** What each of the set-ups in `work` cost Redis; `work` says how many there were. */
+async function costOf(
+  work: () => Promise<number>,
+  { node, redis }: { readonly node: Node; readonly redis: Awaited<ReturnType<typeof startRedis>> },
+) {
+  const count = async () => ({
+    sent: await node.redisCommands(),
+    ...await redisCounters(redis),
+    at: performance.now(),
+  });
+  const first = await count();
+  await pause(1);
+  const second = await count();
+  const done = await work();
+  const third = await count();
+  const of = (key: "sent" | "commands" | "reads") => {
+    const perMs = (second[key] - first[key]) / (second.at - first.at);
+    return round((third[key] - second[key] - perMs * (third.at - second.at)) / done);
   };
-  progress("one forwarded message, plain relay");
-  await using relay = program("relay", "tests/bench/plain_relay.ts");
-  const [line] = await relay.waitForLine(/^\{"port".*\}$/, 30_000);
-  const plain = await measure(relay.pid, {
-    op: "plain",
-    port: JSON.parse(line).port,
-    seconds,
-    ...plan,
-  });
-  progress("one forwarded message, our server");
-  await using server = await startServer(500, redis);
-  const ours = await measure(server.pid, {
-    op: "forward",
-    target: server.target,
-    seconds,
-    ...plan,
-  });
-  const ratio = (ours.cpuMicrosecondsPerMessage ?? 0) / (plain.cpuMicrosecondsPerMessage ?? 1);
-  return { ours, plain, cpuRatio: round(ratio, 2) };
+  return {
+    setUps: done,
+    commandsSent: of("sent"),
+    commandsRun: of("commands"),
+    roundTrips: of("reads"),
+  };
 }
+
+async function nodes({ budget, seconds }: Flags) {
+  await using redis = await startRedis();
+  await using data = await dataDirectory();
+  await using first = await startNode(data.path, { redis });
+  await using second = await startNode(data.path, { redis });
+  await using load = startLoad();
+  const both = [first, second];
+  const warm = { op: "setups", pairs: 20, perSecond: 40, seconds: 2 } as const;
+  await ask(load, { ...warm, targets: both.map((node) => node.target) });
+  await using groups = new AsyncDisposableStack();
+  const limits = await Promise.all(both.map((_, i) => cpuBudget(String(i + 1), budget)));
+  for (const limit of limits) if (limit !== null) groups.use(limit);
+  const limited = limits.every((limit): limit is CpuBudget => limit !== null);
+  if (limited) await Promise.all(both.map(({ pid }, i) => limits[i].add(pid)));
+  const rounds = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    progress(`one node, then two: round ${i + 1} of ${ROUNDS}`);
+    const plan = { inFlight: 24, seconds: seconds / 2 };
+    const one = await carried([first], { load, redis: redis.process.pid, plan });
+    const two = await carried(both, { load, redis: redis.process.pid, plan });
+    rounds.push({ one, two, factor: round(two.perSecond / one.perSecond, 2) });
+  }
+  // The groups go after their processes.
+  await first[Symbol.asyncDispose]();
+  await second[Symbol.asyncDispose]();
+  return { budgetPercent: budget, limited, factor: median(rounds, (r) => r.factor), rounds };
+}
+
+async function carried(
+  used: readonly Node[],
+  { load, redis, plan }: { readonly load: Load; readonly redis: number; readonly plan: Plan },
+) {
+  const targets = used.map((node) => node.target);
+  const pids: Record<string, number> = { redis, load: load.pid };
+  used.forEach(({ pid }, i) => pids[`node${i + 1}`] = pid);
+  const { cpuSeconds, value } = await cpuDuring(
+    pids,
+    () => ask(load, { op: "setups", targets, pairs: 40, ...plan }),
+  );
+  const nodeSeconds = used.reduce((sum, _, i) => sum + cpuSeconds[`node${i + 1}`], 0);
+  return {
+    perSecond: round(value.done / value.seconds)!,
+    failed: value.failed,
+    p50Ms: value.p50Ms,
+    p99Ms: value.p99Ms,
+    perNodeCpuSecond: round(value.done / nodeSeconds),
+    cpuPercent: percents(cpuSeconds, value.seconds),
+  };
+}
+
+async function messages({ seconds }: Flags) {
+  await using redis = await startRedis();
+  await using memoryData = await dataDirectory();
+  await using redisData = await dataDirectory();
+  await using relay = await startRelay();
+  await using inMemory = await startNode(memoryData.path);
+  await using inRedis = await startNode(redisData.path, { redis });
+  await using load = startLoad();
+  const plan = { pairs: 20, perSecond: FORWARD_PER_SECOND } as const;
+  const commands = {
+    plain: { op: "plain", port: relay.port, ...plan },
+    memory: { op: "forward", target: inMemory.target, ...plan },
+    redis: { op: "forward", target: inRedis.target, ...plan },
+  } as const;
+  const pids = { plain: relay.pid, memory: inMemory.pid, redis: inRedis.pid };
+  const names = Object.keys(commands) as (keyof typeof commands)[];
+  for (const name of names) await ask(load, { ...commands[name], seconds: 2 });
+  const rounds = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    progress(`messages: round ${i + 1} of ${ROUNDS}`);
+    const microseconds = {} as Record<keyof typeof commands, number>;
+    const p50Ms = {} as Record<keyof typeof commands, number | null>;
+    for (const name of names) {
+      const { cpuSeconds, value } = await cpuDuring(
+        { node: pids[name] },
+        () => ask(load, { ...commands[name], seconds: seconds / 3 }),
+      );
+      microseconds[name] = round(cpuSeconds.node / value.done * 1e6)!;
+      p50Ms[name] = value.p50Ms;
+    }
+    const { plain, memory, redis } = microseconds;
+    rounds.push({
+      cpuMicroseconds: microseconds,
+      p50Ms,
+      memoryOverPlain: round(memory / plain, 2),
+      redisOverPlain: round(redis / plain, 2),
+    });
+  }
+  return {
+    perSecond: FORWARD_PER_SECOND,
+    memoryOverPlain: median(rounds, (r) => r.memoryOverPlain),
+    redisOverPlain: median(rounds, (r) => r.redisOverPlain),
+    rounds,
+  };
+}
+
+const median = <T>(rounds: readonly T[], of: (round: T) => number | null): number | null =>
+  percentile(rounds.flatMap((r) => of(r) ?? []), 0.5);
 
 async function main(): Promise<void> {
-  const { agents, seconds, rate, redis } = flags();
-  const result = {
-    bench: "signalling",
-    machine: machine(),
-    store: redis === null ? "memory" : "redis",
-    idle: await idleAgents(agents, seconds, redis),
-    setUps: await setUps(rate, seconds, redis),
-    overhead: await overhead(seconds, redis),
-  };
+  const { sections, ...options } = flags();
+  const result: Record<string, unknown> = { bench: "signalling", machine: machine() };
+  for (const name of sections) result[name] = await SECTIONS[name](options);
   console.log(JSON.stringify(result));
 }
 

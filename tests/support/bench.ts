@@ -170,6 +170,20 @@ export async function usageDuring<T>(
   };
 }
 
+/** Processor time of each process, by name and in seconds, while `work` runs. */
+export async function cpuDuring<T, K extends string>(
+  pids: Readonly<Record<K, number>>,
+  work: () => Promise<T>,
+): Promise<{ readonly cpuSeconds: Readonly<Record<K, number>>; readonly value: T }> {
+  const names = Object.keys(pids) as K[];
+  const before = names.map((name) => cpuTicks(pids[name]));
+  const value = await work();
+  const used = names.map((name, i) => {
+    return [name, (cpuTicks(pids[name]) - before[i]) / TICKS_PER_SECOND] as const;
+  });
+  return { value, cpuSeconds: Object.fromEntries(used) as Record<K, number> };
+}
+
 /** User and system time of a process with all its threads. */
 function cpuTicks(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
