@@ -338,8 +338,17 @@ export type Draft = {
 
 export const MESSAGE_TYPES = Object.keys(schemas) as readonly MessageType[];
 
-/** Messages outside the sequence: they are neither numbered nor sent again. */
-export const UNSEQUENCED: ReadonlySet<MessageType> = new Set(["HELLO", "WELCOME", "PING", "PONG"]);
+/**
+ * Messages outside the sequence: they are neither numbered nor sent again. A list is absolute, and
+ * a console that comes back gets a fresh one.
+ */
+export const UNSEQUENCED: ReadonlySet<MessageType> = new Set([
+  "HELLO",
+  "WELCOME",
+  "PING",
+  "PONG",
+  "DESKTOP_LIST",
+]);
 
 export type Sender = "agent" | "console" | "server";
 

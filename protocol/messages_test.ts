@@ -79,5 +79,5 @@ Deno.test("decodeMessage: the largest description with its escapes fits an envel
 });
 
 Deno.test("links need no number for messages that are not sent again", () => {
-  assert.deepEqual([...UNSEQUENCED].sort(), ["HELLO", "PING", "PONG", "WELCOME"]);
+  assert.deepEqual([...UNSEQUENCED].sort(), ["DESKTOP_LIST", "HELLO", "PING", "PONG", "WELCOME"]);
 });

@@ -232,6 +232,7 @@ function makeSignalling(
   const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
   const metrics = new PromMetrics(() => store.list());
   metrics.watchSinks(() => telemetry.status());
+  if (backend !== null) metrics.watchRedis(() => backend.commands());
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({
     metrics,

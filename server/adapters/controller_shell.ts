@@ -74,6 +74,30 @@ export interface DispatchOptions {
   /** While the store is away: true waits for it, false (the default) rejects. */
   readonly wait?: boolean;
 }
+
+interface Job {
+  readonly event: ControllerEvent;
+  readonly options: DispatchOptions;
+  readonly trace: StepTrace;
+  resolve(effects: readonly Effect[]): void;
+  reject(error: unknown): void;
+}
+
+type Step = Omit<ToldStep, "now" | "ttlSeconds"> & { readonly trace: StepTrace };
+
+/** The effects of each event of a batch, or that they have to be tried one by one. */
+type Decided = readonly (readonly Effect[])[] | "apart";
+
+/** `at` is when it fires, by `performance.now()`. */
+interface Timer {
+  readonly at: number;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** A timer that fires this much too early or late is left alone; an early tick arms it anew. */
+const TIMER_SLACK_MS = 50;
+/** Events that are decided and written together. */
+const MAX_BATCH = 64;
 /** setTimeout cannot wait longer; the tick is armed again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A store that refuses although it is there is not asked in a tight circle. */
@@ -82,8 +106,8 @@ const UNAVAILABLE_PAUSE_MS = 100;
 /** The shell around the controller. */
 export class ControllerShell {
   readonly #options: ControllerShellOptions;
-  readonly #queues = new Map<string, Promise<void>>();
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #queues = new Map<string, { readonly waiting: Job[]; readonly done: Promise<void> }>();
+  readonly #timers = new Map<string, Timer>();
   #closed = false;
 
   constructor(options: ControllerShellOptions) {
@@ -105,44 +129,62 @@ export class ControllerShell {
 
   /**
    * Decides one event after all earlier ones of the same desktop and resolves with its effects
-   * once they have been run. Rejects when an invariant broke or the store failed; with
-   * StoreUnavailable when it is away.
+   * once they have been run. What has come meanwhile is decided together and written once.
+   * Rejects when an invariant broke or the store failed; with StoreUnavailable when it is away.
    */
   dispatch(
     desktopId: string,
     event: ControllerEvent,
     options: DispatchOptions = {},
   ): Promise<readonly Effect[]> {
-    const before = this.#queues.get(desktopId) ?? Promise.resolve();
-    const run = before.then(() => this.#runWaiting(desktopId, event, options));
-    // The queue goes on after a failure; the caller of `dispatch` gets it.
-    const settled = run.then(() => {}, () => {}).then(() => {
-      if (this.#queues.get(desktopId) === settled) this.#queues.delete(desktopId);
-    });
-    this.#queues.set(desktopId, settled);
-    return run;
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Effect[]>();
+    const { tracer = null, clock } = this.#options;
+    const { caller = null } = options;
+    const trace = new StepTrace(tracer, event, { caller, startMs: clock() });
+    const job = { event, options, trace, resolve, reject };
+    const queue = this.#queues.get(desktopId);
+    if (queue !== undefined) {
+      queue.waiting.push(job);
+      return promise;
+    }
+    const waiting = [job];
+    // A moment later: what is read from a socket at once is one batch.
+    const done = Promise.resolve().then(() => this.#work(desktopId, waiting));
+    this.#queues.set(desktopId, { waiting, done });
+    return promise;
   }
 
   /** Stops the timers and waits for what is running. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { timer } of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    await Promise.all(this.#queues.values());
+    await Promise.all([...this.#queues.values()].map(({ done }) => done));
   }
 
-  async #runWaiting(
-    desktopId: string,
-    event: ControllerEvent,
-    options: DispatchOptions,
-  ): Promise<readonly Effect[]> {
+  async #work(desktopId: string, waiting: Job[]): Promise<void> {
+    while (waiting.length > 0) await this.#settle(desktopId, takeBatch(waiting));
+    this.#queues.delete(desktopId);
+  }
+
+  /** Never rejects: the callers of `dispatch` get what became of their event. */
+  async #settle(desktopId: string, jobs: readonly Job[]): Promise<void> {
+    try {
+      const effects = await this.#runWaiting(desktopId, jobs);
+      if (effects !== "apart") return jobs.forEach((job, i) => job.resolve(effects[i]));
+    } catch (error) {
+      return jobs.forEach((job) => job.reject(error));
+    }
+    for (const job of jobs) await this.#settle(desktopId, [job]);
+  }
+
+  async #runWaiting(desktopId: string, jobs: readonly Job[]): Promise<Decided> {
     while (true) {
       try {
-        return await this.#run(desktopId, event, options);
+        return await this.#run(desktopId, jobs);
       } catch (error) {
-        if (!(error instanceof StoreUnavailable) || options.wait !== true || this.#closed) {
-          throw error;
-        }
+        const wait = jobs[0].options.wait === true;
+        if (!(error instanceof StoreUnavailable) || !wait || this.#closed) throw error;
         // It was refused or its outcome is unknown: `handled` and the revision tell next time.
         await this.#options.store.whenUp();
         await new Promise((resolve) => setTimeout(resolve, UNAVAILABLE_PAUSE_MS));
@@ -150,20 +192,21 @@ export class ControllerShell {
     }
   }
 
-  async #run(
-    desktopId: string,
-    event: ControllerEvent,
-    { handled = null, origin = this.#originOf(event), caller = null }: DispatchOptions,
-  ): Promise<readonly Effect[]> {
-    const { store, clock, policy, tracer = null } = this.#options;
-    const trace = new StepTrace(tracer, event, { caller, startMs: clock() });
+  /** One attempt at a batch; the effects of each event. */
+  async #run(desktopId: string, jobs: readonly Job[]): Promise<Decided> {
+    const { store } = this.#options;
+    const handled = jobs.flatMap(({ options }) => options.handled ?? []);
     let stored = await store.recall(desktopId);
     for (let attempt = 0; attempt < MAX_CAS_ATTEMPTS; attempt++) {
       const before = stored?.desktop ?? null;
-      const [after, effects] = step(before, trace.enter(before), clock(), policy);
+      const steps = this.#steps(before, jobs);
+      if (steps === "apart") return steps;
+      const { after } = steps[steps.length - 1];
       const out = [
         ...this.#farewells(stored),
-        ...effects.flatMap((e) => this.#outgoing(trace.outgoing(e))),
+        ...steps.flatMap(({ effects, trace }) =>
+          effects.flatMap((e) => this.#outgoing(trace.outgoing(e)))
+        ),
       ];
       if (after === before && (before === null || out.length === 0)) {
         // Nothing is written, so nothing else would notice that this was outdated.
@@ -176,19 +219,43 @@ export class ControllerShell {
       } else {
         const write = { desktop: after, out, handled };
         const saved = await store.save(desktopId, stored?.revision ?? 0, write);
-        if (saved === "duplicate") return [];
+        // Which of them it was, they find out alone.
+        if (saved === "duplicate") return jobs.length > 1 ? "apart" : [[]];
         if (saved === "conflict") {
           stored = await store.load(desktopId);
           continue;
         }
       }
-      for (const effect of effects) this.#perform(effect, after, before);
-      trace.end({ before, after, effects, endMs: clock() });
-      this.#tell({ before, after, event, effects, origin });
+      for (const one of steps) this.#carryOut(one);
       this.#arm(desktopId, after);
-      return effects;
+      return steps.map(({ effects }) => effects);
     }
     throw new Error("The store stayed busy");
+  }
+
+  /** Steps through a batch; `apart` when one of several breaks, so that the others are spared. */
+  #steps(stored: DesktopState | null, jobs: readonly Job[]): readonly Step[] | "apart" {
+    const { clock, policy } = this.#options;
+    let before = stored;
+    try {
+      return jobs.map(({ event, trace, options: { origin = this.#originOf(event) } }) => {
+        const [after, effects] = step(before, trace.enter(before), clock(), policy);
+        const one = { before, after, event, effects, origin, trace };
+        before = after;
+        return one;
+      });
+    } catch (error) {
+      if (jobs.length === 1) throw error;
+      return "apart";
+    }
+  }
+
+  /** A step that is stored. */
+  #carryOut({ trace, ...told }: Step): void {
+    const { before, after, effects } = told;
+    for (const effect of effects) this.#perform(effect, after, before);
+    trace.end({ before, after, effects, endMs: this.#options.clock() });
+    this.#tell(told);
   }
 
   /** Asked before the step: a link that is gone afterwards is still known. */
@@ -201,7 +268,7 @@ export class ControllerShell {
     return linkId === null ? null : this.#options.originOf?.(linkId) ?? null;
   }
 
-  #tell(step: Omit<ToldStep, "now" | "ttlSeconds">): void {
+  #tell(step: Omit<Step, "trace">): void {
     const { telemetry, policy, clock, wallClock = clock } = this.#options;
     const ttlSeconds = Math.round((policy.credentialTtlMs ?? 0) / 1000);
     const now = wallClock();
@@ -246,26 +313,28 @@ export class ControllerShell {
   }
 
   #disarm(desktopId: string): void {
-    clearTimeout(this.#timers.get(desktopId));
+    clearTimeout(this.#timers.get(desktopId)?.timer);
     this.#timers.delete(desktopId);
   }
 
+  /** Most steps leave the deadline as it was. */
   #armAt(desktopId: string, waitMs: number): void {
+    const at = performance.now() + waitMs;
+    const armed = this.#timers.get(desktopId);
+    if (armed !== undefined && Math.abs(armed.at - at) < TIMER_SLACK_MS) return;
     this.#disarm(desktopId);
     if (this.#closed) return;
-    this.#timers.set(
-      desktopId,
-      setTimeout(() => {
-        this.#timers.delete(desktopId);
-        this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
-          if (cause instanceof StoreUnavailable) return this.#armAt(desktopId, TICK_RETRY_MS);
-          this.#options.log.write("error", "controller-failed", {
-            desktopId,
-            error: String(cause),
-          });
+    const timer = setTimeout(() => {
+      this.#timers.delete(desktopId);
+      this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
+        if (cause instanceof StoreUnavailable) return this.#armAt(desktopId, TICK_RETRY_MS);
+        this.#options.log.write("error", "controller-failed", {
+          desktopId,
+          error: String(cause),
         });
-      }, Math.min(MAX_TIMER_MS, Math.max(0, waitMs))),
-    );
+      });
+    }, Math.min(MAX_TIMER_MS, Math.max(0, waitMs)));
+    this.#timers.set(desktopId, { at, timer });
   }
 
   /** What of an effect leaves this node. */
@@ -338,6 +407,24 @@ export class ControllerShell {
     const draft: Draft = { type: "DESKTOP_CAPS", desktopId, sessionId, payload };
     return effect.linkIds.map((linkId) => ({ kind: "mail", linkId, draft }));
   }
+}
+
+/**
+ * Takes from the queue what may be decided together: events that all wait for the store or all
+ * don't, and each link's numbered messages in ascending order.
+ */
+function takeBatch(waiting: Job[]): readonly Job[] {
+  const last = new Map<string, number>();
+  const fits = ({ options: { handled, wait } }: Job) => {
+    if (wait !== waiting[0].options.wait) return false;
+    if (handled === undefined || handled === null) return true;
+    if (handled.seq <= (last.get(handled.linkId) ?? 0)) return false;
+    last.set(handled.linkId, handled.seq);
+    return true;
+  };
+  let count = 0;
+  while (count < waiting.length && count < MAX_BATCH && fits(waiting[count])) count++;
+  return waiting.splice(0, count);
 }
 
 /** ERROR for the sender of a message. */

@@ -2,6 +2,7 @@
 import type { ErrorCode, Message } from "@farglass/protocol";
 import { type EventOrigin, operatorActor, rejectionDraft } from "../core/telemetry/drafts.ts";
 import type { Telemetry } from "../core/telemetry/ports.ts";
+import type { Outcome } from "./link_inbox.ts";
 import type { HubLink, Identity, LinkHandlers } from "./link_types.ts";
 import type { RefusedUpgrade } from "./upgrade_gate.ts";
 
@@ -39,7 +40,7 @@ export class LinkEvents implements LinkHandlers {
     return this.#handlers.opened(link, resumed);
   }
 
-  message(link: HubLink, message: Message): void | Promise<void> {
+  message(link: HubLink, message: Message): Outcome {
     return this.#handlers.message(link, message);
   }
 

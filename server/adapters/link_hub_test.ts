@@ -102,15 +102,24 @@ const hello = (more: Record<string, unknown> = {}): string =>
       ...more,
     },
   });
+const numbered: Draft = {
+  type: "SESSION_ENDED",
+  desktopId: LINKS[1],
+  sessionId: LINKS[2],
+  payload: { reason: "operator-disconnect", by: "operator" },
+};
 const list: Draft = { type: "DESKTOP_LIST", payload: { desktops: [] } };
 
 Deno.test("hub: a resume takes the link over from its old socket without a loss", async () => {
   await withHub(async ({ bus, log, connect }) => {
     const first = await connect();
     await bus.publish(linkTopic(LINKS[0]), { draft: list });
+    await bus.publish(linkTopic(LINKS[0]), { draft: numbered });
+    assert.deepEqual(first.types, ["WELCOME", "DESKTOP_LIST", "SESSION_ENDED"]);
     const second = await connect({ linkId: LINKS[0], lastSeq: 0 });
     assert.equal(first.closedWith, 4000);
-    assert.deepEqual(second.types, ["WELCOME", "DESKTOP_LIST"]);
+    // A console that comes back is sent a fresh list by whoever handles `opened`.
+    assert.deepEqual(second.types, ["WELCOME", "SESSION_ENDED"]);
     assert.equal(second.sent[0].payload.resumed, true);
     assert.deepEqual(log, ["opened 1 false", "opened 1 true"]);
   });

@@ -1,5 +1,11 @@
+/**
+ * What became of work: done, under way and the next must wait, or under way in an order that is
+ * kept elsewhere (`queued`), so that the next may begin.
+ */
+export type Outcome = void | Promise<void> | { readonly queued: Promise<void> };
+
 interface Work {
-  readonly run: () => void | Promise<void>;
+  readonly run: () => Outcome;
   readonly after: () => void;
 }
 
@@ -19,6 +25,11 @@ export class LinkInbox {
     while (work !== undefined) {
       const { run, after } = work;
       const running = run();
+      if (running !== undefined && "queued" in running) {
+        running.queued.then(after, after);
+        work = this.#waiting.shift();
+        continue;
+      }
       if (running !== undefined) {
         this.#busy = true;
         // Who gave the work answers for its failure.

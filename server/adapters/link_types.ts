@@ -1,6 +1,7 @@
 /** What the hub, the sockets under it and the router above it say to each other. */
 import type { EventSource, Message, MessageOf } from "@farglass/protocol";
 import type { Operator } from "../core/state.ts";
+import type { Outcome } from "./link_inbox.ts";
 
 /** Who is on the other end, as the upgrade proved it, and where its first socket came from. */
 export type Identity =
@@ -30,8 +31,8 @@ export interface LinkSocketEvents {
 export interface LinkHandlers {
   /** A link was opened (`resumed` false) or came back. */
   opened(link: HubLink, resumed: boolean): void | Promise<void>;
-  /** The message is acknowledged once this has settled; the link's next one waits for it. */
-  message(link: HubLink, message: Message): void | Promise<void>;
+  /** The message is acknowledged once this has settled. */
+  message(link: HubLink, message: Message): Outcome;
   binary(link: HubLink, bytes: Uint8Array): void;
   /** A diff relay frame that another node passed on to this link. */
   forwarded?(link: HubLink, bytes: Uint8Array): void;

@@ -208,6 +208,19 @@ export class PromMetrics implements Metrics {
     });
   }
 
+  /** Counts commands to Redis; asked at each scrape. */
+  watchRedis(commands: () => number): void {
+    new Counter({
+      name: "farglass_redis_commands_total",
+      help: "Commands sent to Redis",
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        this.inc(commands());
+      },
+    });
+  }
+
   /** Lets go of what the collectors hold. */
   close(): void {
     this.#registry.clear();

@@ -42,6 +42,8 @@ export interface Backend {
   readonly nodeId: string;
   /** Resolves when Redis is there. */
   whenUp(): Promise<void>;
+  /** Commands sent to Redis so far. */
+  commands(): number;
   /** Whether Redis is there and takes writes. */
   healthy(): boolean;
   /** Begins to live among the other nodes. */
@@ -97,6 +99,7 @@ export async function openRedisBackend(
       });
     },
     whenUp: () => client.whenUp(),
+    commands: () => client.sent,
     healthy: () => client.up && (nodes?.healthy ?? true),
     join(users) {
       nodes = new RedisNodes({

@@ -56,6 +56,7 @@ export class RedisClient {
   #waiting = Promise.withResolvers<void>();
   #up = false;
   #closed = false;
+  #sent = 0;
 
   private constructor(make: () => Client, log: Log) {
     this.#log = log;
@@ -86,6 +87,11 @@ export class RedisClient {
     return this.#up;
   }
 
+  /** Commands sent so far, those that failed included. */
+  get sent(): number {
+    return this.#sent;
+  }
+
   /** Resolves when Redis is there; rejects with StoreUnavailable at close. */
   whenUp(): Promise<void> {
     return this.#up ? Promise.resolve() : this.#waiting.promise;
@@ -105,6 +111,7 @@ export class RedisClient {
 
   /** One command; rejects with StoreUnavailable when Redis cannot do it now. */
   async call(command: string, ...args: Argument[]): Promise<unknown> {
+    this.#sent++;
     try {
       // The library takes any bytes; its type names Node's Buffer only.
       return await this.commands.call(command, ...args as (string | number)[]);

@@ -15,16 +15,23 @@ import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts
 import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
 
 /**
- * KEYS: state, then the link keys (the sender's first when `seq` > 0).
- * ARGV: revision, seq, stateMs, linkMs, delete?, sets, (field, value)…, drops, field…,
- * mails, (key index, prefix, channel, draft)…, notices, (channel, message)…
+ * KEYS: state, then the link keys.
+ * ARGV: revision, stateMs, linkMs, delete?, links with messages dealt with, (key index, first and
+ * last number)…, sets, (field, value)…, drops, field…, mails, (key index, prefix, channel,
+ * draft)…, notices, (channel, message)…
  */
 const SAVE = scriptOf(`
 local at = 1
 local function take() at = at + 1 return ARGV[at - 1] end
-local revision, seq = tonumber(take()), tonumber(take())
+local revision = tonumber(take())
 local stateMs, linkMs, delete = take(), take(), take() == '1'
-if seq > 0 and tonumber(redis.call('HGET', KEYS[2], 'q') or '0') >= seq then return 'duplicate' end
+local handled = {}
+for i = 1, tonumber(take()) do
+  handled[i] = { KEYS[tonumber(take())], tonumber(take()), take() }
+  if tonumber(redis.call('HGET', handled[i][1], 'q') or '0') >= handled[i][2] then
+    return 'duplicate'
+  end
+end
 if tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') ~= revision then return 'conflict' end
 local sets = tonumber(take())
 if delete then redis.call('DEL', KEYS[1]) end
@@ -37,21 +44,18 @@ if not delete then
   redis.call('HSET', KEYS[1], 'rev', revision + 1)
   redis.call('PEXPIRE', KEYS[1], stateMs)
 end
-if seq > 0 then
-  redis.call('HSET', KEYS[2], 'q', seq)
-  redis.call('PEXPIRE', KEYS[2], linkMs)
-end
+for _, one in ipairs(handled) do redis.call('HSET', one[1], 'q', one[3]) end
 for _ = 1, tonumber(take()) do
   local key, prefix, channel, draft = KEYS[tonumber(take())], take(), take(), take()
   local n = redis.call('HINCRBY', key, 'n', 1)
   redis.call('HSET', key, 'm:' .. n, draft)
-  redis.call('PEXPIRE', key, linkMs)
   redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. '}')
 end
 for _ = 1, tonumber(take()) do
   local channel, message = take(), take()
   redis.call('PUBLISH', channel, message)
 end
+for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], linkMs) end
 return 'saved'
 `);
 
@@ -141,7 +145,9 @@ export class RedisDesktopStore implements DesktopStore {
     const found = await Promise.all(ids.map((id, i) => {
       if (revisions[i] === null) return null;
       const known = this.#known.get(id);
-      return known !== undefined && String(known.revision) === revisions[i] ? known : this.load(id);
+      // This node may have written meanwhile; then it knows more than was just read.
+      const current = known !== undefined && known.revision >= Number(revisions[i]);
+      return current ? known : this.load(id);
     }));
     const gone = ids.filter((_, i) => found[i] === null);
     if (gone.length > 0) await client.call("ZREM", DESKTOPS_KEY, ...gone);
@@ -182,7 +188,7 @@ export class RedisDesktopStore implements DesktopStore {
     write: DesktopWrite,
     before: Stored | null,
   ) {
-    const { desktop, out = [], handled = null } = write;
+    const { desktop, out = [], handled = [] } = write;
     const { desktopMs, linkMs } = this.#options;
     const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
     const change = desktop === null
@@ -198,7 +204,12 @@ export class RedisDesktopStore implements DesktopStore {
       keyOf.set(linkId, keys.length);
       return keys.length;
     };
-    if (handled !== null) keyIndex(handled.linkId);
+    const runs = new Map<string, { readonly first: number; last: number }>();
+    for (const { linkId, seq } of handled) {
+      const run = runs.get(linkId);
+      if (run === undefined) runs.set(linkId, { first: seq, last: seq });
+      else run.last = seq;
+    }
     const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
     const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
       o.kind === "notice"
@@ -206,13 +217,8 @@ export class RedisDesktopStore implements DesktopStore {
     const prefix = `{"desktopId":${JSON.stringify(desktopId)},"n":`;
     const drops = [...change.drop, ...corrupt];
     const args = [
-      ...[
-        before?.revision ?? 0,
-        handled?.seq ?? 0,
-        desktopMs,
-        linkMs,
-        desktop === null ? "1" : "0",
-      ],
+      ...[before?.revision ?? 0, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
+      ...[...runs].flatMap(([linkId, { first, last }]) => [keyIndex(linkId), first, last]),
       ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
       ...mails.flatMap(({ linkId, draft }) => [
         keyIndex(linkId),

@@ -71,7 +71,10 @@ export class SharedLink {
   keep(message: Kept, acked: number): void {
     this.#queue.push(message);
     this.#acked = acked;
-    if (!this.#flushing) void this.#flush();
+    if (this.#flushing) return;
+    this.#flushing = true;
+    // A moment later: what comes at once is kept in one round trip.
+    queueMicrotask(() => void this.#flush());
   }
 
   /** Mail that the link did not find worth a number. */
@@ -152,7 +155,6 @@ export class SharedLink {
 
   async #flush(): Promise<void> {
     const { store, linkId, owner, log } = this.#options;
-    this.#flushing = true;
     try {
       while (this.#queue.length > 0 && !this.#closed) {
         const entries = this.#queue.slice(0, MAX_BATCH);

@@ -6,6 +6,7 @@ import { traceIdIn } from "../core/trace.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
+import type { Outcome } from "./link_inbox.ts";
 import type { HubLink, LinkHandlers } from "./link_types.ts";
 import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { OperatorSessions } from "./operator_sessions.ts";
@@ -89,18 +90,18 @@ export class SignalRouter implements LinkHandlers {
     });
   }
 
-  async message(link: HubLink, message: Message): Promise<void> {
+  message(link: HubLink, message: Message): Outcome {
     const { identity } = link;
     switch (message.type) {
       case "DESKTOP_CAPS":
-        return await this.#run(link, this.#caps(link, message), message);
+        return this.#run(link, this.#caps(link, message), message);
       case "SESSION_REQUEST":
         if (identity.role !== "console") return;
-        return await this.#run(link, this.#request(link, identity.operator, message), message);
+        return this.#run(link, this.#request(link, identity.operator, message), message);
       case "ERROR":
-        return await this.#agentError(link, message);
+        return this.#agentError(link, message);
       case "TRACE_SPANS":
-        return await this.#run(link, this.#spans(link, message), message);
+        return this.#run(link, this.#spans(link, message), message);
       case "SESSION_DECISION":
       case "SESSION_ENDED":
       case "DESKTOP_WEBRTC_SIGNAL":
@@ -111,7 +112,8 @@ export class SignalRouter implements LinkHandlers {
       case "DESKTOP_KILL": {
         const { role } = identity;
         const event: MessageEvent = { kind: "message", from: role, linkId: link.linkId, message };
-        return await this.#dispatch(link, message.desktopId, event, message);
+        // The desktop's queue keeps their order and decides together what has come meanwhile.
+        return { queued: this.#dispatch(link, message.desktopId, event, message) };
       }
       case "HELLO":
       case "WELCOME":

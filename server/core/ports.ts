@@ -45,10 +45,11 @@ export interface DesktopWrite {
   /** Null deletes it. */
   readonly desktop: DesktopState | null;
   readonly out?: readonly Outgoing[];
-  readonly handled?: Handled | null;
+  /** Of each link in ascending order. */
+  readonly handled?: readonly Handled[];
 }
 
-/** `duplicate`: the message was dealt with before, perhaps by a node that has died since. */
+/** `duplicate`: one of the messages was dealt with before, perhaps by a node that has died since. */
 export type Saved = "saved" | "conflict" | "duplicate";
 
 /** The store cannot be reached or takes no writes now; the message is a word, not a sentence. */

@@ -29,7 +29,7 @@ async function useAll(client: RedisClient): Promise<void> {
   await bus.settled(`link:${LINK}`);
   const draft = { type: "PING", payload: {} } as const;
   const out = [{ kind: "mail", linkId: LINK, draft }] as const;
-  const handled = { linkId: LINK, seq: 1 };
+  const handled = [{ linkId: LINK, seq: 1 }];
   assert.equal(await store.save(DESKTOP, 0, { desktop: connected, out, handled }), "saved");
   assert.deepEqual(await promise, { desktopId: DESKTOP, n: 1, draft });
   assert.equal(await store.save(DESKTOP, 1, { desktop: ended }), "saved");

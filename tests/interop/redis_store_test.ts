@@ -81,15 +81,19 @@ Deno.test("RedisDesktopStore: two nodes with caches of their own never both deci
 Deno.test("RedisDesktopStore: a message is dealt with once, whoever brings it", async () => {
   const { store, options, client, close } = await open();
   const other = new RedisDesktopStore(options);
-  const handled = { linkId: "link", seq: 3 };
+  const handled = [{ linkId: "link", seq: 3 }];
   assert.equal(await store.save(DESKTOP, 0, { desktop, handled }), "saved");
   await other.load(DESKTOP);
   assert.equal(await other.save(DESKTOP, 1, { desktop, handled }), "duplicate");
   assert.equal((await other.load(DESKTOP))?.revision, 1);
   assert.equal(
-    await other.save(DESKTOP, 1, { desktop, handled: { linkId: "link", seq: 4 } }),
+    await other.save(DESKTOP, 1, { desktop, handled: [{ linkId: "link", seq: 4 }] }),
     "saved",
   );
+  const batch = [6, 7].map((seq) => ({ linkId: "link", seq }));
+  const overlap = [...batch, { linkId: "other", seq: 1 }, { linkId: "link", seq: 8 }];
+  assert.equal(await other.save(DESKTOP, 2, { desktop, handled: batch }), "saved");
+  assert.equal(await other.save(DESKTOP, 3, { desktop, handled: overlap }), "duplicate");
   assert.ok(Number(await client.call("PTTL", mailKey(DESKTOP, "link"))) > 0);
   await close();
 });
@@ -107,7 +111,7 @@ Deno.test("RedisDesktopStore: mail stays until it is taken, without a gap", asyn
 Deno.test("RedisDesktopStore: every key has a lifetime", async () => {
   const { store, client, close } = await open();
   const mail = { kind: "mail", linkId: "l", draft: { type: "PING", payload: {} } } as const;
-  await store.save(DESKTOP, 0, { desktop, out: [mail], handled: { linkId: "m", seq: 1 } });
+  await store.save(DESKTOP, 0, { desktop, out: [mail], handled: [{ linkId: "m", seq: 1 }] });
   await new RedisOnceStore(client).put("t", "v", 1_000);
   const keys = await client.call("KEYS", "*") as string[];
   assert.ok(keys.length >= 6, keys.join(" "));

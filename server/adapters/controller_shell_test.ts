@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import type { ControllerEvent, Effect } from "../core/events.ts";
+import { DEFAULT_POLICY } from "../core/policy.ts";
+import { type DesktopWrite, linkTopic, type Saved } from "../core/ports.ts";
+import { AGENT_LINK, CONSOLE_LINK, DESKTOP, on, SCRIPTS } from "../testing/controller_driver.ts";
+import { ControllerShell } from "./controller_shell.ts";
+import { MemoryBus, MemoryDesktopStore } from "./memory_store.ts";
+
+/** Counts writes, and lets a test refuse one. */
+class WatchedStore extends MemoryDesktopStore {
+  writes: DesktopWrite[] = [];
+  refuse: (write: DesktopWrite) => Saved | null = () => null;
+
+  override save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
+    this.writes.push(write);
+    const refused = this.refuse(write);
+    return refused === null ? super.save(desktopId, revision, write) : Promise.resolve(refused);
+  }
+}
+
+/** A shell whose desktop has an answered session; runs `test` and closes it. */
+async function withShell(
+  test: (parts: {
+    readonly shell: ControllerShell;
+    readonly store: WatchedStore;
+    readonly dispatch: (event: ControllerEvent, seq?: number) => Promise<readonly Effect[]>;
+    readonly toAgent: unknown[];
+  }) => Promise<void>,
+): Promise<void> {
+  const bus = new MemoryBus();
+  const store = new WatchedStore(bus);
+  const nothing = () => {};
+  const shell = new ControllerShell({
+    store,
+    bus,
+    log: { write: nothing },
+    metrics: {
+      message: nothing,
+      rejected: nothing,
+      sessionEvent: nothing,
+      connections: nothing,
+      relayed: nothing,
+      relaySkipped: nothing,
+    },
+    telemetry: { emit: nothing },
+    policy: DEFAULT_POLICY,
+    clock: () => 1_000_000,
+    webrtcFor: () => ({ enabled: true, iceServers: [], iceTransportPolicy: "all" }),
+    onRoute: nothing,
+    onUnroute: nothing,
+  });
+  const dispatch = (event: ControllerEvent, seq = 0) => {
+    const linkId = event.kind === "message" ? event.linkId : CONSOLE_LINK;
+    return shell.dispatch(DESKTOP, event, seq === 0 ? {} : { handled: { linkId, seq } });
+  };
+  for (const event of SCRIPTS.answered) await dispatch(event);
+  const toAgent: unknown[] = [];
+  bus.subscribe(linkTopic(AGENT_LINK), (mail) => {
+    toAgent.push((mail as { draft: { payload: unknown } }).draft.payload);
+  });
+  store.writes = [];
+  await test({ shell, store, dispatch, toAgent });
+  await shell.close();
+}
+
+const ports = (payloads: readonly unknown[]) =>
+  payloads.map((p) => Number(/ (\d+) typ/.exec((p as { candidate: string }).candidate)?.[1]));
+
+Deno.test("shell: what comes at once is written once, in order, and each gets its own effects", async () => {
+  await withShell(async ({ store, dispatch, toAgent }) => {
+    const effects = await Promise.all([
+      dispatch(on.candidate("console", 1, 40_001), 7),
+      dispatch(on.candidate("agent", 1, 50_001), 3),
+      dispatch(on.candidate("console", 1, 40_001), 8),
+      dispatch(on.candidate("console", 1, 40_002), 9),
+    ]);
+    assert.equal(store.writes.length, 1);
+    assert.deepEqual(ports(toAgent), [40_001, 40_002]);
+    assert.deepEqual(effects.map((e) => e.map((one) => one.kind)), [
+      ["send"],
+      ["send"],
+      ["reject"],
+      ["send"],
+    ]);
+    assert.deepEqual(store.writes[0].handled, [
+      { linkId: CONSOLE_LINK, seq: 7 },
+      { linkId: AGENT_LINK, seq: 3 },
+      { linkId: CONSOLE_LINK, seq: 8 },
+      { linkId: CONSOLE_LINK, seq: 9 },
+    ]);
+  });
+});
+
+Deno.test("shell: of a batch with a message that was dealt with, the others are dealt with", async () => {
+  await withShell(async ({ store, dispatch, toAgent }) => {
+    store.refuse = ({ handled = [] }) => handled.some(({ seq }) => seq === 7) ? "duplicate" : null;
+    const [known, fresh] = await Promise.all([
+      dispatch(on.candidate("console", 1, 40_001), 7),
+      dispatch(on.candidate("console", 1, 40_002), 8),
+    ]);
+    assert.deepEqual([known.length, fresh.length], [0, 1]);
+    assert.deepEqual(ports(toAgent), [40_002]);
+  });
+});
+
+Deno.test("shell: the same number twice is never one batch", async () => {
+  await withShell(async ({ store, dispatch }) => {
+    await Promise.all([
+      dispatch(on.candidate("console", 1, 40_001), 7),
+      dispatch(on.candidate("console", 1, 40_002), 7),
+    ]);
+    assert.deepEqual(store.writes.map((w) => w.handled?.length), [1, 1]);
+  });
+});
+
+Deno.test("shell: an event that breaks an invariant spares the others of its batch", async () => {
+  await withShell(async ({ dispatch, toAgent }) => {
+    const broken = { kind: "no such kind" } as unknown as ControllerEvent;
+    const settled = await Promise.allSettled([
+      dispatch(on.candidate("console", 1, 40_001)),
+      dispatch(broken),
+      dispatch(on.candidate("console", 1, 40_002)),
+    ]);
+    assert.deepEqual(settled.map((s) => s.status), ["fulfilled", "rejected", "fulfilled"]);
+    assert.deepEqual(ports(toAgent), [40_001, 40_002]);
+  });
+});
