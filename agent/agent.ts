@@ -327,6 +327,7 @@ export class Agent {
         viewer.onPeerConnected(generation, state === "connected");
         this.#step({ kind: "peer-state", ...at, state });
       },
+      onLayer: (change) => live() && this.#step({ kind: "peer-layer", ...at, change }),
       onCandidate: (candidate) => this.#step({ kind: "local-candidate", ...at, candidate }),
       onChannelOpen: (channel) => live() && viewer.onChannelOpen(generation, channel),
       onChannelClose: (channel) => live() && viewer.onChannelClose(generation, channel),

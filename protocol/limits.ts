@@ -29,6 +29,9 @@ export const MAX_SDP_MEDIA_SECTIONS = 4;
 export const MAX_SDP_CANDIDATES = 32;
 export const MAX_CANDIDATE_BYTES = 512;
 
+/** Changes of ICE and DTLS that one PEER_STATE tells. */
+export const MAX_LAYER_CHANGES = 16;
+
 /** Signals kept for a peer that is away or not yet ready, per session and direction. */
 export const MAX_BUFFERED_SIGNALS = 64;
 /** Unacknowledged messages a link keeps for a peer that may come back. */

@@ -1,10 +1,15 @@
 import * as v from "valibot";
 import { type CodedError, codedError, ERROR_CODES } from "./errors.ts";
 import { controlMessageSchema } from "./control.ts";
-import { MAX_CANDIDATE_BYTES, MAX_ENVELOPE_BYTES, MAX_SDP_BYTES } from "./limits.ts";
+import {
+  MAX_CANDIDATE_BYTES,
+  MAX_ENVELOPE_BYTES,
+  MAX_LAYER_CHANGES,
+  MAX_SDP_BYTES,
+} from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
 import { consoleSpanSchema, MAX_REPORTED_SPANS, traceparentSchema } from "./trace_context.ts";
-import { REASON_CODES, STAGES, TRANSPORTS } from "./vocabulary.ts";
+import { DTLS_STATES, ICE_STATES, REASON_CODES, STAGES, TRANSPORTS } from "./vocabulary.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const label = v.pipe(v.string(), v.maxLength(256));
@@ -112,6 +117,20 @@ export const candidatePairSchema = v.object({
   relayProtocol: v.optional(v.picklist(["udp", "tcp", "tls"])),
 });
 export type CandidatePair = v.InferOutput<typeof candidatePairSchema>;
+
+/**
+ * ICE or DTLS of one end changed, so long before the message was sent: an age and not a time of
+ * day, since the ends' clocks differ.
+ */
+export const layerChangeSchema = v.variant("layer", [
+  v.object({ layer: v.literal("ice"), state: v.picklist(ICE_STATES), agoMs: timestampMs }),
+  v.object({ layer: v.literal("dtls"), state: v.picklist(DTLS_STATES), agoMs: timestampMs }),
+]);
+export type LayerChange = v.InferOutput<typeof layerChangeSchema>;
+/** A layer and its state, without a time. */
+export type LayerState =
+  | { readonly layer: "ice"; readonly state: (typeof ICE_STATES)[number] }
+  | { readonly layer: "dtls"; readonly state: (typeof DTLS_STATES)[number] };
 
 /** Statistics that triggered a decision: numbers only, so that no address or secret can slip in. */
 export const evidenceSchema = v.pipe(
@@ -282,6 +301,8 @@ const schemas = {
       state: v.picklist(["connecting", "connected", "disconnected", "failed", "closed"]),
       reason: v.optional(reason),
       candidatePair: v.optional(v.nullable(candidatePairSchema)),
+      /** What ICE and DTLS did since the last such message, oldest first. */
+      layers: v.optional(v.pipe(v.array(layerChangeSchema), v.maxLength(MAX_LAYER_CHANGES))),
     }),
   }),
   /** Server → console and agent: whether the session's other end has a live link. */

@@ -14,6 +14,13 @@ export const STAGES = [
 ] as const;
 export type Stage = (typeof STAGES)[number];
 
+/**
+ * States of a peer connection's two layers (W3C WebRTC sections 5.6.2 and 5.5.1); ICE's `completed`
+ * is told as `connected`, and `new` not at all.
+ */
+export const ICE_STATES = ["checking", "connected", "disconnected", "failed", "closed"] as const;
+export const DTLS_STATES = ["connecting", "connected", "failed", "closed"] as const;
+
 /** How pixels reach the console now; `none` before the first picture. */
 export const TRANSPORTS = ["rtp", "diff-dc", "diff-ws", "none"] as const;
 export type Transport = (typeof TRANSPORTS)[number];

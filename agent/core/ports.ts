@@ -1,5 +1,5 @@
 /** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
-import type { InputMessage, Rect } from "@farglass/protocol";
+import type { InputMessage, LayerState, Rect } from "@farglass/protocol";
 
 /** The desktop's pixels at one moment. */
 export interface Frame {
@@ -98,6 +98,8 @@ export type PeerChannel = "control" | "input" | "motion" | "diff";
 
 export interface PeerEvents {
   onState(state: "connecting" | "connected" | "disconnected" | "failed" | "closed"): void;
+  /** ICE or DTLS below it changed; told before the state that follows from it. */
+  onLayer(change: LayerState): void;
   /** A local candidate line without `a=`, or null when there are no more. */
   onCandidate(
     candidate: { candidate: string; sdpMid: string | null; sdpMLineIndex: number | null } | null,

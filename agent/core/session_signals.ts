@@ -5,6 +5,7 @@ import {
   type CodedError,
   codedError,
   MAX_BUFFERED_SIGNALS,
+  MAX_LAYER_CHANGES,
   type MessageOf,
   never,
   type Signal,
@@ -14,11 +15,11 @@ import {
   type Candidate,
   errorTo,
   type PeerEntry,
-  type PeerState,
   peerStateDraft,
   send,
   type SessionEffect,
   type SessionEntry,
+  type SessionEvent,
   type SessionStep,
   type SessionTable,
   withPeer,
@@ -90,6 +91,7 @@ function onOffer(
   const peer: PeerEntry = {
     generation: signal.generation,
     state: "answering",
+    layers: [],
     remote: [],
     local: [],
   };
@@ -234,23 +236,42 @@ export function onPeerError(
   return [next, [
     ...effects,
     errorTo(table, sessionId, codedError("peer-failed"), null),
-    peerStateDraft(table, sessionId, generation, "failed"),
+    peerStateDraft(table, sessionId, generation, { state: "failed" }),
   ]];
+}
+
+type PeerNews<K extends "peer-state" | "peer-layer"> = Omit<
+  Extract<SessionEvent, { kind: K }>,
+  "kind"
+>;
+
+/** Kept until the next word about the peer's state: no message of its own is worth it. */
+export function onPeerLayer(
+  table: SessionTable,
+  { sessionId, generation, change }: PeerNews<"peer-layer">,
+  now: number,
+): SessionStep {
+  const found = findPeer(table, sessionId, generation);
+  if (found === null || found.peer.layers.length >= MAX_LAYER_CHANGES) return [table, []];
+  const { session, peer } = found;
+  const layers = [...peer.layers, { ...change, atMs: now }];
+  return [withSession(table, withPeer(session, { ...peer, layers })), []];
 }
 
 export function onPeerState(
   table: SessionTable,
-  sessionId: string,
-  generation: number,
-  state: PeerState,
+  { sessionId, generation, state }: PeerNews<"peer-state">,
+  now: number,
 ): SessionStep {
   const found = findPeer(table, sessionId, generation);
   if (found === null || found.peer.state === state) return [table, []];
   const { session, peer } = found;
   const next = peer.state === "answering" && state === "connecting" ? peer.state : state;
-  const updated = withPeer(session, { ...peer, state: next });
-  const report = session.orphanUntilMs === null
-    ? [peerStateDraft(table, sessionId, generation, state)]
+  const told = session.orphanUntilMs === null;
+  const layers = told ? [] : peer.layers;
+  const updated = withPeer(session, { ...peer, state: next, layers });
+  const report = told
+    ? [peerStateDraft(table, sessionId, generation, { state, layers: peer.layers, now })]
     : [];
   const over = (p: PeerEntry) =>
     state === "connected"

@@ -15,6 +15,7 @@ import {
   onAnswered,
   onLocalCandidate,
   onPeerError,
+  onPeerLayer,
   onPeerState,
   onSignal,
 } from "./session_signals.ts";
@@ -52,7 +53,9 @@ export function stepSessions(table: SessionTable, event: SessionEvent, now: numb
     case "peer-error":
       return onPeerError(table, event.sessionId, event.generation);
     case "peer-state":
-      return onPeerState(table, event.sessionId, event.generation, event.state);
+      return onPeerState(table, event, now);
+    case "peer-layer":
+      return onPeerLayer(table, event, now);
     case "local-candidate":
       return onLocalCandidate(table, event.sessionId, event.generation, event.candidate);
     case "stop":

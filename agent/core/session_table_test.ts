@@ -420,3 +420,33 @@ Deno.test("property: every peer and viewer that was opened is closed in the end,
     assert.deepEqual([...open], []);
   }));
 });
+
+Deno.test("ICE and DTLS are told with the next peer state, with their ages", () => {
+  const layer = (layer: "ice" | "dtls", state: "connected"): SessionEvent => ({
+    kind: "peer-layer",
+    sessionId: S,
+    generation: 1,
+    change: { layer, state },
+  });
+  let [table] = run(accepted, [offer(1), answered(1)], 1_000);
+  const [first, none] = run(table, [layer("ice", "connected")], 1_200);
+  assert.deepEqual(none, []);
+  const [second, told] = run(first, [layer("dtls", "connected"), peerState(1, "connected")], 1_250);
+  const payloads = (effects: readonly SessionEffect[]) =>
+    sent(effects).flatMap((d) => d.type === "PEER_STATE" ? [d.payload] : []);
+  assert.deepEqual(payloads(told), [{
+    generation: 1,
+    state: "connected",
+    layers: [
+      { layer: "ice", state: "connected", agoMs: 50 },
+      { layer: "dtls", state: "connected", agoMs: 0 },
+    ],
+  }]);
+  table = second;
+  assert.deepEqual(payloads(run(table, [peerState(1, "disconnected")])[1]), [
+    { generation: 1, state: "disconnected" },
+  ]);
+  const many = Array.from({ length: 40 }, () => layer("ice", "connected"));
+  const [, flood] = run(table, [...many, peerState(1, "failed")]);
+  assert.equal(payloads(flood)[0].layers?.length, 16);
+});

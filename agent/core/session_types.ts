@@ -4,6 +4,7 @@ import type {
   DesktopPolicy,
   Draft,
   IceServer,
+  LayerState,
   Message,
   MessageOf,
   Reason,
@@ -19,6 +20,8 @@ export type PeerState = "connecting" | "connected" | "disconnected" | "failed" |
 
 export interface PeerEntry {
   readonly generation: number;
+  /** Changes of ICE and DTLS that the server has not been told yet. */
+  readonly layers: readonly (LayerState & { readonly atMs: number })[];
   readonly state: "answering" | "answered" | PeerState;
   /** From the console, until the offer is applied; null ends them. */
   readonly remote: readonly (Candidate | null)[];
@@ -72,6 +75,12 @@ export type SessionEvent =
     readonly sessionId: string;
     readonly generation: number;
     readonly state: PeerState;
+  }
+  | {
+    readonly kind: "peer-layer";
+    readonly sessionId: string;
+    readonly generation: number;
+    readonly change: LayerState;
   }
   | {
     readonly kind: "local-candidate";
@@ -170,13 +179,19 @@ export function peerStateDraft(
   table: SessionTable,
   sessionId: string,
   generation: number,
-  state: PeerState,
+  said: {
+    readonly state: PeerState;
+    readonly layers?: PeerEntry["layers"];
+    readonly now?: number;
+  },
 ): SessionEffect {
+  const { state, layers = [], now = 0 } = said;
+  const ages = layers.map(({ atMs, ...change }) => ({ ...change, agoMs: Math.max(0, now - atMs) }));
   return send({
     type: "PEER_STATE",
     desktopId: table.desktopId,
     sessionId,
-    payload: { generation, state },
+    payload: { generation, state, ...(ages.length === 0 ? {} : { layers: ages }) },
   });
 }
 

@@ -35,6 +35,7 @@ import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
 import { readRecord } from "./session_record.ts";
 import { SignallingSocket } from "./signalling_socket.ts";
+import { makeBundle } from "./support_bundle.ts";
 import { VideoSurface } from "./video_surface.ts";
 
 /** Settings of `createConsoleClient`. */
@@ -157,6 +158,19 @@ class Client {
     };
   }
 
+  /** What the console saw is told only of the session it shows. */
+  async exportBundle(sessionId: string, options: { readonly addresses: boolean }) {
+    const { session } = this.#state;
+    const own = session?.sessionId === sessionId;
+    const peerId = own ? session?.carrier?.id : undefined;
+    const addresses = options.addresses
+      ? await this.#peers.get(peerId ?? -1)?.addresses() ?? []
+      : null;
+    const { samples, decisions } = own ? session.report : { samples: [], decisions: [] };
+    const timeline = own ? session.timeline : [];
+    return await makeBundle(sessionId, { samples, decisions, timeline, addresses }, now());
+  }
+
   #run(effect: ConsoleEffect): void {
     switch (effect.type) {
       case "fetch-ticket":
@@ -214,6 +228,7 @@ class Client {
         onOffer: (sdp) => this.dispatch({ type: "peer-offer", peerId, sdp }),
         onCandidate: (candidate) => this.dispatch({ type: "peer-candidate", peerId, candidate }),
         onState: (state) => this.dispatch({ type: "peer-state", peerId, state }),
+        onLayer: (change) => this.dispatch({ type: "peer-layer", peerId, change }),
         onError: () => this.dispatch({ type: "peer-error", peerId }),
         onChannel: (channel, open) => this.dispatch({ type: "channel", peerId, channel, open }),
         onControl: (text) => this.dispatch({ type: "control-text", peerId, text }),
@@ -371,6 +386,7 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
     getView: () => client.view,
     subscribe: (listener) => client.subscribe(listener),
     readRecord,
+    exportBundle: (sessionId, options) => client.exportBundle(sessionId, options),
     attach: ({ stage, video, canvas, cursor }) => {
       if (
         !(stage instanceof HTMLElement) || !(video instanceof HTMLVideoElement) ||

@@ -3,22 +3,25 @@ import {
   type ChannelName,
   CHANNELS,
   type IceServer,
+  type LayerState,
   MAX_CANDIDATE_BYTES,
 } from "@farglass/protocol";
 import type {
+  CandidateAddress,
   Environment,
   IceCandidate,
   PeerConnectionState,
   PeerStats,
   StatsRecord,
 } from "../core/mod.ts";
-import { parseStats } from "../core/mod.ts";
+import { parseStats, selectedAddresses } from "../core/mod.ts";
 
 /** What happens on a peer connection; nothing any more after `close`. */
 export interface PeerEvents {
   onOffer(sdp: string): void;
   onCandidate(candidate: IceCandidate): void;
   onState(state: PeerConnectionState): void;
+  onLayer(change: LayerState): void;
   /** Making the offer or applying the answer failed. */
   onError(): void;
   onChannel(channel: ChannelName, open: boolean): void;
@@ -64,6 +67,9 @@ export class PeerConnection {
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
   #stream: MediaStream | null = null;
+  /** All channels and the video share one (RFC 8843). */
+  #dtls: RTCDtlsTransport | null = null;
+  #layers: { ice: string; dtls: string } = { ice: "new", dtls: "new" };
 
   /** Throws when the browser refuses the configuration. */
   constructor(options: PeerOptions, events: PeerEvents) {
@@ -82,7 +88,13 @@ export class PeerConnection {
       const { sdpMid, sdpMLineIndex } = candidate;
       events.onCandidate({ candidate: candidate.candidate, sdpMid, sdpMLineIndex });
     };
-    pc.onconnectionstatechange = () => this.#closed || events.onState(pc.connectionState);
+    pc.onconnectionstatechange = () => {
+      if (this.#closed) return;
+      // The layers' own events may come a moment later.
+      this.#readLayers();
+      events.onState(pc.connectionState);
+    };
+    pc.oniceconnectionstatechange = () => this.#readLayers();
     if (options.video) this.#receiveVideo();
     for (const name of CHANNEL_NAMES) this.#open(name);
     void this.#offer();
@@ -94,7 +106,10 @@ export class PeerConnection {
   }
 
   answer(sdp: string): void {
-    this.#enqueue(() => this.#pc.setRemoteDescription({ type: "answer", sdp }), true);
+    this.#enqueue(async () => {
+      await this.#pc.setRemoteDescription({ type: "answer", sdp });
+      this.#readLayers();
+    }, true);
   }
 
   addCandidate(candidate: IceCandidate): void {
@@ -129,10 +144,25 @@ export class PeerConnection {
     }
   }
 
+  /** The addresses of the selected path, for a support bundle. */
+  async addresses(): Promise<readonly CandidateAddress[]> {
+    if (this.#closed) return [];
+    try {
+      const records: StatsRecord[] = [];
+      (await this.#pc.getStats()).forEach((record) => records.push(record));
+      return selectedAddresses(records);
+    } catch {
+      // Closed meanwhile.
+      return [];
+    }
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#pc.onicecandidate = this.#pc.onconnectionstatechange = null;
+    this.#pc.oniceconnectionstatechange = null;
+    if (this.#dtls !== null) this.#dtls.onstatechange = null;
     for (const channel of this.#channels.values()) {
       channel.onopen = channel.onclose = channel.onmessage = null;
     }
@@ -149,6 +179,29 @@ export class PeerConnection {
     // Extensions, section 5), the second Chromium's older one.
     for (const name of ["jitterBufferTarget", "playoutDelayHint"]) {
       if (name in receiver) Object.assign(receiver, { [name]: 0 });
+    }
+  }
+
+  /** Tells what ICE and DTLS did since the last look. */
+  #readLayers(): void {
+    if (this.#closed) return;
+    const pc = this.#pc;
+    const dtls = pc.sctp?.transport ?? pc.getReceivers()[0]?.transport ?? null;
+    if (dtls !== this.#dtls) {
+      if (this.#dtls !== null) this.#dtls.onstatechange = null;
+      this.#dtls = dtls;
+      if (dtls !== null) dtls.onstatechange = () => this.#readLayers();
+    }
+    const said = dtls?.iceTransport?.state ?? pc.iceConnectionState;
+    const ice = said === "completed" ? "connected" : said;
+    if (ice !== this.#layers.ice) {
+      this.#layers = { ...this.#layers, ice };
+      if (ice !== "new") this.#events.onLayer({ layer: "ice", state: ice });
+    }
+    const state = dtls?.state ?? "new";
+    if (state !== this.#layers.dtls) {
+      this.#layers = { ...this.#layers, dtls: state };
+      if (state !== "new") this.#events.onLayer({ layer: "dtls", state });
     }
   }
 
@@ -174,6 +227,7 @@ export class PeerConnection {
       // Candidates start with setLocalDescription; the offer has to go first.
       this.#events.onOffer(offer.sdp ?? "");
       await this.#pc.setLocalDescription(offer);
+      this.#readLayers();
     } catch {
       if (!this.#closed) this.#events.onError();
     }

@@ -4,6 +4,7 @@ import type {
   ControlOf,
   ErrorCode,
   IceServer,
+  LayerState,
   Transport,
   TransportChoice,
 } from "@farglass/protocol";
@@ -48,6 +49,7 @@ export type ConsoleEvent =
   | { readonly type: "peer-candidate"; readonly peerId: number; readonly candidate: IceCandidate }
   | { readonly type: "peer-error"; readonly peerId: number }
   | { readonly type: "peer-state"; readonly peerId: number; readonly state: PeerConnectionState }
+  | { readonly type: "peer-layer"; readonly peerId: number; readonly change: LayerState }
   | {
     readonly type: "channel";
     readonly peerId: number;

@@ -29,6 +29,7 @@ import {
   beatPong,
   peerCandidate,
   peerChannel,
+  peerLayer,
   peerOffer,
   peerPong,
   peersDeadlines,
@@ -50,6 +51,7 @@ import {
   sessionWelcome,
 } from "./session.ts";
 import { stallPong, stallStats } from "./stall.ts";
+import { keepSample } from "./report.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
 import type { PeerStats } from "./stats.ts";
 import {
@@ -150,6 +152,8 @@ function handle(d: Draft, event: ConsoleEvent): void {
       return sessionPeerError(d, event.peerId);
     case "peer-state":
       return peerState(d, event.peerId, event.state);
+    case "peer-layer":
+      return peerLayer(d, event.peerId, event.change);
     case "channel":
       return peerChannel(d, event.peerId, event.channel, event.open);
     case "control-text":
@@ -330,6 +334,7 @@ function sampleTick(d: Draft): void {
   if (session === null || session.request.kind !== "approved") return;
   if (session.nextSampleAt !== null && d.now >= session.nextSampleAt) {
     d.patch({ nextSampleAt: d.now + SAMPLE_MS });
+    keepSample(d);
     const peer = session.carrier ?? session.attempt;
     d.emit({ type: "sample", peerId: peer?.id ?? null });
   }

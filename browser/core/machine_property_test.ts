@@ -1,7 +1,13 @@
 /// <reference lib="deno.ns" />
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { type Reason, REASON_CODES, STAGES, type Transport } from "@farglass/protocol";
+import {
+  type LayerState,
+  type Reason,
+  REASON_CODES,
+  STAGES,
+  type Transport,
+} from "@farglass/protocol";
 import { caps, ConsoleHarness, DESKTOP_ID, summary } from "../../tests/support/console_harness.ts";
 import type { ConsoleEvent, PeerConnectionState } from "./events.ts";
 import { nextDeadline } from "./machine.ts";
@@ -38,6 +44,15 @@ const events: fc.Arbitrary<ConsoleEvent> = fc.oneof(
   fc.boolean().map((viewOnly) => ({ type: "set-view-only", viewOnly } as const)),
   fc.boolean().map((hidden) => ({ type: "visibility", hidden } as const)),
   fc.record({ type: fc.constant("peer-state" as const), peerId, state: connection }),
+  fc.record({
+    type: fc.constant("peer-layer" as const),
+    peerId,
+    change: fc.constantFrom<LayerState>(
+      { layer: "ice", state: "checking" },
+      { layer: "ice", state: "connected" },
+      { layer: "dtls", state: "connected" },
+    ),
+  }),
   fc.record({ type: fc.constant("channel" as const), peerId, channel, open: fc.boolean() }),
   fc.record({ type: fc.constant("peer-error" as const), peerId }),
   fc.record({ type: fc.constant("peer-offer" as const), peerId, sdp: fc.constant("v=0") }),

@@ -325,6 +325,19 @@ Deno.test("PEER_STATE tells the selected pair once", () => {
   deepEqual(states[2].candidatePair, { local: "host", remote: "host", protocol: "udp" });
 });
 
+Deno.test("PEER_STATE tells what ICE and DTLS did, how long ago, and that a lost peer is closed", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  const peerId = h.state.session?.carrier?.id ?? 0;
+  h.do({ type: "peer-layer", peerId, change: { layer: "ice", state: "disconnected" } });
+  h.advance(30);
+  h.do({ type: "peer-state", peerId, state: "disconnected" });
+  const last = () => h.messages("PEER_STATE").at(-1)?.payload;
+  deepEqual(last()?.layers, [{ layer: "ice", state: "disconnected", agoMs: 30 }]);
+  h.do({ type: "peer-state", peerId, state: "failed" });
+  deepEqual(last()?.layers?.map((x) => `${x.layer} ${x.state}`), ["ice closed", "dtls closed"]);
+});
+
 Deno.test("a malformed picture is told and asked for again, at most once a second", () => {
   const h = new ConsoleHarness();
   h.live();

@@ -1,8 +1,10 @@
 /** The console's pure core: one machine, its view, and the mapping of input. */
+export * from "./course.ts";
 export * from "./events.ts";
 export * from "./machine.ts";
 export * from "./policy.ts";
 export type { Rng } from "./random.ts";
+export type { ConsoleReport } from "./report.ts";
 export * from "./session_record.ts";
 export * from "./session_view.ts";
 export * from "./state.ts";

@@ -8,6 +8,8 @@ import {
   type ControlOf,
   type Evidence,
   type IceServer,
+  type LayerState,
+  MAX_LAYER_CHANGES,
   PEER_HEARTBEAT_MS,
   PEER_STILL_HEARTBEAT_MS,
   PEER_TIMEOUT_MS,
@@ -24,6 +26,7 @@ import {
   REPAIR_BACKOFF_MS,
   webrtcPossible,
 } from "./policy.ts";
+import { keepDecision } from "./report.ts";
 import { type Heartbeat, newBeat, type PeerRecord, type SessionState } from "./state.ts";
 import { type PeerStats, samePair } from "./stats.ts";
 
@@ -51,11 +54,28 @@ function report(
   more: { readonly reason?: Reason; readonly candidatePair?: CandidatePair | null } = {},
 ): void {
   if (d.ids === null || d.ids.sessionId !== peer.sessionId || peer.offerSeq === null) return;
+  const layers = (find(d, peer.id)?.peer ?? peer).layers.map(({ at, ...change }) => ({
+    ...change,
+    agoMs: Math.max(0, d.now - at),
+  }));
   d.send({
     type: "PEER_STATE",
     ...d.ids,
-    payload: { generation: peer.generation, state, ...more },
+    payload: {
+      generation: peer.generation,
+      state,
+      ...more,
+      ...(layers.length === 0 ? {} : { layers }),
+    },
   });
+  patchPeer(d, peer.id, { layers: [] });
+}
+
+/** ICE or DTLS changed; told with the next word about the peer. */
+export function peerLayer(d: Draft, peerId: number, change: LayerState): void {
+  const found = find(d, peerId);
+  if (found === null || found.peer.layers.length >= MAX_LAYER_CHANGES) return;
+  patchPeer(d, peerId, { layers: [...found.peer.layers, { ...change, at: d.now }] });
 }
 
 /** Opens the next generation's connection; its offer follows as an event. */
@@ -86,6 +106,7 @@ export function startAttempt(d: Draft): void {
       readyAt: null,
       dead: false,
       beat: newBeat(d.now),
+      layers: [],
       stats: null,
     },
   });
@@ -232,6 +253,9 @@ export function peerDied(d: Draft, peerId: number, reason: Reason, more: Evidenc
   if (found === null || found.peer.dead) return;
   const { role, peer } = found;
   const evidence = { ...peerEvidence(peer, d.now), ...more };
+  // Closing a connection raises no events.
+  peerLayer(d, peerId, { layer: "ice", state: "closed" });
+  peerLayer(d, peerId, { layer: "dtls", state: "closed" });
   report(d, peer, "failed", { reason });
   const { session } = d;
   if (session === null) return;
@@ -260,6 +284,7 @@ export function declareLoss(d: Draft, reason: Reason, evidence: Evidence): void 
   const { session } = d;
   if (session === null) return;
   const { restoredAt, relapses } = session.transport;
+  keepDecision(d, { what: "lost", to: null, reason, evidence });
   const quick = restoredAt !== null && d.now - restoredAt < RELAPSE_WINDOW_MS;
   d.patchTransport({
     loss: { reason, evidence, at: d.now },

@@ -8,6 +8,16 @@ const spanSchema = v.object({
   label: v.pipe(v.string(), v.maxLength(64)),
   cause: v.nullable(v.pipe(v.string(), v.maxLength(64))),
 });
+const LANES = [
+  "signalling",
+  "connection",
+  "ice-console",
+  "ice-agent",
+  "dtls-console",
+  "dtls-agent",
+  "first-frame",
+  "transport",
+] as const;
 const timelineSchema = v.object({
   success: v.literal(true),
   data: v.object({
@@ -16,10 +26,10 @@ const timelineSchema = v.object({
       endedAt: v.nullable(time),
       lanes: v.pipe(
         v.array(v.object({
-          lane: v.picklist(["signalling", "connection", "first-frame", "transport"]),
+          lane: v.picklist(LANES),
           spans: v.pipe(v.array(spanSchema), v.maxLength(200)),
         })),
-        v.maxLength(8),
+        v.maxLength(LANES.length),
       ),
     }),
   }),
@@ -33,8 +43,11 @@ const path = (sessionId: string, what: "timeline" | "bundle"): string =>
 
 /** Where the record is read. */
 export const recordPath = (sessionId: string): string => path(sessionId, "timeline");
-/** Where the support bundle is downloaded. */
-export const bundlePath = (sessionId: string): string => path(sessionId, "bundle");
+/** Where the server's part of the support bundle is read. */
+export const bundlePath = (
+  sessionId: string,
+  { addresses }: { readonly addresses: boolean },
+): string => `${path(sessionId, "bundle")}${addresses ? "?addresses=include" : ""}`;
 
 /** The record in an answer of the server, or null when it says something else. */
 export function recordIn(answer: unknown): SessionRecord | null {

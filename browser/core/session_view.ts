@@ -111,6 +111,14 @@ export interface ConsoleClient extends ConsoleActions {
   /** The server's record of a session, or null when there is none to be had. */
   readRecord(sessionId: string): Promise<SessionRecord | null>;
   /**
+   * A support bundle as JSON; without `addresses` it has no address and no name. Not `complete`
+   * when the server's part could not be read.
+   */
+  exportBundle(
+    sessionId: string,
+    options: { readonly addresses: boolean },
+  ): Promise<{ readonly text: string; readonly complete: boolean }>;
+  /**
    * Gives the client its three surfaces once the session view is mounted: it shows exactly one of
    * video and canvas, paints them, and listens for pointer and keyboard on `stage`.
    */

@@ -6,6 +6,7 @@ import {
   type DesktopCaps,
   type DesktopSummary,
   type Evidence,
+  type LayerState,
   type LinkState,
   newLink,
   type Reason,
@@ -17,6 +18,7 @@ import type { PeerConnectionState, Shown } from "./events.ts";
 import type { HudView, TimelineEntry } from "./session_view.ts";
 import type { Environment } from "./policy.ts";
 import { newRng, type Rng } from "./random.ts";
+import { type ConsoleReport, NO_REPORT } from "./report.ts";
 import type { StallState } from "./stall.ts";
 import type { PeerStats } from "./stats.ts";
 
@@ -81,6 +83,8 @@ export interface PeerRecord {
   /** Judged to be of no use any more; closed once another transport has painted. */
   readonly dead: boolean;
   readonly beat: Heartbeat;
+  /** Changes of ICE and DTLS that the server has not been told yet. */
+  readonly layers: readonly (LayerState & { readonly at: number })[];
   readonly stats: PeerStats | null;
 }
 
@@ -183,6 +187,7 @@ export interface SessionState {
   readonly refreshAt: number | null;
   readonly hud: HudView;
   readonly timeline: readonly TimelineEntry[];
+  readonly report: ConsoleReport;
 }
 
 /** Everything; the shell holds it and hands it back. */
@@ -294,5 +299,6 @@ export function newSession(
     refreshAt: null,
     hud: EMPTY_HUD,
     timeline: [],
+    report: NO_REPORT,
   };
 }

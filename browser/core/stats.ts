@@ -102,6 +102,39 @@ function describePair(
     : { local: localType, remote: remoteType, protocol, relayProtocol };
 }
 
+/** One end of the selected path; only a support bundle that was asked to has these. */
+export interface CandidateAddress {
+  readonly side: "local" | "remote";
+  readonly type: string;
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
+  /** The STUN or TURN server it was had from; such a URL holds no credentials (RFC 7065). */
+  readonly server: string | null;
+}
+
+/** Both ends of the selected path, as far as the browser tells them. */
+export function selectedAddresses(records: readonly StatsRecord[]): readonly CandidateAddress[] {
+  const byId = new Map(records.map((record) => [record.id, record]));
+  const pair = selectedPair(records, byId);
+  return (["local", "remote"] as const).flatMap((side) => {
+    const candidate = byId.get(pair?.[`${side}CandidateId`]);
+    const address = textOf(candidate?.address ?? candidate?.ip);
+    if (candidate === undefined || address === null) return [];
+    return [{
+      side,
+      type: textOf(candidate.candidateType) ?? "",
+      protocol: textOf(candidate.protocol) ?? "",
+      address,
+      port: numberOf(candidate, "port") ?? 0,
+      server: textOf(candidate.url),
+    }];
+  });
+}
+
+const textOf = (value: unknown): string | null =>
+  typeof value === "string" && value !== "" ? value.slice(0, 256) : null;
+
 /** Whether two descriptions of the selected pair are the same. */
 export const samePair = (a: CandidatePair | null, b: CandidatePair | null): boolean =>
   a === b || (a !== null && b !== null && a.local === b.local && a.remote === b.remote &&

@@ -27,6 +27,7 @@ import {
   RANK,
   webrtcPossible,
 } from "./policy.ts";
+import { keepDecision } from "./report.ts";
 import { newStall, stallDeadline, stallVerdict } from "./stall.ts";
 import type { Pending, SessionState } from "./state.ts";
 import { evidenceText, switchText } from "./timeline.ts";
@@ -154,6 +155,7 @@ function select(d: Draft, target: Target): void {
     selected: false,
     decodedAtSelect: null,
   };
+  keepDecision(d, { what: "chosen", ...target });
   d.patchTransport({ epoch, pending, asked: target.to });
   const message = { op: "select", transport: target.to, epoch } as const;
   if (target.to === "diff-ws" && !carrierOfSession(session)) d.relayControl(message);
@@ -196,6 +198,10 @@ export function transportPainted(d: Draft, epoch: number): void {
       ? d.now
       : session.transport.restoredAt,
     relapses: top && pending.reason === "operator-choice" ? 0 : relapses,
+  });
+  keepDecision(d, {
+    ...{ what: "shown", from, to: pending.to },
+    ...{ reason: pending.reason, evidence: pending.evidence },
   });
   const carrierGone = session.carrier?.dead === true && session.carrier.id !== pending.peerId;
   for (const peerId of session.retired) d.emit({ type: "peer-close", peerId });

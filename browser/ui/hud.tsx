@@ -35,6 +35,7 @@ export interface HudProps {
   readonly underToolbar: boolean;
   readonly onToggle: () => void;
   readonly readRecord: ConsoleClient["readRecord"];
+  readonly exportBundle: ConsoleClient["exportBundle"];
 }
 
 /** Always in the page, so that whoever reads it by `data-testid` finds every fact. */
@@ -67,7 +68,11 @@ export function Hud(props: HudProps) {
         <Gauges session={session} />
         <Facts session={session} />
         <Timeline entries={session.timeline} />
-        <Lanes readRecord={props.readRecord} sessionId={session.sessionId} />
+        <Lanes
+          exportBundle={props.exportBundle}
+          readRecord={props.readRecord}
+          sessionId={session.sessionId}
+        />
       </div>
     </aside>
   );

@@ -1,55 +1,42 @@
-/** The session's course as a picture: a lane each for signalling, connection, first frame, transport. */
+/** The session's course as a picture, on demand, and its export for support. */
 import { useEffect, useState } from "react";
-import { bundlePath, type ConsoleClient, type SessionRecord } from "../core/mod.ts";
+import type { ConsoleClient, SessionRecord } from "../core/mod.ts";
 import { Button } from "./controls.tsx";
-
-type Lane = SessionRecord["lanes"][number];
-
-const LANE_WORDS: Readonly<Record<Lane["lane"], string>> = {
-  "signalling": "Signalling",
-  "connection": "Connection",
-  "first-frame": "First picture",
-  "transport": "Picture by",
-};
-/** Width of the drawing in its own units. */
-const WIDTH = 300;
-const LANE_HEIGHT = 26;
-const BAR_HEIGHT = 12;
-/** Shorter stretches are drawn this wide, so that they can be seen. */
-const MIN_BAR = 2;
+import { CoursePicture } from "./course_picture.tsx";
+import { saveText } from "./save_text.ts";
 
 type Loaded = SessionRecord | "loading" | "none";
 
 interface LanesProps {
   readonly sessionId: string | null;
   readonly readRecord: ConsoleClient["readRecord"];
+  readonly exportBundle: ConsoleClient["exportBundle"];
 }
 
 /** Opens on demand; each opening reads the record anew. */
-export function Lanes({ sessionId, ...props }: LanesProps) {
+export function Lanes({ sessionId, readRecord, exportBundle }: LanesProps) {
   const [open, setOpen] = useState(false);
   if (sessionId === null) return null;
   return (
-    <section className="mt-5">
-      <div className="flex flex-wrap gap-3">
+    <section aria-labelledby="course-title" className="mt-5">
+      <h3 className="text-xs font-semibold text-muted" id="course-title">Course of the session</h3>
+      <div className="mt-2 flex flex-wrap gap-2">
         <Button onClick={() => setOpen(!open)} testId="lanes-toggle">
           {open ? "Hide the course" : "Show the course"}
         </Button>
-        <a
-          className="self-center rounded-sm text-accent-ink underline"
-          data-testid="export-bundle"
-          download
-          href={bundlePath(sessionId)}
-        >
-          Export for support
-        </a>
       </div>
-      {open ? <Course key={sessionId} sessionId={sessionId} {...props} /> : null}
+      {open ? <Course key={sessionId} readRecord={readRecord} sessionId={sessionId} /> : null}
+      <Export exportBundle={exportBundle} sessionId={sessionId} />
     </section>
   );
 }
 
-function Course({ sessionId, readRecord }: LanesProps & { readonly sessionId: string }) {
+function Course(
+  { sessionId, readRecord }: {
+    readonly sessionId: string;
+    readonly readRecord: ConsoleClient["readRecord"];
+  },
+) {
   const [loaded, setLoaded] = useState<Loaded>("loading");
   useEffect(() => {
     let gone = false;
@@ -64,97 +51,52 @@ function Course({ sessionId, readRecord }: LanesProps & { readonly sessionId: st
   if (loaded === "none") {
     return <p className="mt-3 text-muted" role="status">The server has no record of the session</p>;
   }
-  return <Drawing timeline={loaded} />;
+  return <CoursePicture record={loaded} />;
 }
 
-const secondsText = (ms: number): string =>
-  ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${Math.round(ms / 1000)} s`;
+type ExportState = "idle" | "busy" | "done" | "partial";
 
-function Drawing({ timeline }: { timeline: SessionRecord }) {
-  const { lanes, startedAt } = timeline;
-  const until = Math.max(
-    startedAt + 1,
-    ...lanes.flatMap((lane) => lane.spans.map((span) => span.to)),
-  );
-  const height = lanes.length * LANE_HEIGHT;
+const EXPORT_WORDS: Readonly<Record<ExportState, string>> = {
+  idle: "",
+  busy: "Collecting…",
+  done: "Saved",
+  partial: "Saved without the server's part: it could not be read",
+};
+
+interface ExportProps {
+  readonly sessionId: string;
+  readonly exportBundle: ConsoleClient["exportBundle"];
+}
+
+function Export({ sessionId, exportBundle }: ExportProps) {
+  const [addresses, setAddresses] = useState(false);
+  const [state, setState] = useState<ExportState>("idle");
+  const save = async () => {
+    setState("busy");
+    const { text, complete } = await exportBundle(sessionId, { addresses });
+    saveText(`farglass-session-${sessionId}.json`, text);
+    setState(complete ? "done" : "partial");
+  };
   return (
-    <figure className="mt-3" data-testid="lanes">
-      <svg
-        aria-label={`Course of the session over ${secondsText(until - startedAt)}`}
-        className="w-full"
-        role="img"
-        viewBox={`0 0 ${WIDTH} ${height}`}
-      >
-        {lanes.map((lane, i) => (
-          <Bars
-            key={lane.lane}
-            lane={lane}
-            scale={{ startedAt, perMs: WIDTH / (until - startedAt) }}
-            top={i * LANE_HEIGHT}
-          />
-        ))}
-      </svg>
-      <figcaption>
-        <details>
-          <summary className="text-muted">The same in words</summary>
-          {lanes.map((lane) => <Words key={lane.lane} lane={lane} startedAt={startedAt} />)}
-        </details>
-      </figcaption>
-    </figure>
-  );
-}
-
-interface BarsProps {
-  readonly lane: Lane;
-  readonly top: number;
-  readonly scale: { readonly startedAt: number; readonly perMs: number };
-}
-
-function Bars({ lane, top, scale }: BarsProps) {
-  return (
-    <g data-lane={lane.lane}>
-      <text className="fill-muted" fontSize="9" x="0" y={top + 9}>{LANE_WORDS[lane.lane]}</text>
-      {lane.spans.map(({ from, to, label, cause }, i) => (
-        <rect
-          className={i % 2 === 0 ? "fill-accent-ink" : "fill-line-strong"}
-          height={BAR_HEIGHT}
-          key={`${from} ${label}`}
-          rx="1"
-          width={Math.max(MIN_BAR, (to - from) * scale.perMs)}
-          x={Math.max(0, (from - scale.startedAt) * scale.perMs)}
-          y={top + 12}
-        >
-          <title>
-            {`${label}, ${secondsText(to - from)}${cause === null ? "" : `: ${cause}`}`}
-          </title>
-        </rect>
-      ))}
-    </g>
-  );
-}
-
-function Words({ lane, startedAt }: { lane: Lane; startedAt: number }) {
-  return (
-    <table className="mt-2 w-full text-left tabular-nums">
-      <caption className="text-left font-semibold">{LANE_WORDS[lane.lane]}</caption>
-      <thead className="text-muted">
-        <tr>
-          <th scope="col">What</th>
-          <th scope="col">From</th>
-          <th scope="col">For</th>
-          <th scope="col">Why</th>
-        </tr>
-      </thead>
-      <tbody>
-        {lane.spans.map(({ from, to, label, cause }) => (
-          <tr key={`${from} ${label}`}>
-            <td>{label}</td>
-            <td>{secondsText(from - startedAt)}</td>
-            <td>{secondsText(to - from)}</td>
-            <td className="wrap-anywhere">{cause ?? ""}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div className="mt-3 rounded-xl border border-line p-3">
+      <Button disabled={state === "busy"} onClick={() => void save()} testId="export-bundle">
+        Export for support
+      </Button>
+      <label className="mt-2.5 flex items-start gap-2">
+        <input
+          checked={addresses}
+          className="mt-0.5 size-4 shrink-0 accent-accent"
+          data-testid="export-addresses"
+          onChange={(event) => setAddresses(event.target.checked)}
+          type="checkbox"
+        />
+        <span>Include addresses and names</span>
+      </label>
+      <p className="mt-1 text-xs text-muted">
+        Timeline, statistics, decisions and versions. Passwords, tokens and session descriptions are
+        never in it.
+      </p>
+      <p className="mt-1 text-xs text-muted empty:hidden" role="status">{EXPORT_WORDS[state]}</p>
+    </div>
   );
 }

@@ -48,6 +48,7 @@ export function SessionPage(props: SessionPageProps) {
       <div className="relative flex min-h-0 flex-1 flex-col lg:flex-row">
         {/* First in the tab order, since the stage keeps the Tab key for the desktop. */}
         <Hud
+          exportBundle={client.exportBundle}
           floating={page.floating}
           onToggle={page.toggleHud}
           open={page.hudOpen}

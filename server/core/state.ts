@@ -9,6 +9,7 @@ import type {
   CandidatePair,
   DesktopCaps,
   Evidence,
+  LayerState,
   MessageOf,
   Reason,
   Signal,
@@ -47,6 +48,14 @@ export interface Negotiation {
   readonly fromAgent: readonly (string | null)[];
   readonly fromConsole: readonly (string | null)[];
 }
+
+/** ICE or DTLS of one end changed; `at` is on the server's clock, the way of the message left out. */
+export type PeerLayerEvent = {
+  readonly type: "PEER_LAYER";
+  readonly at: number;
+  readonly peer: "agent" | "console";
+  readonly generation: number;
+} & LayerState;
 
 /** One line of a session's history. */
 export type SessionEvent =
@@ -93,6 +102,7 @@ export type SessionEvent =
     readonly peer: "agent" | "console";
     readonly online: boolean;
   }
+  | PeerLayerEvent
   | { readonly type: "TURN_ISSUED"; readonly at: number }
   | { readonly type: "TURN_REVOKED"; readonly at: number };
 

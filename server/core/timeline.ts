@@ -1,6 +1,6 @@
 /** A session's history as a picture can show it: steps with cause and duration, and lanes of spans. */
-import type { Evidence, Reason, Stage, Transport } from "@farglass/protocol";
-import type { SessionEvent } from "./state.ts";
+import type { Evidence, LayerState, Reason, Stage, Transport } from "@farglass/protocol";
+import type { PeerLayerEvent, SessionEvent } from "./state.ts";
 
 /** One transition. */
 export interface TimelineStep {
@@ -14,6 +14,8 @@ export interface TimelineStep {
   readonly cause: Reason | null;
   readonly stage: Stage | null;
   readonly transport: Transport | null;
+  /** Which end's ICE or DTLS changed, and into what. */
+  readonly layer: (LayerState & { readonly peer: "agent" | "console" }) | null;
   readonly evidence: Evidence | null;
 }
 
@@ -25,7 +27,16 @@ export interface TimelineSpan {
   readonly cause: Reason | null;
 }
 
-export type LaneName = "signalling" | "connection" | "first-frame" | "transport";
+/** ICE and DTLS have a lane for each end: the two see different moments of the same path. */
+export type LaneName =
+  | "signalling"
+  | "connection"
+  | "ice-console"
+  | "ice-agent"
+  | "dtls-console"
+  | "dtls-agent"
+  | "first-frame"
+  | "transport";
 
 export interface TimelineLane {
   readonly lane: LaneName;
@@ -61,7 +72,8 @@ const CONNECTION: readonly Stage[] = [
 
 /** Everything that is known of a session; `now` (Unix ms) closes the spans of a live one. */
 export function timelineOf(source: TimelineSource, now: number): Timeline {
-  const { createdAtMs, endedAtMs, events } = source;
+  const { createdAtMs, endedAtMs } = source;
+  const events = inPlace(source.events);
   const until = endedAtMs ?? Math.max(now, events.at(-1)?.at ?? createdAtMs);
   const connected = events.find((e) =>
     e.type === "DESKTOP_WEBRTC_STATE" && e.stage === "connected"
@@ -83,10 +95,30 @@ export function timelineOf(source: TimelineSource, now: number): Timeline {
     lanes: [
       { lane: "signalling", spans: stageSpans(events, until, SIGNALLING) },
       { lane: "connection", spans: stageSpans(events, until, CONNECTION) },
+      ...(["ice", "dtls"] as const).flatMap((layer) =>
+        (["console", "agent"] as const).map((peer) => ({
+          lane: `${layer}-${peer}` as const,
+          spans: layerSpans(events, until, { layer, peer }),
+        }))
+      ),
       { lane: "first-frame", spans: firstFrame },
       { lane: "transport", spans: transportSpans(events, until) },
     ],
   };
+}
+
+/**
+ * What the ends tell of ICE and DTLS happened before it was told. Nothing else is moved: the time
+ * of a switch is the console's own, so that order says more than time.
+ */
+function inPlace(events: readonly SessionEvent[]): readonly SessionEvent[] {
+  const placed: SessionEvent[] = [];
+  for (const event of events) {
+    let at = placed.length;
+    if (event.type === "PEER_LAYER") { while (at > 0 && placed[at - 1].at > event.at) at--; }
+    placed.splice(at, 0, event);
+  }
+  return placed;
 }
 
 const span = (from: number, to: number, label: string) => ({ from, to: Math.max(from, to), label });
@@ -103,6 +135,7 @@ function stepOf(
     cause: causeOf(event),
     stage: event.type === "DESKTOP_WEBRTC_STATE" ? event.stage : null,
     transport: transportOf(event),
+    layer: event.type === "PEER_LAYER" ? layerOf(event) : null,
     evidence: "evidence" in event ? event.evidence : null,
   };
 }
@@ -129,6 +162,23 @@ function stageSpans(
       : []
   );
   return spansOf(changes, until).filter(({ label }) => stages.some((s) => s === label));
+}
+
+const layerOf = ({ peer, layer, state }: PeerLayerEvent) =>
+  ({ peer, layer, state }) as NonNullable<TimelineStep["layer"]>;
+
+/** One end's states of one layer; a newer negotiation ends those of the one before. */
+function layerSpans(
+  events: readonly SessionEvent[],
+  until: number,
+  of: Pick<PeerLayerEvent, "layer" | "peer">,
+): readonly TimelineSpan[] {
+  const changes = events.flatMap((e) =>
+    e.type === "PEER_LAYER" && e.layer === of.layer && e.peer === of.peer
+      ? [{ at: e.at, label: e.state as string, cause: null }]
+      : []
+  );
+  return spansOf(changes, until).filter(({ label }) => label !== "closed");
 }
 
 function transportSpans(events: readonly SessionEvent[], until: number): readonly TimelineSpan[] {

@@ -59,3 +59,43 @@ Deno.test("timelineOf: an ended session is closed at its end", () => {
     for (const { from, to } of spans) assert.ok(from <= to && to <= d.now);
   }
 });
+
+Deno.test("timelineOf: ICE and DTLS of each end, at the time they changed and not when told", () => {
+  const d = new ControllerDriver().run(...SCRIPTS.answered);
+  const start = d.now;
+  d.now += 300;
+  d.run(on.peer("console", "connecting", 1, [{ layer: "ice", state: "checking", agoMs: 280 }]));
+  d.now += 100;
+  d.run(on.peer("console", "connected", 1, [
+    { layer: "ice", state: "connected", agoMs: 90.4 },
+    { layer: "dtls", state: "connecting", agoMs: 90.4 },
+    { layer: "dtls", state: "connected", agoMs: 10 },
+  ]));
+  // A repeat, one that began before the negotiation did, and one of an old generation.
+  const layers = [{ layer: "ice", state: "checking", agoMs: 1e6 }] as const;
+  d.run(
+    on.peer("console", "connected", 1, [{ layer: "dtls", state: "connected", agoMs: 0 }]),
+    on.peer("agent", "connected", 1, [...layers]),
+    on.peer("agent", "closed", 0, [...layers]),
+  );
+  const session = d.desktop?.sessions[SESSION];
+  assert.ok(session !== undefined);
+  const timeline = timelineOf({ ...session, endedAtMs: null }, d.now + 50);
+  const spans = (lane: string) =>
+    timeline.lanes.find((l) => l.lane === lane)?.spans.map((s) =>
+      `${s.label} ${s.from - start} ${s.to - s.from}`
+    );
+  assert.deepEqual(spans("ice-console"), ["checking 20 290", "connected 310 140"]);
+  assert.deepEqual(spans("dtls-console"), ["connecting 310 80", "connected 390 60"]);
+  assert.deepEqual(spans("ice-agent"), [
+    `checking ${session.negotiation.startedAtMs - start} ${
+      d.now + 50 - session.negotiation.startedAtMs
+    }`,
+  ]);
+  assert.deepEqual(spans("dtls-agent"), []);
+  const step = timeline.steps.find((s) => s.layer?.layer === "dtls");
+  assert.deepEqual(step?.layer, { peer: "console", layer: "dtls", state: "connecting" });
+  for (let i = 1; i < timeline.steps.length; i++) {
+    assert.ok(timeline.steps[i].at >= timeline.steps[i - 1].at);
+  }
+});

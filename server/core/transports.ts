@@ -8,6 +8,7 @@ import {
   type Transport,
 } from "@farglass/protocol";
 import type { MessageRef } from "./events.ts";
+import { recordLayers } from "./layers.ts";
 import type { Negotiation, PeerState, SessionState } from "./state.ts";
 import {
   announce,
@@ -30,17 +31,19 @@ interface Source {
 /** PEER_STATE: what one end's peer connection says drives connecting, connected and degraded. */
 export function onPeerState(
   work: Work,
-  session: SessionState,
+  before: SessionState,
   source: Source,
   payload: MessageOf<"PEER_STATE">["payload"],
 ): void {
-  const { negotiation } = session;
-  const to = { ...source, sessionId: session.sessionId };
+  const { negotiation } = before;
+  const to = { ...source, sessionId: before.sessionId };
   if (payload.generation > negotiation.generation) {
     return reject(work, to, codedError("out-of-state", "no such offer"));
   }
   // The old peer closes while the new one is made: not worth an error.
   if (payload.generation < negotiation.generation) return;
+  const { layers: changes = [] } = payload;
+  const session = recordLayers(work, before, { peer: source.from, changes });
   const known = source.from === "agent"
     ? { ...negotiation, agentPeer: payload.state }
     : { ...negotiation, consolePeer: payload.state };

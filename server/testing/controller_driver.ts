@@ -105,7 +105,12 @@ export const on = {
     from: "agent" | "console",
     state: PayloadOf<"PEER_STATE">["state"],
     generation = 1,
-  ): ControllerEvent => message(from, { type: "PEER_STATE", payload: { generation, state } }),
+    layers?: PayloadOf<"PEER_STATE">["layers"],
+  ): ControllerEvent =>
+    message(from, {
+      type: "PEER_STATE",
+      payload: { generation, state, ...(layers === undefined ? {} : { layers }) },
+    }),
   change: (
     type: "DESKTOP_TRANSPORT_FALLBACK" | "DESKTOP_TRANSPORT_RESTORED",
     from: Transport,

@@ -8,6 +8,7 @@ import { LOOPBACK } from "../support/peer_viewer.ts";
 
 const ignore: PeerEvents = {
   onState: () => {},
+  onLayer: () => {},
   onCandidate: () => {},
   onChannelOpen: () => {},
   onChannelClose: () => {},

@@ -16,6 +16,7 @@ function makePeer(options: PeerOptions = LOOPBACK) {
   const gathered = Promise.withResolvers<void>();
   const events: PeerEvents = {
     onState: () => {},
+    onLayer: () => {},
     onCandidate: (candidate) => {
       if (candidate === null) gathered.resolve();
       else candidates.push(candidate.candidate);

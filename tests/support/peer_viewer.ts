@@ -15,6 +15,8 @@ export interface PeerViewer extends AsyncDisposable {
   readonly page: Page;
   readonly peer: WeriftPeer;
   readonly states: string[];
+  /** ICE and DTLS of the agent's side, in order. */
+  readonly layers: string[];
   readonly localCandidates: string[];
   readonly messages: { channel: PeerChannel; data: string | Uint8Array }[];
   readonly keyframeRequests: () => number;
@@ -64,6 +66,7 @@ export async function openPeerViewer(
   );
   const page = await browser.newPage();
   const states: string[] = [];
+  const layers: string[] = [];
   const localCandidates: string[] = [];
   const messages: PeerViewer["messages"] = [];
   let keyframeRequests = 0;
@@ -83,6 +86,7 @@ export async function openPeerViewer(
       if (state === "connected") connected.resolve(performance.now());
       if (state === "failed" || state === "closed") connected.reject(new Error(`peer ${state}`));
     },
+    onLayer: ({ layer, state }) => layers.push(`${layer} ${state}`),
     onCandidate: (candidate) => {
       if (candidate === null) gathered = true;
       else localCandidates.push(candidate.candidate);
@@ -121,6 +125,7 @@ export async function openPeerViewer(
     page,
     peer,
     states,
+    layers,
     localCandidates,
     messages,
     keyframeRequests: () => keyframeRequests,

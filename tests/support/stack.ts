@@ -192,7 +192,8 @@ export async function startPainter(
 /** The announcement: the first line of stdout (logs go to stderr). */
 async function firstJson(child: SpawnedProcess): Promise<Record<string, string>> {
   const [line] = await child.waitForLine(/^\{.*"pid":.*\}$/, START_TIMEOUT_MS);
-  return JSON.parse(child.stdoutLines[0] ?? line);
+  // A sink may write events there, too.
+  return JSON.parse(child.stdoutLines.find((l) => l.includes('"pid":')) ?? line);
 }
 
 async function removeDir(dir: string): Promise<void> {

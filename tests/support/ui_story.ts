@@ -12,6 +12,7 @@ import type {
   HTMLElementLike,
 } from "../../browser/core/session_view.ts";
 import { readRecord } from "../../browser/adapters/session_record.ts";
+import { makeBundle } from "../../browser/adapters/support_bundle.ts";
 import { App } from "../../browser/ui/app.tsx";
 import { ErrorBoundary } from "../../browser/ui/message_page.tsx";
 import { applyStoredTheme } from "../../browser/ui/theme.ts";
@@ -38,6 +39,10 @@ const record = (name: keyof ConsoleActions) => (argument?: unknown) => {
 
 const client: ConsoleClient = {
   readRecord,
+  exportBundle: (sessionId, { addresses }) => {
+    const part = { samples: [], decisions: [], timeline: [], addresses: addresses ? [] : null };
+    return makeBundle(sessionId, part, Date.now());
+  },
   getView: () => view,
   subscribe: (listener) => {
     listeners.add(listener);

@@ -3,9 +3,10 @@
  * trickles its candidates. Everything that comes from the other side is checked before werift sees
  * it, and nothing that werift throws leaves this folder unhandled.
  */
-import { checkCandidate, checkSdp } from "@farglass/protocol";
+import { checkCandidate, checkSdp, type LayerState } from "@farglass/protocol";
 import {
   RTCDtlsTransport,
+  type RTCIceTransport,
   RTCPeerConnection,
   type RTCPeerConnectionConfig,
   RTCRtpCodecParameters,
@@ -68,6 +69,7 @@ export class WeriftPeer implements Peer {
   readonly #flights = new DtlsFlights();
   #video: VideoSender | null = null;
   #state: PeerState | null = null;
+  #iceState: string | null = null;
   #gathering: Promise<void> | null = null;
   #gathered = false;
   #remoteEnded = false;
@@ -134,8 +136,12 @@ export class WeriftPeer implements Peer {
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     this.#harden();
     if (this.pc.sctpTransport) guardSctp(this.pc.sctpTransport, () => this.#sctpFaults++);
+    for (const ice of this.pc.iceTransports) {
+      ice.onStateChange.subscribe((state) => this.#tellIce(state));
+    }
     for (const dtls of this.pc.dtlsTransports) {
       dtls.onStateChange.subscribe((state) => {
+        if (state !== "new") this.#tellLayer({ layer: "dtls", state });
         if (state === "connecting") this.#flights.watch(dtls);
         if (state === "connected") this.#guards.forEach((guard) => guard.establish());
         if (state === "connected" || state === "failed") this.#setState(state);
@@ -234,6 +240,17 @@ export class WeriftPeer implements Peer {
     this.#state = state;
     if (state === "connected") clearTimeout(this.#patience);
     this.#guarded(() => this.events.onState(state));
+  }
+
+  #tellIce(said: RTCIceTransport["state"]): void {
+    if (said === "new") return;
+    const state = said === "completed" ? "connected" : said;
+    if (state !== this.#iceState) this.#tellLayer({ layer: "ice", state });
+    this.#iceState = state;
+  }
+
+  #tellLayer(change: LayerState): void {
+    if (this.#closing === null) this.#guarded(() => this.events.onLayer(change));
   }
 
   #harden(): void {

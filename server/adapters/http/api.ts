@@ -1,14 +1,8 @@
 /** REST under /api/v1 (design section 3): `{success, data | error}`. */
 import { type Context, Hono } from "hono";
 import * as v from "valibot";
-import {
-  codedError,
-  parseTraceparent,
-  PROTOCOL_VERSION,
-  SOFTWARE_VERSION,
-  STAGES,
-  statusOf,
-} from "@farglass/protocol";
+import { codedError, parseTraceparent, STAGES, statusOf } from "@farglass/protocol";
+import { bundleOf } from "../../core/bundle.ts";
 import type { Effect, MessageRef } from "../../core/events.ts";
 import { operatorActor } from "../../core/telemetry/drafts.ts";
 import { timelineOf } from "../../core/timeline.ts";
@@ -32,6 +26,8 @@ const sessionFilter = v.object({
   desktopId: v.optional(uuid),
   stage: v.optional(v.picklist(STAGES)),
 });
+/** Left out, a bundle has no addresses and names. */
+const bundleQuery = v.object({ addresses: v.optional(v.picklist(["include", "redact"])) });
 const REST: MessageRef = { seq: 0, type: "REST" };
 
 const success = (data: unknown, status = 200): Response =>
@@ -122,11 +118,19 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
     return success({ ...found.view, timeline: timelineOf(found.source, options.steadyClock()) });
   });
   app.get("/remote-desktop/sessions/:id/bundle", async (c) => {
+    const wanted = v.safeParse(bundleQuery, c.req.query());
+    if (!wanted.success) return fail(c, options, { code: "malformed", detail: "addresses" });
     const found = await findStored(options, c.req.param("id"));
     if (found === null) return fail(c, options, { code: "session-not-found" });
     const name = `farglass-session-${found.view.sessionId}.json`;
     c.header("content-disposition", `attachment; filename="${name}"`);
-    return c.json({ success: true, data: bundleOf(found, options.steadyClock()) });
+    const addresses = wanted.output.addresses === "include"
+      ? { exportedFrom: sourceOf(c).address ?? null }
+      : null;
+    return c.json({
+      success: true,
+      data: bundleOf(found, { now: options.steadyClock(), addresses }),
+    });
   });
   app.delete("/remote-desktop/sessions/:id", async (c) => {
     const sessionId = c.req.param("id");
@@ -172,37 +176,6 @@ async function findStored(options: HttpAppOptions, sessionId: string) {
 async function findSession(options: HttpAppOptions, sessionId: string) {
   const found = await findStored(options, sessionId);
   return found === null ? null : { ...found.view, events: found.source.events };
-}
-
-/** What a person may hand to support: no names, addresses, descriptions or credentials. */
-function bundleOf(
-  found: NonNullable<Awaited<ReturnType<typeof findStored>>>,
-  now: number,
-): Record<string, unknown> {
-  const { view, source, desktop } = found;
-  const { name: _name, webrtc: _credentials, displays, ...caps } = desktop.caps;
-  const redacted = "redacted";
-  return {
-    madeAt: now,
-    versions: {
-      server: SOFTWARE_VERSION,
-      protocol: PROTOCOL_VERSION,
-      agent: desktop.agent.software,
-      os: desktop.agent.os,
-    },
-    session: { ...view, operator: redacted },
-    desktop: {
-      ...caps,
-      name: redacted,
-      hostname: redacted,
-      displays: displays.map(({ width, height, primary }) => ({ width, height, primary })),
-    },
-    decisions: source.events.filter((e) => e.type === "SESSION_DECISION"),
-    statistics: source.events.flatMap((e) =>
-      "evidence" in e ? [{ at: e.at, reason: e.reason, evidence: e.evidence }] : []
-    ),
-    timeline: timelineOf(source, now),
-  };
 }
 
 async function readJson<T extends v.GenericSchema>(

@@ -442,7 +442,10 @@ Deno.test("HTTP: a session's timeline and support bundle, also after its end, wi
     const { data } = await (await request(app, `${path}/timeline`, { headers })).json();
     assert.deepEqual(
       data.timeline.lanes.map((l: { lane: string }) => l.lane),
-      ["signalling", "connection", "first-frame", "transport"],
+      [
+        ...["signalling", "connection", "ice-console", "ice-agent", "dtls-console", "dtls-agent"],
+        ...["first-frame", "transport"],
+      ],
     );
     const fallback = data.timeline.steps.find((s: { type: string }) =>
       s.type === "DESKTOP_TRANSPORT_FALLBACK"
@@ -460,6 +463,12 @@ Deno.test("HTTP: a session's timeline and support bundle, also after its end, wi
       text,
       /Test desktop|"machine"|candidate:|fingerprint|127\.0\.0\.1|credential/,
     );
+    const asked = await request(app, `${path}/bundle?addresses=include`, { headers });
+    const named = await asked.text();
+    assert.match(named, /"Test desktop"[\s\S]*"machine"/);
+    assert.equal(JSON.parse(named).data.addresses.exportedFrom, null);
+    assert.doesNotMatch(named, /candidate:|fingerprint|credential/);
+    assert.equal((await request(app, `${path}/bundle?addresses=all`, { headers })).status, 400);
     for (const what of ["timeline", "bundle"]) {
       const other = `/api/v1/remote-desktop/sessions/${DESKTOP}/${what}`;
       assert.equal((await request(app, other, { headers })).status, 404);

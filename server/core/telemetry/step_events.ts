@@ -222,6 +222,8 @@ function sessionEvent(
     case "SESSION_ENDED":
       return ended(step, event, { base, session });
     case "PEER_PRESENCE":
+    case "PEER_LAYER":
+      // The stage that follows from it is told.
       return [];
     default:
       return never(event);
