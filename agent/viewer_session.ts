@@ -8,11 +8,12 @@ import {
   decodeControl,
   decodeDiffAck,
   type DesktopPolicy,
-  MAX_CURSOR_SIDE_PX,
   never,
   type Transport,
 } from "@farglass/protocol";
+import { cropCursor } from "./core/cursor_shape.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
+import { HybridRegions } from "./core/hybrid_regions.ts";
 import type { CursorShape, EncodedFrame, Frame, Peer, PeerChannel } from "./core/ports.ts";
 import {
   type ControlPath,
@@ -54,6 +55,8 @@ const RELAY_CURSOR_INTERVAL_MS = 50;
 /** A carrier without room wakes the pump itself; this is only the net below it. */
 const MIN_TIMER_MS = 4;
 const BLOCKED_TIMER_MS = 250;
+/** Hybrid: the encoder runs on for so long, so that the next motion needs no keyframe. */
+const VIDEO_LINGER_MS = 2_000;
 
 interface PeerSlot {
   readonly peer: Peer;
@@ -65,6 +68,7 @@ interface PeerSlot {
 export class ViewerSession implements PipelineViewer {
   readonly #ports: ViewerPorts;
   readonly #engine: DiffEngine;
+  readonly #hybrid: HybridRegions;
   readonly #peers = new Map<number, PeerSlot>();
   #state: ViewerState;
   /** The peer whose message is being answered. */
@@ -76,6 +80,7 @@ export class ViewerSession implements PipelineViewer {
   #cursorTimer: ReturnType<typeof setTimeout> | undefined;
   #cursorSentMs = -RELAY_CURSOR_INTERVAL_MS;
   #position: { x: number; y: number } | null = null;
+  #videoTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
   constructor(ports: ViewerPorts, policy: DesktopPolicy, readonly operator: string) {
@@ -84,6 +89,11 @@ export class ViewerSession implements PipelineViewer {
     this.#engine = new DiffEngine({
       deflate: (bytes) => ports.deflate(bytes),
       hash: (picture) => pipeline.hash(picture),
+      observe: (...patch) => this.#hybrid.sent(...patch),
+    });
+    this.#hybrid = new HybridRegions({
+      engine: this.#engine,
+      rtpTimeOf: (capturedAtMs) => this.#active()?.peer.videoTime(capturedAtMs) ?? 0,
     });
     this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
     pipeline.attach(this);
@@ -112,7 +122,7 @@ export class ViewerSession implements PipelineViewer {
     const slot = this.#peers.get(generation);
     if (slot === undefined) return;
     slot.connected = connected;
-    if (connected && this.#state.transport === "rtp") this.#ports.pipeline.requestKeyframe();
+    if (connected && this.#usesVideo()) this.#ports.pipeline.requestKeyframe();
     this.#pump();
   }
 
@@ -143,7 +153,7 @@ export class ViewerSession implements PipelineViewer {
         if (typeof data !== "string") this.#step({ kind: "input", bytes: data });
         break;
       case "diff":
-        if (typeof data !== "string" && this.#state.transport === "diff-dc") this.onAck(data);
+        if (typeof data !== "string" && this.#diffByChannel()) this.onAck(data);
         break;
       default:
         never(channel);
@@ -151,7 +161,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onKeyframeRequest(): void {
-    if (this.#state.transport === "rtp") this.#ports.pipeline.requestKeyframe();
+    if (this.#usesVideo()) this.#ports.pipeline.requestKeyframe();
   }
 
   onRelayControl(message: ControlMessage): void {
@@ -204,6 +214,7 @@ export class ViewerSession implements PipelineViewer {
     clearTimeout(this.#timer);
     clearTimeout(this.#pumpTimer);
     clearTimeout(this.#cursorTimer);
+    clearTimeout(this.#videoTimer);
     this.#ports.pipeline.detach(this);
     this.#peers.clear();
   }
@@ -212,12 +223,14 @@ export class ViewerSession implements PipelineViewer {
 
   onFrame(frame: Frame): void {
     if (!this.#showsDiff()) return;
-    this.#engine.damage(frame.damage, this.#ports.now());
+    const now = this.#ports.now();
+    this.#engine.damage(frame.damage, now);
+    this.#hybrid.damage(frame.damage, now);
     this.#pump();
   }
 
   onVideo(frame: EncodedFrame): void {
-    if (this.#state.transport !== "rtp") return;
+    if (!this.#usesVideo()) return;
     if ((this.#active()?.peer.sendVideo(frame) ?? 0) > 0) this.#rtpFrames++;
   }
 
@@ -303,15 +316,17 @@ export class ViewerSession implements PipelineViewer {
         this.#greet(effect.path);
         break;
       case "transport":
-        pipeline.setVideo(this, effect.transport === "rtp");
-        this.#engine.reset(this.#ports.now());
-        this.#pump();
+        this.#setTransport(effect.transport);
         break;
       case "keyframe":
         pipeline.requestKeyframe();
         break;
       case "refresh":
         this.#engine.reset(this.#ports.now());
+        this.#pump();
+        break;
+      case "regions-shown":
+        this.#hybrid.shown(effect.version);
         this.#pump();
         break;
       case "play":
@@ -323,6 +338,16 @@ export class ViewerSession implements PipelineViewer {
       default:
         never(effect);
     }
+  }
+
+  #setTransport(transport: Transport): void {
+    if (transport === "hybrid") this.#hybrid.begin();
+    else this.#hybrid.end();
+    clearTimeout(this.#videoTimer);
+    this.#videoTimer = undefined;
+    this.#ports.pipeline.setVideo(this, transport === "hybrid" || transport === "rtp");
+    this.#engine.reset(this.#ports.now());
+    this.#pump();
   }
 
   #greet(path: ControlPath): void {
@@ -377,8 +402,30 @@ export class ViewerSession implements PipelineViewer {
 
   // --- the diff pump --------------------------------------------------------------------------
 
+  #diffByChannel(): boolean {
+    return this.#state.transport === "diff-dc" || this.#state.transport === "hybrid";
+  }
+
   #showsDiff(): boolean {
-    return this.#state.transport === "diff-dc" || this.#state.transport === "diff-ws";
+    return this.#diffByChannel() || this.#state.transport === "diff-ws";
+  }
+
+  /** The video track may be sent on. */
+  #usesVideo(): boolean {
+    return this.#state.transport === "rtp" || this.#state.transport === "hybrid";
+  }
+
+  /** Hybrid: no picture is encoded while the patches show everything. */
+  #followRegions(): void {
+    if (this.#state.transport !== "hybrid") return;
+    const { pipeline } = this.#ports;
+    if (this.#hybrid.wantsVideo) {
+      clearTimeout(this.#videoTimer);
+      this.#videoTimer = undefined;
+      pipeline.setVideo(this, true);
+    } else {
+      this.#videoTimer ??= setTimeout(() => pipeline.setVideo(this, false), VIDEO_LINGER_MS);
+    }
   }
 
   #pump(): void {
@@ -387,6 +434,8 @@ export class ViewerSession implements PipelineViewer {
     this.#engine.tick(start);
     const frame = this.#ports.pipeline.current();
     if (frame === null) return;
+    this.#hybrid.plan(frame, start);
+    this.#followRegions();
     let room = this.#hasRoom();
     while (room) {
       const message = this.#engine.pull(frame, this.#ports.now());
@@ -407,7 +456,7 @@ export class ViewerSession implements PipelineViewer {
 
   #armPump(room: boolean): void {
     clearTimeout(this.#pumpTimer);
-    const due = this.#engine.nextDeadlineMs();
+    const due = earlier(this.#engine.nextDeadlineMs(), this.#hybrid.nextDeadlineMs());
     if (due === null && room) return;
     const waitMs = due === null ? BLOCKED_TIMER_MS : due - this.#ports.now();
     const least = room ? MIN_TIMER_MS : BLOCKED_TIMER_MS;
@@ -415,7 +464,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   #hasRoom(): boolean {
-    if (this.#state.transport === "diff-dc") {
+    if (this.#diffByChannel()) {
       const slot = this.#active();
       return slot !== null && slot.open.has("diff") &&
         slot.peer.bufferedBytes("diff") < MAX_CHANNEL_BUFFERED_BYTES;
@@ -424,23 +473,11 @@ export class ViewerSession implements PipelineViewer {
   }
 
   #sendDiff(message: Uint8Array): boolean {
-    return this.#state.transport === "diff-dc"
+    return this.#diffByChannel()
       ? this.#active()?.peer.send("diff", message) ?? false
       : this.#ports.relayDiff(message);
   }
 }
 
-/** Cursors larger than the limit are rare; their hot spot's corner is what matters. */
-function cropCursor(shape: CursorShape): CursorShape {
-  const width = Math.min(shape.width, MAX_CURSOR_SIDE_PX);
-  const height = Math.min(shape.height, MAX_CURSOR_SIDE_PX);
-  const hotX = Math.min(shape.hotX, width);
-  const hotY = Math.min(shape.hotY, height);
-  if (width === shape.width && height === shape.height) return { ...shape, hotX, hotY };
-  const rgba = new Uint8Array(width * height * 4);
-  for (let y = 0; y < height; y++) {
-    const from = y * shape.width * 4;
-    rgba.set(shape.rgba.subarray(from, from + width * 4), y * width * 4);
-  }
-  return { width, height, hotX, hotY, rgba };
-}
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? a ?? b : Math.min(a, b);

@@ -23,6 +23,9 @@ const policy = { viewOnly: false, diffOnly: false, videoOnly: false, consent: "a
 /** A data channel that takes bytes and gives them back when the test drains it. */
 class FakePeer implements Peer {
   readonly videoReady = true;
+  videoTime(capturedAtMs: number): number {
+    return capturedAtMs * 90;
+  }
   readonly sent: { channel: PeerChannel; data: string | Uint8Array }[] = [];
   waiting = 0;
   most = 0;

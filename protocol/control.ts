@@ -22,6 +22,8 @@ export const controlMessageSchema = v.variant("op", [
   v.object({ op: v.literal("keyframe") }),
   /** Console → agent: send the whole picture on the diff path again. */
   v.object({ op: v.literal("refresh") }),
+  /** Console → agent: in hybrid mode, the video regions of that version are what is shown. */
+  v.object({ op: v.literal("regions"), version: count }),
   /** Console → agent, every PEER_HEARTBEAT_MS (PEER_STILL_HEARTBEAT_MS while the desktop is still); `at` is the console's clock and comes back. */
   v.object({ op: v.literal("ping"), id: count, at: timeMs }),
   /**

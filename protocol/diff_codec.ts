@@ -15,6 +15,12 @@
  *  +-------+-------+-------+-------+
  *  | x     | y     | width | height|  … one 8-byte entry per patch | 26..
  *  +-------+-------+-------+-------+
+ *  | version       | RTP time of the capture time                  |  flagged: the regions
+ *  +---------------+-----------------------------------------------+  that video shows
+ *  | RTP time from which it shows them                             |  (`VideoRegions`)
+ *  +-------+-------+-------+-------+-------+-------+-------+-------+
+ *  | flags | count | x, y, width, height: 8 bytes per region       |
+ *  +-------+-------+-------+-------+-------+-------+-------+-------+
  *  | pixels of all patches, row by row, BGRX, deflated (RFC 1951) if flagged
  *
  * All integers big-endian. The pixel blob is compressed outside this module: `body` is the blob
@@ -27,6 +33,7 @@ import {
   MAX_PIXELS_PER_MESSAGE,
   MAX_SCREEN_PIXELS,
   MAX_SCREEN_SIDE_PX,
+  MAX_VIDEO_REGIONS,
 } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
 
@@ -38,7 +45,13 @@ export const BYTES_PER_PIXEL = 4;
 const FLAG_LAST = 1;
 const FLAG_DEFLATED = 2;
 const FLAG_HASH = 4;
-const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH;
+const FLAG_REGIONS = 8;
+const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH | FLAG_REGIONS;
+
+const REGIONS_HEADER_BYTES = 14;
+const REGIONS_FLAG_CURRENT = 1;
+/** The most that `regions` adds to a message. */
+export const MAX_REGIONS_BYTES = REGIONS_HEADER_BYTES + MAX_VIDEO_REGIONS * PATCH_ENTRY_BYTES;
 
 /** A rectangle in desktop pixels. */
 export interface Rect {
@@ -46,6 +59,23 @@ export interface Rect {
   readonly y: number;
   readonly width: number;
   readonly height: number;
+}
+
+/**
+ * Which parts of the screen the video shows in hybrid mode; every message says it anew. RTP times
+ * are those of the video track's clock (90 kHz, modulo 2^32), so that patch and video frame can be
+ * compared.
+ */
+export interface VideoRegions {
+  /** Counts changes of the regions from 1. */
+  readonly version: number;
+  /** The RTP time of the message's `capturedAtMs`. */
+  readonly rtpTime: number;
+  /** A video frame of this RTP time or a later one shows these regions. */
+  readonly sinceRtpTime: number;
+  /** After this message everything outside the regions is as it was at `rtpTime`. */
+  readonly current: boolean;
+  readonly rects: readonly Rect[];
 }
 
 export interface DiffMessage {
@@ -60,6 +90,8 @@ export interface DiffMessage {
   readonly height: number;
   /** `hashPixels` of the whole picture after this frame, when the agent computed it. */
   readonly hash: number | null;
+  /** Null outside hybrid mode. */
+  readonly regions: VideoRegions | null;
   readonly patches: readonly Rect[];
   readonly deflated: boolean;
   /** Pixel bytes as they travel; a view into the message after decoding. */
@@ -72,14 +104,18 @@ export const patchPixels = (patches: readonly Rect[]): number =>
 
 /** Writes a diff message. The caller keeps to the limits; they are the agent's own to choose. */
 export function encodeDiff(message: DiffMessage): Uint8Array {
-  const { patches, body } = message;
-  const out = new Uint8Array(DIFF_HEADER_BYTES + patches.length * PATCH_ENTRY_BYTES + body.length);
+  const { patches, body, regions } = message;
+  const regionBytes = regions === null
+    ? 0
+    : REGIONS_HEADER_BYTES + regions.rects.length * PATCH_ENTRY_BYTES;
+  const tableBytes = patches.length * PATCH_ENTRY_BYTES;
+  const out = new Uint8Array(DIFF_HEADER_BYTES + tableBytes + regionBytes + body.length);
   const view = new DataView(out.buffer);
   view.setUint8(0, MAGIC);
   view.setUint8(
     1,
     (message.last ? FLAG_LAST : 0) | (message.deflated ? FLAG_DEFLATED : 0) |
-      (message.hash === null ? 0 : FLAG_HASH),
+      (message.hash === null ? 0 : FLAG_HASH) | (regions === null ? 0 : FLAG_REGIONS),
   );
   view.setUint16(2, patches.length);
   view.setUint32(4, message.frame);
@@ -88,16 +124,30 @@ export function encodeDiff(message: DiffMessage): Uint8Array {
   view.setUint16(18, message.height);
   view.setUint32(20, message.hash ?? 0);
   view.setUint16(24, message.part);
-  let at = DIFF_HEADER_BYTES;
-  for (const p of patches) {
+  writeRects(view, DIFF_HEADER_BYTES, patches);
+  if (regions !== null) writeRegions(view, DIFF_HEADER_BYTES + tableBytes, regions);
+  out.set(body, DIFF_HEADER_BYTES + tableBytes + regionBytes);
+  return out;
+}
+
+function writeRects(view: DataView, from: number, rects: readonly Rect[]): void {
+  let at = from;
+  for (const p of rects) {
     view.setUint16(at, p.x);
     view.setUint16(at + 2, p.y);
     view.setUint16(at + 4, p.width);
     view.setUint16(at + 6, p.height);
     at += PATCH_ENTRY_BYTES;
   }
-  out.set(body, at);
-  return out;
+}
+
+function writeRegions(view: DataView, at: number, regions: VideoRegions): void {
+  view.setUint32(at, regions.version);
+  view.setUint32(at + 4, regions.rtpTime);
+  view.setUint32(at + 8, regions.sinceRtpTime);
+  view.setUint8(at + 12, regions.current ? REGIONS_FLAG_CURRENT : 0);
+  view.setUint8(at + 13, regions.rects.length);
+  writeRects(view, at + REGIONS_HEADER_BYTES, regions.rects);
 }
 
 /** Reads a diff message and proves that every patch lies inside the screen. */
@@ -110,8 +160,8 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
   if ((flags & ~KNOWN_FLAGS) !== 0) return bad("flags");
   const count = view.getUint16(2);
   if (count > MAX_PATCHES_PER_MESSAGE) return bad("patch count");
-  const bodyAt = DIFF_HEADER_BYTES + count * PATCH_ENTRY_BYTES;
-  if (bytes.length < bodyAt) return bad("patch table");
+  const tableEnd = DIFF_HEADER_BYTES + count * PATCH_ENTRY_BYTES;
+  if (bytes.length < tableEnd) return bad("patch table");
   const capturedAtMs = view.getFloat64(8);
   if (!Number.isFinite(capturedAtMs)) return bad("capture time");
   const width = view.getUint16(16);
@@ -120,18 +170,15 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
     width === 0 || height === 0 || width > MAX_SCREEN_SIDE_PX || height > MAX_SCREEN_SIDE_PX ||
     width * height > MAX_SCREEN_PIXELS
   ) return bad("screen size");
-  const patches: Rect[] = [];
-  for (let i = 0, at = DIFF_HEADER_BYTES; i < count; i++, at += PATCH_ENTRY_BYTES) {
-    const p = {
-      x: view.getUint16(at),
-      y: view.getUint16(at + 2),
-      width: view.getUint16(at + 4),
-      height: view.getUint16(at + 6),
-    };
-    if (p.width === 0 || p.height === 0 || p.x + p.width > width || p.y + p.height > height) {
-      return bad("patch outside the screen");
-    }
-    patches.push(p);
+  const screen = { width, height };
+  const patches = readRects(view, { at: DIFF_HEADER_BYTES, count, screen });
+  if (patches === null) return bad("patch outside the screen");
+  let bodyAt = tableEnd;
+  let regions: VideoRegions | null = null;
+  if ((flags & FLAG_REGIONS) !== 0) {
+    regions = readRegions(view, tableEnd, screen);
+    if (regions === null) return bad("regions");
+    bodyAt += REGIONS_HEADER_BYTES + regions.rects.length * PATCH_ENTRY_BYTES;
   }
   const pixels = patchPixels(patches);
   if (pixels > MAX_PIXELS_PER_MESSAGE) return bad("pixel count");
@@ -146,10 +193,55 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
     width,
     height,
     hash: (flags & FLAG_HASH) === 0 ? null : view.getUint32(20),
+    regions,
     patches,
     deflated,
     body,
   });
+}
+
+interface Screen {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Rectangles that all lie inside the screen, or null. The table has to be there. */
+function readRects(
+  view: DataView,
+  table: { readonly at: number; readonly count: number; readonly screen: Screen },
+): Rect[] | null {
+  const { width, height } = table.screen;
+  const rects: Rect[] = [];
+  for (let i = 0, at = table.at; i < table.count; i++, at += PATCH_ENTRY_BYTES) {
+    const p = {
+      x: view.getUint16(at),
+      y: view.getUint16(at + 2),
+      width: view.getUint16(at + 4),
+      height: view.getUint16(at + 6),
+    };
+    if (p.width === 0 || p.height === 0 || p.x + p.width > width || p.y + p.height > height) {
+      return null;
+    }
+    rects.push(p);
+  }
+  return rects;
+}
+
+function readRegions(view: DataView, at: number, screen: Screen): VideoRegions | null {
+  if (view.byteLength < at + REGIONS_HEADER_BYTES) return null;
+  const flags = view.getUint8(at + 12);
+  const count = view.getUint8(at + 13);
+  const rectsAt = at + REGIONS_HEADER_BYTES;
+  if ((flags & ~REGIONS_FLAG_CURRENT) !== 0 || count > MAX_VIDEO_REGIONS) return null;
+  if (view.byteLength < rectsAt + count * PATCH_ENTRY_BYTES) return null;
+  const rects = readRects(view, { at: rectsAt, count, screen });
+  return rects === null ? null : {
+    version: view.getUint32(at),
+    rtpTime: view.getUint32(at + 4),
+    sinceRtpTime: view.getUint32(at + 8),
+    current: (flags & REGIONS_FLAG_CURRENT) !== 0,
+    rects,
+  };
 }
 
 /** The console's answer to a diff frame; also the shape of the server's notice of a skipped one. */

@@ -21,6 +21,8 @@ export const MAX_SCREEN_SIDE_PX = 8192;
 export const MAX_SCREEN_PIXELS = 8192 * 4320;
 /** Patches in one diff message. */
 export const MAX_PATCHES_PER_MESSAGE = 1024;
+/** Parts of the screen that the video may show in hybrid mode at one time. */
+export const MAX_VIDEO_REGIONS = 8;
 /** Pixels that one diff message may unpack to: a full 4K screen, so that a tiny bomb cannot claim more. */
 export const MAX_PIXELS_PER_MESSAGE = 3840 * 2160;
 

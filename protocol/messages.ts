@@ -78,6 +78,8 @@ export type DesktopPolicy = v.InferOutput<typeof policySchema>;
 export const desktopCapsSchema = v.object({
   name: label,
   transports: v.pipe(v.array(v.picklist(["webrtc", "diff"])), v.minLength(1), v.maxLength(2)),
+  /** The agent can compose video and patches (transport `hybrid`). */
+  hybrid: v.optional(v.boolean()),
   encoders: v.pipe(v.array(encoderCapsSchema), v.maxLength(16)),
   displays: v.pipe(v.array(displaySchema), v.minLength(1), v.maxLength(16)),
   input: v.object({ pointer: v.boolean(), keyboard: v.boolean() }),

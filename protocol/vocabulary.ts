@@ -21,8 +21,11 @@ export type Stage = (typeof STAGES)[number];
 export const ICE_STATES = ["checking", "connected", "disconnected", "failed", "closed"] as const;
 export const DTLS_STATES = ["connecting", "connected", "failed", "closed"] as const;
 
-/** How pixels reach the console now; `none` before the first picture. */
-export const TRANSPORTS = ["rtp", "diff-dc", "diff-ws", "none"] as const;
+/**
+ * How pixels reach the console now; `none` before the first picture. `hybrid` is `rtp` where the
+ * screen moves and `diff-dc` everywhere else.
+ */
+export const TRANSPORTS = ["hybrid", "rtp", "diff-dc", "diff-ws", "none"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** What the operator asks for. */

@@ -78,6 +78,7 @@ function diffFrame(sessionId: string, frame: number): Uint8Array {
       width: 1280,
       height: 720,
       hash: null,
+      regions: null,
       patches: [{ x: 0, y: 0, width: side, height: side }],
       deflated: false,
       body: new Uint8Array(side * side * 4),

@@ -22,6 +22,7 @@ const diff = (frame: number, last = true): Uint8Array =>
     width: 128,
     height: 128,
     hash: null,
+    regions: null,
     patches: [{ x: 0, y: 0, width: 128, height: 114 }],
     part: 0,
     deflated: false,

@@ -1,3 +1,4 @@
+import { MAX_CURSOR_SIDE_PX } from "@farglass/protocol";
 import type { CursorShape } from "./ports.ts";
 
 /** A cursor as X gives it: premultiplied ARGB (XFixes protocol, section 7). */
@@ -78,4 +79,19 @@ function writeStraight(rgba: Uint8Array, at: number, [alpha, red, green, blue]: 
   rgba[at + 1] = straight(green);
   rgba[at + 2] = straight(blue);
   rgba[at + 3] = Math.round(alpha);
+}
+
+/** At most MAX_CURSOR_SIDE_PX each way; of a larger cursor the hot spot's corner is what matters. */
+export function cropCursor(shape: CursorShape): CursorShape {
+  const width = Math.min(shape.width, MAX_CURSOR_SIDE_PX);
+  const height = Math.min(shape.height, MAX_CURSOR_SIDE_PX);
+  const hotX = Math.min(shape.hotX, width);
+  const hotY = Math.min(shape.hotY, height);
+  if (width === shape.width && height === shape.height) return { ...shape, hotX, hotY };
+  const rgba = new Uint8Array(width * height * 4);
+  for (let y = 0; y < height; y++) {
+    const from = y * shape.width * 4;
+    rgba.set(shape.rgba.subarray(from, from + width * 4), y * width * 4);
+  }
+  return { width, height, hotX, hotY, rgba };
 }

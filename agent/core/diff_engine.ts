@@ -5,23 +5,30 @@
  * what was sent but not confirmed is sent again. Pure: the clock and the compressor are arguments.
  */
 import {
-  BYTES_PER_PIXEL,
-  DIFF_HEADER_BYTES,
   type DiffAck,
   encodeDiff,
-  MAX_DIFF_MESSAGE_BYTES,
-  MAX_PATCHES_PER_MESSAGE,
-  PATCH_ENTRY_BYTES,
+  patchPixels,
   type Rect,
+  type VideoRegions,
 } from "@farglass/protocol";
-import { cutAfter, hashPicture, type Picture, wordsOf } from "./picture.ts";
-import { COLOUR_MASK, type MutableRect, TileMap, type Words } from "./tile_map.ts";
+import { PatchPacker } from "./patch_packer.ts";
+import { hashPicture, type Picture, wordsOf } from "./picture.ts";
+import { type MutableRect, TileMap, type Words } from "./tile_map.ts";
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
   readonly deflate: (bytes: Uint8Array) => Uint8Array;
   /** Hash of a picture; viewers of one desktop can share a memoised one. */
   readonly hash?: (picture: Picture) => number;
+  /** Told of each patch that is sent, and of about how many bytes it takes. */
+  readonly observe?: (patch: Rect, bytes: number, nowMs: number) => void;
+}
+
+/** Hybrid mode: what the video shows of this viewer's screen, told with every message. */
+export interface SharedScreen extends Pick<VideoRegions, "version" | "sinceRtpTime" | "rects"> {
+  readonly rtpTimeOf: (capturedAtMs: number) => number;
+  /** The console waits for the canvas to catch up: tell the time of every picture. */
+  readonly pending: boolean;
 }
 
 /** Frames that may wait for the console's answer: one on the way there, one being painted, one on the way back. */
@@ -52,8 +59,6 @@ const MAX_HASH_INTERVAL_MS = 60_000;
  * again and again, so proofs get rare.
  */
 const MISMATCHES_BEFORE_REST = 12;
-/** Pixels of one message before compression, so that one step never holds up the event loop. */
-const MAX_RAW_BYTES = 1024 * 1024;
 /** After a frame was skipped on the way, frames get this small, then grow again with each success. */
 const SKIPPED_FRAME_BUDGET_BYTES = 128 * 1024;
 /** `part` has 16 bits. */
@@ -83,7 +88,11 @@ export interface DiffEngineStats {
 
 /** The diff stream of one viewer. */
 export class DiffEngine {
-  readonly #options: Required<DiffEngineOptions>;
+  readonly #options: Required<Omit<DiffEngineOptions, "deflate">>;
+  #shared: SharedScreen | null = null;
+  /** The last version that was told, and the picture whose time was told with nothing missing. */
+  #toldVersion = 0;
+  #currentAtMs = -Infinity;
   #tiles = new TileMap(0, 0);
   #reference: Uint32Array = new Uint32Array(0);
   /** Found to differ, not yet sent; in the order of the scan. */
@@ -95,6 +104,8 @@ export class DiffEngine {
   #nextFrame = 1;
   #proved = false;
   #lastChangeMs = 0;
+  /** Since when there has always been something to send. */
+  #behindSinceMs: number | null = null;
   #lastHashMs = -MAX_HASH_INTERVAL_MS;
   #hashIntervalMs = HASH_INTERVAL_MS;
   #mismatchesInRow = 0;
@@ -105,14 +116,12 @@ export class DiffEngine {
   #frameBudgetBytes = UNLIMITED_FRAME_BYTES;
   #holdUntilMs = 0;
   #holdMs = MIN_HOLD_MS;
-  /** Raw bytes per sent byte of late: how much to try in one message. */
-  #ratio = 4;
-  readonly #blob = new Uint32Array(MAX_RAW_BYTES / BYTES_PER_PIXEL);
-  readonly #blobBytes = new Uint8Array(this.#blob.buffer);
+  readonly #packer: PatchPacker;
   #stats = { framesSent: 0, messagesSent: 0, bytesSent: 0, framesLost: 0, mismatches: 0 };
 
   constructor(options: DiffEngineOptions) {
-    this.#options = { hash: hashPicture, ...options };
+    this.#options = { hash: hashPicture, observe: () => {}, ...options };
+    this.#packer = new PatchPacker(options.deflate);
   }
 
   get stats(): DiffEngineStats {
@@ -121,6 +130,10 @@ export class DiffEngine {
   /** Frames that wait for an answer, the unfinished one included. */
   get framesInFlight(): number {
     return this.#inFlight.length + (this.#open === null ? 0 : 1);
+  }
+  /** How long ago the oldest change that may not have been sent was noted. */
+  behindMs(nowMs: number): number {
+    return this.#behindSinceMs === null ? 0 : nowMs - this.#behindSinceMs;
   }
   get bytesInFlight(): number {
     return this.#inFlight.reduce((sum, f) => sum + f.bytes, this.#open?.bytes ?? 0);
@@ -134,8 +147,24 @@ export class DiffEngine {
   damage(rects: readonly Rect[], nowMs: number): void {
     if (rects.length === 0) return;
     for (const rect of rects) this.#tiles.damage(rect);
+    if (this.#hasWork) this.#behindSinceMs ??= nowMs;
     this.#lastChangeMs = nowMs;
     this.#proved = false;
+  }
+
+  /** Hybrid mode, or null. `held` tells the tiles that the video shows: they are not sent. */
+  share(shared: SharedScreen | null, held: (col: number, row: number) => boolean): void {
+    this.#shared = shared;
+    // Rectangles that were found before may lie in held tiles, across several.
+    for (const rect of this.#pending) this.#tiles.damage(rect);
+    this.#pending = [];
+    this.#row = 0;
+    this.#tiles.hold(held);
+    if (this.#tiles.held > 0) this.#proved = false;
+    if (shared === null) {
+      this.#toldVersion = 0;
+      this.#currentAtMs = -Infinity;
+    }
   }
 
   /** Forgets what the viewer has: the next frame is the whole picture. Frame numbers go on. */
@@ -253,7 +282,7 @@ export class DiffEngine {
    * message carries the pixels of its own moment.
    */
   pull(picture: Picture, nowMs: number): Uint8Array | null {
-    this.#fit(picture, nowMs);
+    this.fit(picture, nowMs);
     if (this.#open === null) {
       if (!this.#hasCredit || nowMs < this.#holdUntilMs) return null;
       this.#holdUntilMs = 0;
@@ -262,7 +291,10 @@ export class DiffEngine {
     this.#scan(now);
     // A frame that was cut short left the pass in the middle: look above it, too.
     if (this.#open === null && this.#pending.length === 0 && this.#tiles.count > 0) this.#scan(now);
-    if (this.#pending.length === 0 && this.#open === null) return this.#pullHash(picture, nowMs);
+    if (this.#pending.length === 0 && this.#open === null) {
+      this.#behindSinceMs = null;
+      return this.#pullHash(picture, nowMs) ?? this.#pullTime(picture, nowMs);
+    }
     return this.#pullPatches(now, picture, nowMs);
   }
 
@@ -276,7 +308,8 @@ export class DiffEngine {
       (frames < MAX_FRAMES_IN_FLIGHT && this.bytesInFlight < MAX_BYTES_IN_FLIGHT);
   }
 
-  #fit(picture: Picture, nowMs: number): void {
+  /** Follows the picture's size; a new one holds no tile back. */
+  fit(picture: Picture, nowMs: number): void {
     if (picture.width === this.#tiles.width && picture.height === this.#tiles.height) return;
     this.#tiles = new TileMap(picture.width, picture.height);
     this.#reference = new Uint32Array(picture.width * picture.height);
@@ -285,6 +318,8 @@ export class DiffEngine {
 
   #lose(frame: SentFrame, nowMs: number): void {
     this.#stats.framesLost++;
+    // What it said of the regions is to be said again.
+    this.#toldVersion = 0;
     for (const rect of frame.rects) this.#tiles.lose(rect);
     this.#proved = false;
     // A lost proof is not a change of the screen: it is asked for again after the interval.
@@ -293,7 +328,7 @@ export class DiffEngine {
 
   /** Compares further tiles until there is enough for one message or the pass is over. */
   #scan(now: Words): void {
-    const wanted = this.#targetWords();
+    const wanted = this.#packer.targetWords;
     let found = 0;
     for (const rect of this.#pending) found += rect.width * rect.height;
     if (this.#open === null && this.#row >= this.#tiles.rows) this.#row = 0;
@@ -313,22 +348,18 @@ export class DiffEngine {
     }
   }
 
-  #targetWords(): number {
-    const room = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - PATCH_ENTRY_BYTES;
-    return Math.min(MAX_RAW_BYTES, Math.floor(room * this.#ratio)) / BYTES_PER_PIXEL;
-  }
-
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
     const open = this.#open ??
       { number: this.#takeNumber(), rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false };
     this.#open = open;
-    const { patches, body, deflated } = this.#pack(now);
+    const { patches, body, deflated } = this.#packer.pack(this.#pending, now);
     this.#commit(patches);
     const done = this.#pending.length === 0 && this.#row >= this.#tiles.rows;
     const last = done || open.bytes + body.length >= this.#frameBudgetBytes ||
       open.parts === MAX_PARTS - 1;
     // Only a picture that nothing has changed since its first message is what was sent.
-    open.hashed = done && this.#proveNext && this.#tiles.count === 0 &&
+    const current = done && this.#tiles.count === 0;
+    open.hashed = current && this.#proveNext && this.#tiles.held === 0 &&
       this.#inFlight.length === 0;
     if (done) this.#proveNext = false;
     if (open.hashed) this.#lastHashMs = nowMs;
@@ -340,11 +371,16 @@ export class DiffEngine {
       width: picture.width,
       height: picture.height,
       hash: open.hashed ? this.#options.hash(picture) : null,
+      regions: this.#regions(picture, current),
       patches,
       deflated,
       body,
     });
-    for (const patch of patches) open.rects.push(patch);
+    const perPixel = body.length / Math.max(1, patchPixels(patches));
+    for (const patch of patches) {
+      open.rects.push(patch);
+      this.#options.observe(patch, patch.width * patch.height * perPixel, nowMs);
+    }
     this.#count(open, message, nowMs);
     if (last) this.#finish(open);
     return message;
@@ -370,54 +406,13 @@ export class DiffEngine {
     this.#stats.framesSent++;
   }
 
-  /**
-   * Copies as many pending rows as promise to fit, compresses them, and takes fewer when they
-   * do not fit after all. One row of the widest screen fits even uncompressed.
-   */
-  #pack(now: Words): { patches: Rect[]; body: Uint8Array; deflated: boolean } {
-    let { patches, words } = this.#copy(now, this.#targetWords());
-    for (;;) {
-      const raw = this.#blobBytes.subarray(0, words * BYTES_PER_PIXEL);
-      const room = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES -
-        patches.length * PATCH_ENTRY_BYTES;
-      const packed = words === 0 ? raw : this.#options.deflate(raw);
-      const deflated = packed.length < raw.length;
-      const body = deflated ? packed : raw;
-      if (words > 0) this.#ratio = (this.#ratio + raw.length / body.length) / 2;
-      if (body.length <= room) return { patches, body, deflated };
-      const fits = Math.floor(words * (room / body.length) * 0.9);
-      ({ patches, words } = cutAfter(patches, fits));
-    }
-  }
-
-  /** Fills the blob with rows of the pending rectangles, at least one row. */
-  #copy(now: Words, wantedWords: number): { patches: Rect[]; words: number } {
-    const patches: Rect[] = [];
-    let used = 0;
-    for (const rect of this.#pending) {
-      if (patches.length === MAX_PATCHES_PER_MESSAGE) break;
-      const left = Math.floor((wantedWords - used) / rect.width);
-      const height = Math.min(rect.height, used === 0 ? Math.max(1, left) : left);
-      if (height <= 0) break;
-      for (let dy = 0; dy < height; dy++) {
-        const from = (rect.y + dy) * now.stride + rect.x;
-        for (let dx = 0; dx < rect.width; dx++) {
-          this.#blob[used++] = now.words[from + dx] & COLOUR_MASK;
-        }
-      }
-      patches.push({ x: rect.x, y: rect.y, width: rect.width, height });
-      if (height < rect.height) break;
-    }
-    return { patches, words: used };
-  }
-
-  /** The viewer now has (or will have) these pixels, which stand in the blob. */
+  /** The viewer now has (or will have) these pixels, which stand in the packer. */
   #commit(patches: readonly Rect[]): void {
     const width = this.#tiles.width;
     let at = 0;
     for (const patch of patches) {
       for (let dy = 0; dy < patch.height; dy++) {
-        const row = this.#blob.subarray(at, at + patch.width);
+        const row = this.#packer.words.subarray(at, at + patch.width);
         this.#reference.set(row, (patch.y + dy) * width + patch.x);
         at += patch.width;
       }
@@ -434,7 +429,9 @@ export class DiffEngine {
   }
 
   #hashDueMs(): number | null {
-    if (this.#proved || this.#hasWork || this.#inFlight.length > 0) return null;
+    if (this.#proved || this.#tiles.held > 0 || this.#hasWork || this.#inFlight.length > 0) {
+      return null;
+    }
     return Math.max(this.#lastChangeMs + STILL_MS, this.#lastHashMs + this.#hashIntervalMs);
   }
 
@@ -442,13 +439,41 @@ export class DiffEngine {
     const due = this.#hashDueMs();
     if (due === null || nowMs < due) return null;
     this.#lastHashMs = nowMs;
+    return this.#pullEmpty(picture, nowMs, true);
+  }
+
+  /** Hybrid mode: a message that only tells the regions and how far the canvas has come. */
+  #pullTime(picture: Picture, nowMs: number): Uint8Array | null {
+    const shared = this.#shared;
+    if (shared === null || !this.#hasCredit) return null;
+    const late = shared.pending && picture.capturedAtMs > this.#currentAtMs;
+    if (shared.version === this.#toldVersion && !late) return null;
+    return this.#pullEmpty(picture, nowMs, false);
+  }
+
+  #regions(picture: Picture, current: boolean): VideoRegions | null {
+    const shared = this.#shared;
+    if (shared === null) return null;
+    const { version, sinceRtpTime, rects } = shared;
+    this.#toldVersion = version;
+    if (current) this.#currentAtMs = picture.capturedAtMs;
+    return {
+      version,
+      rtpTime: shared.rtpTimeOf(picture.capturedAtMs),
+      sinceRtpTime,
+      current,
+      rects,
+    };
+  }
+
+  #pullEmpty(picture: Picture, nowMs: number, hashed: boolean): Uint8Array {
     const frame = {
       number: this.#takeNumber(),
       rects: [],
       parts: 0,
       bytes: 0,
       sentAtMs: nowMs,
-      hashed: true,
+      hashed,
     };
     const message = encodeDiff({
       frame: frame.number,
@@ -457,7 +482,8 @@ export class DiffEngine {
       capturedAtMs: picture.capturedAtMs,
       width: picture.width,
       height: picture.height,
-      hash: this.#options.hash(picture),
+      hash: hashed ? this.#options.hash(picture) : null,
+      regions: this.#regions(picture, true),
       patches: [],
       deflated: false,
       body: new Uint8Array(0),

@@ -142,6 +142,8 @@ export interface Peer {
   send(channel: PeerChannel, data: string | Uint8Array): boolean;
   bufferedBytes(channel: PeerChannel): number;
   readonly videoReady: boolean;
+  /** The RTP time that a picture captured then has on the video track; null without one. */
+  videoTime(capturedAtMs: number): number | null;
   close(): Promise<void>;
 }
 export type PeerFactory = (options: PeerOptions, events: PeerEvents) => Peer;

@@ -13,6 +13,8 @@ export const COLOUR_MASK = 0xffffff;
 const DAMAGED = 1;
 /** Nobody knows what the viewer has here: send it whole. */
 const UNKNOWN = 2;
+/** The video shows this tile: whatever else is noted of it waits. */
+const HELD = 4;
 
 /** Two patches become one when their union is at most this much larger, in parts and in pixels. */
 const MERGE_FACTOR = 1.25;
@@ -31,6 +33,7 @@ export class TileMap {
   readonly #flags: Uint8Array;
   readonly #marked: Uint16Array;
   #count = 0;
+  #held = 0;
 
   constructor(readonly width: number, readonly height: number) {
     this.cols = Math.ceil(width / TILE_WIDTH_PX);
@@ -42,6 +45,11 @@ export class TileMap {
   /** Tiles that have to be looked at. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Tiles that are held back. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Tiles of one row that have to be looked at. */
@@ -61,9 +69,33 @@ export class TileMap {
 
   /** Everything is to be sent whole. */
   loseAll(): void {
-    this.#flags.fill(UNKNOWN);
-    this.#marked.fill(this.cols);
-    this.#count = this.#flags.length;
+    this.#flags.forEach((flags, at) => this.#flags[at] = flags & HELD | UNKNOWN);
+    this.#recount();
+  }
+
+  /** Holds back exactly these tiles; those that are let go are to be compared. */
+  hold(held: (col: number, row: number) => boolean): void {
+    for (let row = 0, at = 0; row < this.rows; row++) {
+      for (let col = 0; col < this.cols; col++, at++) {
+        const flags = this.#flags[at];
+        if (held(col, row)) this.#flags[at] = flags | HELD;
+        else if ((flags & HELD) !== 0) this.#flags[at] = flags & ~HELD | DAMAGED;
+      }
+    }
+    this.#recount();
+  }
+
+  #recount(): void {
+    this.#count = 0;
+    this.#held = 0;
+    this.#marked.fill(0);
+    this.#flags.forEach((flags, at) => {
+      if ((flags & HELD) !== 0) this.#held++;
+      else if (flags !== 0) {
+        this.#count++;
+        this.#marked[Math.floor(at / this.cols)]++;
+      }
+    });
   }
 
   #mark(rect: Rect, flag: number): void {
@@ -95,7 +127,7 @@ export class TileMap {
     for (let col = 0; col < this.cols; col++) {
       const at = row * this.cols + col;
       const flags = this.#flags[at];
-      if (flags === 0) continue;
+      if (flags === 0 || (flags & HELD) !== 0) continue;
       this.#flags[at] = 0;
       const x = col * TILE_WIDTH_PX;
       const width = Math.min(TILE_WIDTH_PX, this.width - x);

@@ -68,6 +68,8 @@ export type ViewerEffect =
   | { readonly kind: "transport"; readonly transport: Transport }
   | { readonly kind: "keyframe" }
   | { readonly kind: "refresh" }
+  /** Hybrid: the console shows the video regions of this version. */
+  | { readonly kind: "regions-shown"; readonly version: number }
   | { readonly kind: "play"; readonly input: InputMessage }
   /** The console did something it must not; `refType` names the kind of message. */
   | { readonly kind: "refuse"; readonly error: CodedError; readonly refType: string };
@@ -145,9 +147,14 @@ function onControl(
     case "select":
       return onSelect(state, path, message);
     case "keyframe":
-      return [state, state.transport === "rtp" ? [{ kind: "keyframe" }] : []];
+      return [state, usesVideo(state.transport) ? [{ kind: "keyframe" }] : []];
     case "refresh":
       return [state, isDiff(state.transport) ? [{ kind: "refresh" }] : []];
+    case "regions":
+      return [
+        state,
+        state.transport === "hybrid" ? [{ kind: "regions-shown", version: message.version }] : [],
+      ];
     case "ping":
       return [path === "channel" ? { ...state, lastPingMs: now } : state, [{
         kind: "pong",
@@ -171,8 +178,11 @@ function onControl(
   }
 }
 
+/** Whether pixels come by patches, wholly or in part. */
 const isDiff = (transport: Transport): boolean =>
-  transport === "diff-dc" || transport === "diff-ws";
+  transport === "hybrid" || transport === "diff-dc" || transport === "diff-ws";
+/** Whether pixels come by the video track, wholly or in part. */
+const usesVideo = (transport: Transport): boolean => transport === "hybrid" || transport === "rtp";
 
 function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"select">): Step {
   // A choice that was overtaken by a newer one on another path.
@@ -196,7 +206,7 @@ function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"sele
 }
 
 function refuseTransport(state: ViewerState, transport: Transport): CodedError | null {
-  if (transport === "rtp") {
+  if (usesVideo(transport)) {
     if (state.policy.diffOnly) return codedError("caps-mismatch", "this desktop is diff only");
     if (!state.video) return codedError("encoder-failed");
   }
@@ -207,7 +217,7 @@ function refuseTransport(state: ViewerState, transport: Transport): CodedError |
 }
 
 function onVideo(state: ViewerState, available: boolean): Step {
-  if (available || state.transport !== "rtp") return [{ ...state, video: available }, []];
+  if (available || !usesVideo(state.transport)) return [{ ...state, video: available }, []];
   return [{ ...state, video: false, transport: "none" }, [
     { kind: "transport", transport: "none" },
     { kind: "control", path: null, message: { op: "fault", code: "encoder-failed" } },

@@ -59,6 +59,14 @@ Deno.test("select → selected, greeting and transport, on the path it came by",
   ]);
 });
 
+Deno.test("regions → the regions are shown, in hybrid mode only", () => {
+  const shown = control({ op: "regions", version: 3 });
+  const [state] = run(fresh(), [control({ op: "select", transport: "hybrid", epoch: 1 })]);
+  assert.deepEqual(run(state, [shown])[1], [{ kind: "regions-shown", version: 3 }]);
+  const [video] = run(fresh(), [control({ op: "select", transport: "rtp", epoch: 1 })]);
+  assert.deepEqual(run(video, [shown])[1], []);
+});
+
 Deno.test("select of an older epoch → nothing; of the same → answered again, not restarted", () => {
   const [state] = run(fresh(), [control({ op: "select", transport: "rtp", epoch: 5 })]);
   assert.deepEqual(
@@ -75,6 +83,9 @@ Deno.test("select that policy or encoder forbids → the transport in force and 
     [fresh({ ...open, videoOnly: true }), "diff-dc", "caps-mismatch"],
     [fresh({ ...open, videoOnly: true }), "diff-ws", "caps-mismatch"],
     [fresh(open, false), "rtp", "encoder-failed"],
+    [fresh(open, false), "hybrid", "encoder-failed"],
+    [fresh({ ...open, diffOnly: true }), "hybrid", "caps-mismatch"],
+    [fresh({ ...open, videoOnly: true }), "hybrid", "caps-mismatch"],
   ] as const;
   for (const [state, transport, code] of rows) {
     const [next, effects] = run(state, [control({ op: "select", transport, epoch: 1 })]);

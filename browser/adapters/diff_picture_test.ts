@@ -33,6 +33,7 @@ function message(
     capturedAtMs: 1,
     ...size,
     hash: null,
+    regions: null,
     patches,
     deflated: deflate,
     body: deflate ? new Uint8Array(deflateRawSync(blob)) : blob,

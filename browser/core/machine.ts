@@ -260,6 +260,7 @@ function control(
     case "select":
     case "keyframe":
     case "refresh":
+    case "regions":
     case "ping":
       // The console's own operations.
       return;

@@ -46,10 +46,11 @@ export interface Environment {
 
 /** Lower is better: the order of fallback. */
 export const RANK: Readonly<Record<Transport, number>> = {
-  "rtp": 0,
-  "diff-dc": 1,
-  "diff-ws": 2,
-  "none": 3,
+  "hybrid": 0,
+  "rtp": 1,
+  "diff-dc": 2,
+  "diff-ws": 3,
+  "none": 4,
 };
 
 /** The choices that the desktop's policy leaves. */

@@ -40,6 +40,7 @@ export const stageTone = (stage: Stage | null): Tone =>
   stage === null ? "idle" : STAGE_WORDS[stage][1];
 
 const TRANSPORT_WORDS: Readonly<Record<Transport, string>> = {
+  "hybrid": "Hybrid",
   "rtp": "Video",
   "diff-dc": "Diff",
   "diff-ws": "Diff via server",

@@ -180,6 +180,10 @@ Deno.test("controller: transports that the policy excludes are refused", () => {
   const rows = [
     [{ diffOnly: true }, on.restored("none", "rtp"), "caps-mismatch"],
     [{ diffOnly: true }, on.restored("none", "diff-dc"), undefined],
+    [{ diffOnly: true }, on.restored("none", "hybrid"), "caps-mismatch"],
+    [{ videoOnly: true }, on.restored("none", "hybrid"), "caps-mismatch"],
+    [{}, on.fallback("hybrid", "rtp"), undefined],
+    [{}, on.fallback("rtp", "hybrid"), "malformed"],
     [{ videoOnly: true }, on.fallback("rtp", "diff-ws"), "caps-mismatch"],
     [{}, on.fallback("rtp", "rtp"), "malformed"],
     [{}, on.fallback("rtp", "none"), "malformed"],

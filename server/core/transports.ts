@@ -104,7 +104,13 @@ export const brokenStage = (session: SessionState): "fallback" | "degraded" =>
   session.transport === "diff-ws" ? "fallback" : "degraded";
 
 /** From the best transport to the last resort. */
-const RANK: Readonly<Record<Transport, number>> = { none: 3, rtp: 0, "diff-dc": 1, "diff-ws": 2 };
+const RANK: Readonly<Record<Transport, number>> = {
+  hybrid: 0,
+  rtp: 1,
+  "diff-dc": 2,
+  "diff-ws": 3,
+  none: 4,
+};
 
 type ChangeType = "DESKTOP_TRANSPORT_FALLBACK" | "DESKTOP_TRANSPORT_RESTORED";
 
@@ -150,7 +156,9 @@ function judge(
   const { policy } = work.desktop.caps;
   if (session.stage === "requested") return codedError("out-of-state", "not approved");
   if (to === "none" || from === to) return codedError("malformed", "from and to");
-  if (to === "rtp" && policy.diffOnly) return codedError("caps-mismatch", "diff only");
+  if ((to === "rtp" || to === "hybrid") && policy.diffOnly) {
+    return codedError("caps-mismatch", "diff only");
+  }
   if (to !== "rtp" && policy.videoOnly) return codedError("caps-mismatch", "video only");
   if (to !== "diff-ws" && session.negotiation.answered === 0) {
     return codedError("out-of-state", "no answered offer");

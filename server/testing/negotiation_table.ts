@@ -333,7 +333,7 @@ export const NEGOTIATION: readonly Group[] = [
     title: "Transports",
     text:
       "The console says what paints; the controller checks it against the policy and the order " +
-      "rtp, diff-dc, diff-ws.",
+      "hybrid, rtp, diff-dc, diff-ws.",
     rows: [
       row(
         "fallback to diff-ws",

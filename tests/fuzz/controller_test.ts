@@ -49,7 +49,13 @@ const signal: fc.Arbitrary<Signal> = fc.oneof(
   plain({ kind: pick("ice-end" as const), generation }),
   plain({ kind: pick("restart" as const), generation, reason: pick("retry" as const) }),
 );
-const transport = pick("rtp" as const, "diff-dc" as const, "diff-ws" as const, "none" as const);
+const transport = pick(
+  "hybrid" as const,
+  "rtp" as const,
+  "diff-dc" as const,
+  "diff-ws" as const,
+  "none" as const,
+);
 const content = fc.oneof(
   { weight: 8, arbitrary: signal.map((payload) => ["DESKTOP_WEBRTC_SIGNAL", payload] as const) },
   {

@@ -77,6 +77,7 @@ Deno.test("nodes: the diff relay crosses them, both ways", async () => {
       width: 8,
       height: 8,
       hash: null,
+      regions: null,
       patches: [],
       deflated: false,
       body: new Uint8Array(),

@@ -38,6 +38,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       width: 1920,
       height: 1080,
       hash: 0xdeadbeef,
+      regions: null,
       patches: [],
       deflated: false,
       body: NO_BODY,
@@ -54,6 +55,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       width: 2,
       height: 3,
       hash: null,
+      regions: null,
       patches: [{ x: 1, y: 2, width: 1, height: 1 }],
       deflated: false,
       body: bytesOf("10203000"),
@@ -71,12 +73,55 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       width: 8192,
       height: 4320,
       hash: null,
+      regions: null,
       patches: [{ x: 0, y: 0, width: 64, height: 64 }, { x: 8128, y: 4319, width: 64, height: 1 }],
       deflated: true,
       body: bytesOf("0300"),
     },
     hex: "fd 03 0002 00000001 c000000000000000 2000 10e0 00000000 0000" +
       "0000 0000 0040 0040  1fc0 10df 0040 0001  0300",
+  },
+  {
+    name: "no patch, video shows the whole screen from a wrapped time on",
+    value: {
+      frame: 2,
+      part: 0,
+      last: true,
+      capturedAtMs: 1.5,
+      width: 640,
+      height: 400,
+      hash: null,
+      regions: {
+        version: 1,
+        rtpTime: 5,
+        sinceRtpTime: 0xfffffff0,
+        current: true,
+        rects: [{ x: 0, y: 0, width: 640, height: 400 }],
+      },
+      patches: [],
+      deflated: false,
+      body: NO_BODY,
+    },
+    hex: "fd 09 0000 00000002 3ff8000000000000 0280 0190 00000000 0000" +
+      "00000001 00000005 fffffff0 01 01 0000 0000 0280 0190",
+  },
+  {
+    name: "a patch and no region any more",
+    value: {
+      frame: 3,
+      part: 0,
+      last: false,
+      capturedAtMs: 0,
+      width: 2,
+      height: 3,
+      hash: null,
+      regions: { version: 2, rtpTime: 0, sinceRtpTime: 0, current: false, rects: [] },
+      patches: [{ x: 1, y: 2, width: 1, height: 1 }],
+      deflated: false,
+      body: bytesOf("10203000"),
+    },
+    hex: "fd 08 0001 00000003 0000000000000000 0002 0003 00000000 0000 0001 0002 0001 0001" +
+      "00000002 00000000 00000000 00 00 10203000",
   },
 ];
 
@@ -85,7 +130,29 @@ const DIFF_HEAD = "fd 00 0000 00000001 0000000000000000 0002 0002 00000000 0000"
 export const BAD_DIFF: readonly BadBytes[] = [
   { name: "nothing", hex: "", code: "malformed" },
   { name: "a wrong first byte", hex: DIFF_HEAD.replace("fd", "fa"), code: "malformed" },
-  { name: "an unknown flag", hex: DIFF_HEAD.replace("fd 00", "fd 08"), code: "malformed" },
+  {
+    name: "regions that are not there",
+    hex: DIFF_HEAD.replace("fd 00", "fd 08"),
+    code: "malformed",
+  },
+  {
+    name: "an unknown flag of the regions",
+    hex: DIFF_HEAD.replace("fd 00", "fd 08") + "00000001 00000000 00000000 02 00",
+    code: "malformed",
+  },
+  {
+    name: "a region outside the screen",
+    hex: DIFF_HEAD.replace("fd 00", "fd 08") + "00000001 00000000 00000000 00 01" +
+      "0001 0000 0002 0001",
+    code: "malformed",
+  },
+  {
+    name: "more regions than allowed",
+    hex: DIFF_HEAD.replace("fd 00", "fd 08") + "00000001 00000000 00000000 00 09" +
+      "0000 0000 0001 0001".repeat(9),
+    code: "malformed",
+  },
+  { name: "an unknown flag", hex: DIFF_HEAD.replace("fd 00", "fd 10"), code: "malformed" },
   {
     name: "more patches than allowed",
     hex: DIFF_HEAD.replace("00 0000", "00 0401"),

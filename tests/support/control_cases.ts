@@ -8,6 +8,7 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
   { op: "selected", transport: "diff-ws", epoch: 1 },
   { op: "keyframe" },
   { op: "refresh" },
+  { op: "regions", version: 4 },
   { op: "ping", id: 1, at: 12.5 },
   { op: "pong", id: 1, at: -12.5, agentAt: 1e15, captured: 1, rtpFrames: 2, diffFrames: 3 },
   { op: "screen", width: 1, height: 8192 },

@@ -115,6 +115,7 @@ const surfaces = {
         width,
         height,
         hash: options.hash === true ? hashPixels(screen) : null,
+        regions: null,
         patches,
         deflated: options.damaged === true,
         body: options.damaged === true ? body.subarray(0, body.length - BYTES_PER_PIXEL) : body,

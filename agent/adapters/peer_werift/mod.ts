@@ -117,6 +117,10 @@ export class WeriftPeer implements Peer {
     return sum;
   }
 
+  videoTime(capturedAtMs: number): number | null {
+    return this.#video?.timeOf(capturedAtMs) ?? null;
+  }
+
   get videoReady(): boolean {
     return this.#video?.ready ?? false;
   }

@@ -90,6 +90,11 @@ export class VideoSender {
     return !this.#closed && this.transport.ready;
   }
 
+  /** The RTP time of a picture captured then. */
+  timeOf(capturedAtMs: number): number {
+    return rtpTimestamp(capturedAtMs, this.#timestampStart);
+  }
+
   /** Queues one picture and sends what the pacer allows; returns its bytes with RTP headers. */
   send(frame: EncodedFrame): number {
     if (!this.ready) return 0;
@@ -100,7 +105,7 @@ export class VideoSender {
       this.onKeyframeRequest();
       return 0;
     }
-    const timestamp = rtpTimestamp(frame.capturedAtMs, this.#timestampStart);
+    const timestamp = this.timeOf(frame.capturedAtMs);
     let bytes = 0;
     payloads.forEach(({ payload, marker }, i) => {
       const { capturedAtMs } = frame;

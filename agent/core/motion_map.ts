@@ -1,0 +1,199 @@
+/**
+ * Where the screen moves: for each tile of one viewer's screen how often and how costly it changed
+ * of late. Damage says how often; the patches that were sent say what it costs; tiles that the
+ * video shows are compared by samples, since nothing is sent of them.
+ */
+import type { Rect } from "@farglass/protocol";
+import { COLOUR_MASK, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
+
+/** Two changes further apart are not one motion. */
+const GAP_MS = 120;
+/** A tile that changed in so many pictures, for so long, moves: a caret or a click does not. */
+const MOVING_CHANGES = 5;
+const MOVING_AFTER_MS = 300;
+/** A tile that was shown by video a moment ago comes back sooner. */
+const AGAIN_CHANGES = 2;
+const AGAIN_WITHIN_MS = 5_000;
+/** Once is what a region's end costs; motion costs on. */
+const MIN_SENDS = 2;
+/** Damage that comes closer together is one picture's. */
+const SAME_PICTURE_MS = 4;
+/** A tile the video shows has come to rest; a film's slowest frames are closer. */
+export const REST_MS = 160;
+/** Part of a region rests for so long before the region gets smaller. */
+export const SHRINK_MS = 1_000;
+/** Samples of a resting tile: every second pixel of every fourth row. */
+const SAMPLE_COLUMNS = 2;
+const SAMPLE_ROWS = 4;
+
+/** Tiles, right and bottom excluded. */
+export interface TileBox {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** Activity of one viewer's tiles. Times are ms of any steady clock. */
+export class MotionMap {
+  readonly cols: number;
+  readonly rows: number;
+  /** Of the present run of changes: how many, since when, until when, and their bytes. */
+  readonly #changes: Uint16Array;
+  readonly #sinceMs: Float64Array;
+  readonly #lastMs: Float64Array;
+  readonly #bytes: Float64Array;
+  readonly #sends: Uint16Array;
+  readonly #sentMs: Float64Array;
+  /** 1 where the video shows the tile. */
+  readonly #owned: Uint8Array;
+  readonly #ownedMs: Float64Array;
+  readonly #unseen: Uint8Array;
+  readonly #sample: Uint32Array;
+  /** When a tile that the video shows last differed from its sample. */
+  readonly #changedMs: Float64Array;
+
+  constructor(readonly width: number, readonly height: number) {
+    this.cols = Math.ceil(width / TILE_WIDTH_PX);
+    this.rows = Math.ceil(height / TILE_HEIGHT_PX);
+    const count = this.cols * this.rows;
+    this.#changes = new Uint16Array(count);
+    this.#sinceMs = new Float64Array(count);
+    this.#lastMs = new Float64Array(count).fill(-Infinity);
+    this.#bytes = new Float64Array(count);
+    this.#sends = new Uint16Array(count);
+    this.#sentMs = new Float64Array(count).fill(-Infinity);
+    this.#owned = new Uint8Array(count);
+    this.#ownedMs = new Float64Array(count).fill(-Infinity);
+    this.#unseen = new Uint8Array(count);
+    this.#sample = new Uint32Array(count);
+    this.#changedMs = new Float64Array(count).fill(-Infinity);
+  }
+
+  /** One picture's damage. */
+  damage(rects: readonly Rect[], nowMs: number): void {
+    for (const rect of rects) {
+      this.#each(rect, (at) => {
+        this.#unseen[at] = 1;
+        const gapMs = nowMs - this.#lastMs[at];
+        if (gapMs < SAME_PICTURE_MS) return;
+        if (gapMs > GAP_MS) {
+          this.#changes[at] = 0;
+          this.#bytes[at] = 0;
+          this.#sends[at] = 0;
+          this.#sinceMs[at] = nowMs;
+        }
+        if (this.#changes[at] < 0xffff) this.#changes[at]++;
+        this.#lastMs[at] = nowMs;
+      });
+    }
+  }
+
+  /** A patch was sent and took so many bytes. */
+  sent(patch: Rect, bytes: number, nowMs: number): void {
+    const perPixel = bytes / (patch.width * patch.height);
+    this.#each(patch, (at, col, row) => {
+      const width = Math.min(patch.x + patch.width, (col + 1) * TILE_WIDTH_PX) -
+        Math.max(patch.x, col * TILE_WIDTH_PX);
+      const height = Math.min(patch.y + patch.height, (row + 1) * TILE_HEIGHT_PX) -
+        Math.max(patch.y, row * TILE_HEIGHT_PX);
+      this.#bytes[at] += width * height * perPixel;
+      if (nowMs - this.#sentMs[at] >= SAME_PICTURE_MS && this.#sends[at] < 0xffff) {
+        this.#sends[at]++;
+      }
+      this.#sentMs[at] = nowMs;
+    });
+  }
+
+  #each(rect: Rect, call: (at: number, col: number, row: number) => void): void {
+    const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
+    const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
+    const right = Math.min(this.cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
+    const bottom = Math.min(this.rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
+    for (let row = top; row < bottom; row++) {
+      for (let col = left; col < right; col++) call(row * this.cols + col, col, row);
+    }
+  }
+
+  /** The video shows exactly these tiles from now on; `changedMs` is taken as their last change. */
+  own(owned: (col: number, row: number) => boolean, nowMs: number, changedMs = nowMs): void {
+    for (let row = 0, at = 0; row < this.rows; row++) {
+      for (let col = 0; col < this.cols; col++, at++) {
+        const is = owned(col, row) ? 1 : 0;
+        if (is === this.#owned[at]) continue;
+        this.#owned[at] = is;
+        this.#ownedMs[at] = nowMs;
+        this.#changedMs[at] = changedMs;
+        this.#unseen[at] = 1;
+        this.#changes[at] = 0;
+        this.#bytes[at] = 0;
+        this.#sends[at] = 0;
+      }
+    }
+  }
+
+  owned(col: number, row: number): boolean {
+    return this.#owned[row * this.cols + col] === 1;
+  }
+
+  /** Samples the damaged tiles that the video shows: damage alone may have changed nothing. */
+  look(now: Words): void {
+    for (let row = 0, at = 0; row < this.rows; row++) {
+      for (let col = 0; col < this.cols; col++, at++) {
+        if (this.#owned[at] === 0 || this.#unseen[at] === 0) continue;
+        this.#unseen[at] = 0;
+        const sample = this.#sampleOf(now, col, row);
+        if (sample === this.#sample[at]) continue;
+        this.#sample[at] = sample;
+        this.#changedMs[at] = Math.max(this.#changedMs[at], this.#lastMs[at]);
+      }
+    }
+  }
+
+  #sampleOf({ words, stride }: Words, col: number, row: number): number {
+    const right = Math.min(this.width, (col + 1) * TILE_WIDTH_PX);
+    const bottom = Math.min(this.height, (row + 1) * TILE_HEIGHT_PX);
+    let sum = 0x811c9dc5;
+    for (let y = row * TILE_HEIGHT_PX; y < bottom; y += SAMPLE_ROWS) {
+      for (let x = col * TILE_WIDTH_PX; x < right; x += SAMPLE_COLUMNS) {
+        sum = Math.imul(sum ^ (words[y * stride + x] & COLOUR_MASK), 0x01000193);
+      }
+    }
+    return sum >>> 0;
+  }
+
+  /** A tile that patches show moves; a tile that video shows moved within `restMs`. */
+  moves(col: number, row: number, nowMs: number, restMs: number): boolean {
+    const at = row * this.cols + col;
+    if (this.#owned[at] === 1) return nowMs - this.#changedMs[at] < restMs;
+    if (nowMs - this.#lastMs[at] > GAP_MS) return false;
+    if (nowMs - this.#ownedMs[at] < AGAIN_WITHIN_MS && this.#changes[at] >= AGAIN_CHANGES) {
+      return true;
+    }
+    return this.#changes[at] >= MOVING_CHANGES &&
+      this.#lastMs[at] - this.#sinceMs[at] >= MOVING_AFTER_MS;
+  }
+
+  /** Whether the tile's motion was sent again and again: damage alone may have changed nothing. */
+  costs(col: number, row: number): boolean {
+    return this.#sends[row * this.cols + col] >= MIN_SENDS;
+  }
+
+  /** Bytes a second that patches of the box's moving tiles take. */
+  patchRate(box: TileBox, nowMs: number): number {
+    let rate = 0;
+    for (let row = box.top; row < box.bottom; row++) {
+      for (let col = box.left; col < box.right; col++) {
+        const at = row * this.cols + col;
+        if (this.#owned[at] === 1 || nowMs - this.#lastMs[at] > GAP_MS) continue;
+        rate += this.#bytes[at] * 1000 / Math.max(MOVING_AFTER_MS, nowMs - this.#sinceMs[at]);
+      }
+    }
+    return rate;
+  }
+
+  /** Whether any tile changed so lately that it may be about to move. */
+  stirs(nowMs: number): boolean {
+    return this.#lastMs.some((ms) => nowMs - ms <= GAP_MS);
+  }
+}
