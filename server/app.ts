@@ -27,6 +27,7 @@ import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts"
 import { openOtelTracer, type RunningTracer } from "./adapters/otel_tracer.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { type Backend, openRedisBackend } from "./adapters/redis_backend.ts";
+import type { CommandObserver } from "./adapters/redis_client.ts";
 import { Relay } from "./adapters/relay.ts";
 import { SignalRouter } from "./adapters/signal_router.ts";
 import { type RunningTelemetry, startTelemetry } from "./adapters/telemetry.ts";
@@ -114,9 +115,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const clock = options.clock ?? Date.now;
   const dataDir = resolve(options.rootDirectory, settings.dataDir);
   const secrets = await loadSecrets(dataDir);
+  // Made before there is a store to count in.
+  const commands: { seen: CommandObserver } = { seen: () => {} };
   const backend = settings.redis.url === "" ? null : await openRedisBackend(settings.redis, {
     log,
     nodeId: settings.node.id,
+    onCommand: (outcome, seconds) => commands.seen(outcome, seconds),
   });
   const steady = new SteadyClock(clock());
   const once = backend?.once ?? options.once ?? new MemoryOnceStore(steady.now);
@@ -139,6 +143,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     ...{ clock, steady, identities, telemetry, tracer, backend },
   });
   const { metrics, hub, shell } = signalling;
+  commands.seen = (outcome, seconds) => metrics.redisCommand(outcome, seconds);
   const sockets = new WsServer((source) => {
     metrics.rejected("too-large");
     const about = { at: clock(), actor: { kind: "operator" as const }, source };
@@ -233,6 +238,8 @@ function makeSignalling(
   const metrics = new PromMetrics(() => store.list());
   metrics.watchSinks(() => telemetry.status());
   if (backend !== null) metrics.watchRedis(() => backend.commands());
+  metrics.watchLinks(() => hub.backlog());
+  metrics.watchEventLoop();
   const webrtc = webrtcOf(settings);
   const relay: Relay = new Relay({
     metrics,

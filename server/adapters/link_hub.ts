@@ -19,7 +19,7 @@ import {
   type ServerLink,
 } from "../core/link_machine.ts";
 import { type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
-import { heartbeatMs, slowest } from "../core/link_pressure.ts";
+import { backlogOf, heartbeatMs, slowest } from "../core/link_pressure.ts";
 import { inRounds } from "./in_rounds.ts";
 import { LinkInbox } from "./link_inbox.ts";
 import {
@@ -41,6 +41,8 @@ interface Entry extends HubLink {
   state: ServerLink;
   socket: LinkSocket | null;
   unsubscribe: () => void;
+  /** It died of what its client did not take in. */
+  overflowed: boolean;
 }
 
 const HELLO_DEADLINE_MS = 5_000;
@@ -250,6 +252,7 @@ export class LinkHub {
       inbox: new LinkInbox(),
       state: newServerLink({ linkId, role: identity.role, limits: limits[identity.role] }, clock()),
       socket: null,
+      overflowed: false,
       unsubscribe: bus.subscribe(
         linkTopic(linkId),
         // Only servers publish to the topic.
@@ -333,6 +336,9 @@ export class LinkHub {
     return [...this.#links.values()];
   }
 
+  /** What waits for the clients of each role. */
+  backlog = () => backlogOf(this.#links.values());
+
   /** A new link of an agent that does not resume its old one: it was restarted. */
   #replaceAgent(agentId: string): void {
     const old = this.#agents.get(agentId);
@@ -345,11 +351,16 @@ export class LinkHub {
 
   /** Tells that a link is gone, unless another node has gone on with it. */
   #gone(entry: Entry, replaced: boolean): void {
-    const { handlers } = this.#options;
+    const { handlers, metrics } = this.#options;
     const { shared } = entry;
+    const { unacked } = entry.state.link;
+    const tell = () => {
+      metrics.dropped(entry.overflowed ? "link-full" : "link-gone", unacked.length);
+      return handlers.gone(entry, replaced);
+    };
     entry.inbox.add(() => {
-      if (shared === null) return handlers.gone(entry, replaced);
-      return shared.remove().then((mine) => mine ? handlers.gone(entry, replaced) : undefined);
+      if (shared === null) return tell();
+      return shared.remove().then((mine) => mine ? tell() : undefined);
     });
   }
 
@@ -400,6 +411,7 @@ export class LinkHub {
           if (effect.type !== null) metrics.message(effect.type, "out");
           break;
         case "close":
+          entry.overflowed ||= effect.code === CLOSE.tryAgainLater;
           // The close event of the socket then detaches the link.
           entry.socket?.close(effect.code, effect.reason);
           break;

@@ -55,6 +55,7 @@ async function withHub(
       connections: () => {},
       relayed: () => {},
       relaySkipped: () => {},
+      dropped: () => {},
     },
     clock: () => 1_000,
     newId: () => LINKS[given++],

@@ -11,9 +11,22 @@ import {
   Registry,
 } from "prom-client";
 import type { ErrorCode } from "@farglass/protocol";
-import type { Metrics } from "../core/ports.ts";
+import type { DropReason, Metrics } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 import type { SinkStatus } from "../core/telemetry/ports.ts";
+import { watchEventLoop } from "./event_loop_lag.ts";
+
+/** From a command on the same machine to the client's own timeout. */
+const REDIS_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
+const LAG_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5];
+
+/** What waits in this node for one role's links. */
+export interface LinkBacklog {
+  readonly role: "agent" | "console";
+  /** Sent, or waiting for a socket, and not acknowledged. */
+  readonly messages: number;
+  readonly bytes: number;
+}
 
 /** From a loopback connection to the negotiation's deadline. */
 const SECONDS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 15];
@@ -35,6 +48,10 @@ export class PromMetrics implements Metrics {
   readonly #consoles: Gauge;
   readonly #relayBytes: Counter;
   readonly #relaySkipped: Counter;
+  readonly #dropped: Counter;
+  readonly #redis: Histogram;
+  readonly #lag: Histogram;
+  #stopLag: (() => void) | null = null;
 
   /** `desktops` is asked at each scrape, so that gauges cannot drift from the state. */
   constructor(desktops: () => Promise<readonly DesktopState[]>) {
@@ -42,6 +59,10 @@ export class PromMetrics implements Metrics {
     this.#registry.setContentType(openMetricsContentType);
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
+    // On this runtime they say that all is well while nothing moves (see event_loop_lag.ts).
+    for (const metric of this.#registry.getMetricsAsArray()) {
+      if (/^nodejs_eventloop/.test(metric.name)) this.#registry.removeSingleMetric(metric.name);
+    }
     new Gauge({
       name: "farglass_sessions",
       help: "Live sessions by stage and transport",
@@ -106,6 +127,24 @@ export class PromMetrics implements Metrics {
       "farglass_relay_skipped_frames_total",
       "Diff frames skipped because a console read too slowly",
     );
+    this.#dropped = counter(
+      "farglass_dropped_messages_total",
+      "Signalling messages that no client will get any more, by the reason",
+      ["reason"],
+    );
+    this.#redis = new Histogram({
+      name: "farglass_redis_command_duration_seconds",
+      help: "Commands to Redis until their answer, by what became of them",
+      labelNames: ["outcome"],
+      buckets: REDIS_SECONDS,
+      registers,
+    });
+    this.#lag = new Histogram({
+      name: "farglass_event_loop_lag_seconds",
+      help: "How late a timer of 100 ms came",
+      buckets: LAG_SECONDS,
+      registers,
+    });
   }
 
   message(type: string, direction: "in" | "out"): void {
@@ -147,6 +186,45 @@ export class PromMetrics implements Metrics {
 
   relaySkipped(frames: number): void {
     this.#relaySkipped.inc(frames);
+  }
+
+  dropped(reason: DropReason, messages: number): void {
+    if (messages > 0) this.#dropped.inc({ reason }, messages);
+  }
+
+  redisCommand(outcome: "ok" | "error", seconds: number): void {
+    this.#redis.observe({ outcome }, seconds);
+  }
+
+  /** Begins to measure how late the event loop is; `close` ends it. */
+  watchEventLoop(): void {
+    this.#stopLag ??= watchEventLoop((seconds) => this.#lag.observe(seconds));
+  }
+
+  /** Counts what waits in links; asked at each scrape. */
+  watchLinks(backlog: () => readonly LinkBacklog[]): void {
+    const registers = [this.#registry];
+    const labelNames = ["role"];
+    const gauge = (name: string, help: string, of: (one: LinkBacklog) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          for (const one of backlog()) this.set({ role: one.role }, of(one));
+        },
+      });
+    gauge(
+      "farglass_buffered_messages",
+      "Signalling messages that a client has not acknowledged",
+      (one) => one.messages,
+    );
+    gauge(
+      "farglass_buffered_bytes",
+      "Bytes of unacknowledged messages and of what waits in sockets",
+      (one) => one.bytes,
+    );
   }
 
   /**
@@ -223,6 +301,7 @@ export class PromMetrics implements Metrics {
 
   /** Lets go of what the collectors hold. */
   close(): void {
+    this.#stopLag?.();
     this.#registry.clear();
   }
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { poll } from "../../tests/support/process.ts";
 import { ControllerDriver, on, SCRIPTS } from "../testing/controller_driver.ts";
 import { PromMetrics } from "./prom_metrics.ts";
 
@@ -12,6 +13,10 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
   metrics.connections("console", 3);
   metrics.relayed(1000);
   metrics.relaySkipped(4);
+  metrics.dropped("link-gone", 7);
+  metrics.dropped("link-full", 0);
+  metrics.redisCommand("ok", 0.002);
+  metrics.watchLinks(() => [{ role: "agent", messages: 5, bytes: 640 }]);
   metrics.watchSinks(() => [{ name: "webhook-1", waiting: 12, dropped: 3 }]);
   for (const session of Object.values(desktop.sessions)) {
     for (const event of session.events) metrics.sessionEvent(event);
@@ -39,11 +44,16 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
       "farglass_connected_consoles 3",
       "farglass_relay_bytes_total 1000",
       "farglass_relay_skipped_frames_total 4",
+      'farglass_dropped_messages_total{reason="link-gone"} 7',
+      'farglass_redis_command_duration_seconds_bucket{le="0.0025",outcome="ok"} 1',
+      'farglass_buffered_messages{role="agent"} 5',
+      'farglass_buffered_bytes{role="agent"} 640',
       'farglass_events_waiting{sink="webhook-1"} 12',
       'farglass_events_dropped_total{sink="webhook-1"} 3',
     ]
   ) assert.ok(text.split("\n").includes(line), line);
   assert.match(text, /^process_cpu_seconds_total /m);
+  assert.doesNotMatch(text, /nodejs_eventloop/);
   assert.doesNotMatch(text, /[0-9a-f]{8}-[0-9a-f]{4}-/);
 });
 
@@ -86,4 +96,20 @@ Deno.test("PromMetrics: exemplars name the trace, in OpenMetrics only", async ()
     assert.match(text, /^farglass_messages_total\{/m);
     assert.ok(!text.includes(traceId));
   }
+});
+
+Deno.test("PromMetrics: an event loop that stands still for 300 ms is seen to lag", async () => {
+  const metrics = new PromMetrics(() => Promise.resolve([]));
+  metrics.watchEventLoop();
+  const count = async (le: string) => {
+    const { text } = await metrics.text();
+    const line = new RegExp(`^farglass_event_loop_lag_seconds_bucket\\{le="${le}"\\} (\\d+)$`, "m");
+    return Number(line.exec(text)?.[1]);
+  };
+  const until = performance.now() + 400;
+  while (performance.now() < until) { /* nothing else runs */ }
+  await poll("a beat after it", 5_000, async () => await count("\\+Inf") >= 1 || null);
+  const [late, all] = [await count("0.2"), await count("\\+Inf")];
+  metrics.close();
+  assert.ok(all > late, `${late} of ${all} beats came within 0.2 s`);
 });

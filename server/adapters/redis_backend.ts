@@ -8,7 +8,7 @@ import type { ControllerShell } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
 import { LinkSharing } from "./link_sharing.ts";
 import { RedisBus } from "./redis_bus.ts";
-import { RedisClient, type RedisSettings } from "./redis_client.ts";
+import { type CommandObserver, RedisClient, type RedisSettings } from "./redis_client.ts";
 import { RedisLinkStore } from "./redis_links.ts";
 import { RedisNodes } from "./redis_nodes.ts";
 import { RedisOnceStore } from "./redis_once_store.ts";
@@ -59,11 +59,15 @@ const LOST_TOPIC = "desktop-lost";
 /** Connects; Redis may still be away, and comes when it comes. */
 export async function openRedisBackend(
   settings: BackendSettings,
-  options: { readonly log: Log; readonly nodeId: string },
+  options: {
+    readonly log: Log;
+    readonly nodeId: string;
+    readonly onCommand?: CommandObserver;
+  },
 ): Promise<Backend> {
   const { log } = options;
   const nodeId = options.nodeId === "auto" ? randomUUID() : options.nodeId;
-  const client = await RedisClient.open(settings, log);
+  const client = await RedisClient.open(settings, log, options.onCommand);
   const bus = new RedisBus(client, log);
   const linkMs = settings.linkSeconds * 1000;
   const desktopMs = settings.desktopSeconds * 1000;

@@ -36,6 +36,9 @@ export const scriptOf = (text: string): Script => ({
   sha: createHash("sha1").update(text).digest("hex"),
 });
 
+/** Hears how each command went and how long it took. */
+export type CommandObserver = (outcome: "ok" | "error", seconds: number) => void;
+
 type Client = Redis | Cluster;
 type Argument = string | number | Uint8Array;
 
@@ -51,6 +54,7 @@ export class RedisClient {
   readonly commands: Client;
   readonly listener: Client;
   readonly #log: Log;
+  readonly #onCommand: CommandObserver;
   readonly #upListeners = new Set<() => void>();
   readonly #downListeners = new Set<() => void>();
   #waiting = Promise.withResolvers<void>();
@@ -58,8 +62,9 @@ export class RedisClient {
   #closed = false;
   #sent = 0;
 
-  private constructor(make: () => Client, log: Log) {
+  private constructor(make: () => Client, log: Log, onCommand: CommandObserver) {
     this.#log = log;
+    this.#onCommand = onCommand;
     // Rejected at close, also when nobody waits.
     this.#waiting.promise.catch(() => {});
     this.commands = make();
@@ -77,9 +82,13 @@ export class RedisClient {
   }
 
   /** Starts to connect; resolves at once, Redis may still be away. */
-  static async open(settings: RedisSettings, log: Log): Promise<RedisClient> {
+  static async open(
+    settings: RedisSettings,
+    log: Log,
+    onCommand: CommandObserver = () => {},
+  ): Promise<RedisClient> {
     const make = await clientMaker(settings);
-    return new RedisClient(make, log);
+    return new RedisClient(make, log, onCommand);
   }
 
   /** Whether both connections are ready. */
@@ -112,10 +121,16 @@ export class RedisClient {
   /** One command; rejects with StoreUnavailable when Redis cannot do it now. */
   async call(command: string, ...args: Argument[]): Promise<unknown> {
     this.#sent++;
+    const start = performance.now();
+    const done = (outcome: "ok" | "error") =>
+      this.#onCommand(outcome, (performance.now() - start) / 1_000);
     try {
       // The library takes any bytes; its type names Node's Buffer only.
-      return await this.commands.call(command, ...args as (string | number)[]);
+      const answer = await this.commands.call(command, ...args as (string | number)[]);
+      done("ok");
+      return answer;
     } catch (cause) {
+      done("error");
       throw this.#explain(cause);
     }
   }

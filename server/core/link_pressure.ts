@@ -1,5 +1,5 @@
 /** What many links cost together, and what is done about it. */
-import { LINK_HEARTBEAT_MS } from "@farglass/protocol";
+import { LINK_HEARTBEAT_MS, type LinkState } from "@farglass/protocol";
 
 /** The slowest heartbeat that agents are asked for. */
 const MAX_HEARTBEAT_MS = 15_000;
@@ -32,4 +32,21 @@ export function slowest<T extends { readonly bytes: number }>(
     left -= one.bytes;
   }
   return cut;
+}
+
+interface Waiting {
+  readonly identity: { readonly role: "agent" | "console" };
+  readonly state: { readonly link: Pick<LinkState, "unacked" | "unackedBytes"> };
+  readonly socket: { bufferedBytes(): number } | null;
+}
+
+/** What waits for the clients of each role: messages without an acknowledgement, and bytes. */
+export function backlogOf(links: Iterable<Waiting>) {
+  const sums = { agent: { messages: 0, bytes: 0 }, console: { messages: 0, bytes: 0 } };
+  for (const { identity, state, socket } of links) {
+    const sum = sums[identity.role];
+    sum.messages += state.link.unacked.length;
+    sum.bytes += state.link.unackedBytes + (socket?.bufferedBytes() ?? 0);
+  }
+  return [{ role: "agent", ...sums.agent }, { role: "console", ...sums.console }] as const;
 }

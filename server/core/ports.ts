@@ -162,6 +162,9 @@ export interface Log {
   write(level: LogLevel, event: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
+/** `link-gone`: its client never came back; `link-full`: it took nothing in for too long. */
+export type DropReason = "link-gone" | "link-full";
+
 /** Counters and gauges; no ids. */
 export interface Metrics {
   message(type: string, direction: "in" | "out"): void;
@@ -171,4 +174,5 @@ export interface Metrics {
   connections(role: "agent" | "console", count: number): void;
   relayed(bytes: number): void;
   relaySkipped(frames: number): void;
+  dropped(reason: DropReason, messages: number): void;
 }

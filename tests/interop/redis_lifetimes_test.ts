@@ -100,6 +100,7 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
       connections: () => {},
       relayed: () => {},
       relaySkipped: () => {},
+      dropped: () => {},
     },
     clock: Date.now,
     policy: { ...DEFAULT_POLICY, maxSessionsPerDesktop: SESSIONS_EACH },

@@ -51,6 +51,7 @@ async function withApp(
     connections: () => {},
     relayed: () => {},
     relaySkipped: () => {},
+    dropped: () => {},
   };
   const told: EventDraft[] = [];
   const telemetry = { emit: (draft: EventDraft) => void told.push(draft) };
