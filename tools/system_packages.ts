@@ -1,10 +1,14 @@
 /** Programs and libraries that the tests need from the system, and how to get them on Debian. */
 
+import { fetchPromtool, hasPromtool } from "./promtool.ts";
+
 export interface Need {
   /** As a person would call it. */
   readonly what: string;
   readonly debianPackage: string;
   present(): boolean;
+  /** How to have it without installing its package. */
+  readonly fetch?: () => Promise<boolean>;
 }
 
 /** A program on the path, and the Debian package that brings it. */
@@ -44,6 +48,12 @@ const NEEDS: readonly Need[] = [
   program("openssl"),
   program("redis-server"),
   program("script", "bsdutils"),
+  {
+    what: "promtool",
+    debianPackage: "prometheus",
+    present: hasPromtool,
+    fetch: fetchPromtool,
+  },
   library("libX11.so.6", "libx11-6"),
   library("libXext.so.6", "libxext6"),
   library("libXtst.so.6", "libxtst6"),
@@ -68,25 +78,34 @@ export async function ensureSystemPackages(
 ): Promise<boolean> {
   const missing = needs.filter((need) => !need.present());
   if (missing.length === 0) return true;
-  const packages = [...new Set(missing.map((need) => need.debianPackage))];
+  const own = missing.filter((need) => need.fetch === undefined);
+  const packages = [...new Set(own.map((need) => need.debianPackage))];
   log(`Missing: ${missing.map((need) => need.what).join(", ")}`);
   if (!isDebian()) {
-    log(`Install them, then run this again; on Debian their packages are ${packages.join(" ")}`);
+    const all = [...new Set(missing.map((need) => need.debianPackage))].join(" ");
+    log(`Install them, then run this again; on Debian their packages are ${all}`);
     return false;
   }
-  if (Deno.uid() !== 0) {
+  if (packages.length > 0 && Deno.uid() !== 0) {
     log(`Install them: sudo apt-get install ${packages.join(" ")}`);
     return false;
   }
-  log(`Installing ${packages.join(" ")}`);
-  const installed = await aptGet("update") &&
-    await aptGet("install", "-y", "--no-install-recommends", ...packages);
+  let done = Deno.uid() !== 0 || await aptGet("update");
+  if (packages.length > 0) {
+    log(`Installing ${packages.join(" ")}`);
+    done &&= await aptGet("install", "-y", "--no-install-recommends", ...packages);
+  }
+  for (const need of missing) {
+    if (need.fetch === undefined) continue;
+    log(`Taking ${need.what} out of the package ${need.debianPackage}`);
+    done = await need.fetch() && done;
+  }
   const left = needs.filter((need) => !need.present()).map((need) => need.what);
   if (left.length > 0) {
     log(`Still missing: ${left.join(", ")}`);
     if (left.includes("chromium")) log("Name another Chromium by FARGLASS_CHROMIUM=/path/to/it");
   }
-  return installed && left.length === 0;
+  return done && left.length === 0;
 }
 
 async function aptGet(...args: string[]): Promise<boolean> {

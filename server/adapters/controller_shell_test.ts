@@ -41,6 +41,7 @@ async function withShell(
       connections: nothing,
       relayed: nothing,
       relaySkipped: nothing,
+      dropped: nothing,
     },
     telemetry: { emit: nothing },
     policy: DEFAULT_POLICY,
