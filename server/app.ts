@@ -39,6 +39,7 @@ import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
 import {
   type Bus,
   type DesktopStore,
+  type HistoryLimits,
   type Log,
   type OnceStore,
   StoreUnavailable,
@@ -99,6 +100,11 @@ const policyOf = (settings: Settings, webrtc: WebrtcSettings): ControllerPolicy 
   maxRetries: settings.limits.attemptsPerSession,
 });
 
+const historyOf = ({ history }: Settings): HistoryLimits => ({
+  keepMs: history.hours * 3_600_000,
+  perDesktop: history.sessionsPerDesktop,
+});
+
 const autoOf = (value: "auto" | "yes" | "no", host: string): boolean =>
   value === "auto" ? isLoopbackHost(host) : value === "yes";
 
@@ -121,6 +127,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     nodeId: settings.node.id,
     onCommand: (outcome, seconds) => commands.seen(outcome, seconds),
+    history: historyOf(settings),
   });
   const steady = new SteadyClock(clock());
   const once = backend?.once ?? options.once ?? new MemoryOnceStore(steady.now);
@@ -234,7 +241,8 @@ function makeSignalling(
   // Of all nodes: sessions are measured by it, whatever a machine believes.
   const shared = backend === null ? steady : new SteadyClock(clock());
   const bus = backend?.bus ?? options.bus ?? new MemoryBus();
-  const store = backend?.store ?? options.store ?? new MemoryDesktopStore(bus);
+  const store = backend?.store ?? options.store ??
+    new MemoryDesktopStore(bus, historyOf(settings), steady.now);
   const metrics = new PromMetrics(() => store.list());
   metrics.watchSinks(() => telemetry.status());
   if (backend !== null) metrics.watchRedis(() => backend.commands());

@@ -255,6 +255,16 @@ export const settingsSchema = v.strictObject({
     ),
     {},
   ),
+  /** Records of ended sessions for timeline and support, in memory or, when there is one, in Redis. */
+  history: v.optional(
+    v.strictObject({
+      /** From a session's end; at most a year. */
+      hours: v.optional(whole(1, 8760), 168),
+      /** The newest ones of each desktop. */
+      sessionsPerDesktop: v.optional(whole(1, 10_000), 100),
+    }, "an object"),
+    {},
+  ),
   metrics: v.optional(
     v.strictObject({
       /** Whether /metrics may be read by anyone; `auto`: only when `host` is loopback. */

@@ -3,27 +3,39 @@ import {
   type Bus,
   type DesktopStore,
   type DesktopWrite,
+  type HistoryLimits,
   linkTopic,
+  newlyEnded,
   type OnceStore,
   type Saved,
   type Stored,
 } from "../core/ports.ts";
 import { noOnce, onceAdd, type OnceState, onceTake } from "../core/once.ts";
-import type { DesktopState } from "../core/state.ts";
+import type { DesktopState, EndedRecord } from "../core/state.ts";
 
 const sessionIdsOf = (desktop: DesktopState): readonly string[] => [
   ...Object.keys(desktop.sessions),
   ...desktop.ended.map((s) => s.sessionId),
 ];
 
+/** A week, and a hundred sessions of each desktop. */
+export const DEFAULT_HISTORY: HistoryLimits = { keepMs: 7 * 24 * 3_600_000, perDesktop: 100 };
+
 /** Desktops in a map, with an index of their sessions. What leaves is published at once. */
 export class MemoryDesktopStore implements DesktopStore {
   readonly #desktops = new Map<string, Stored>();
   readonly #sessions = new Map<string, string>();
   readonly #bus: Bus;
+  /** Ended sessions by desktop, oldest first. */
+  readonly #history = new Map<string, readonly EndedRecord[]>();
+  readonly #limits: HistoryLimits;
+  readonly #clock: () => number;
 
-  constructor(bus: Bus) {
+  /** `clock` gives Unix ms. */
+  constructor(bus: Bus, limits = DEFAULT_HISTORY, clock: () => number = Date.now) {
     this.#bus = bus;
+    this.#limits = limits;
+    this.#clock = clock;
   }
 
   load(desktopId: string): Promise<Stored | null> {
@@ -42,6 +54,7 @@ export class MemoryDesktopStore implements DesktopStore {
     const after = new Set(desktop === null ? [] : sessionIdsOf(desktop));
     for (const id of before) if (!after.has(id)) this.#sessions.delete(id);
     for (const id of after) this.#sessions.set(id, desktopId);
+    this.#remember(desktopId, newlyEnded(stored?.desktop ?? null, desktop));
     if (desktop === null) this.#desktops.delete(desktopId);
     else this.#desktops.set(desktopId, { revision: revision + 1, desktop });
     // One process: a link is never taken up elsewhere, so its mail needs no number.
@@ -64,8 +77,34 @@ export class MemoryDesktopStore implements DesktopStore {
     return Promise.resolve(this.#sessions.get(sessionId) ?? null);
   }
 
+  recordOf(sessionId: string): Promise<EndedRecord | null> {
+    this.#forgetOld();
+    for (const records of this.#history.values()) {
+      const found = records.find((r) => r.session.sessionId === sessionId);
+      if (found !== undefined) return Promise.resolve(found);
+    }
+    return Promise.resolve(null);
+  }
+
   whenUp(): Promise<void> {
     return Promise.resolve();
+  }
+
+  #remember(desktopId: string, ended: readonly EndedRecord[]): void {
+    if (ended.length === 0) return;
+    const records = [...this.#history.get(desktopId) ?? [], ...ended];
+    this.#history.set(desktopId, records.slice(-this.#limits.perDesktop));
+    this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const since = this.#clock() - this.#limits.keepMs;
+    for (const [desktopId, records] of this.#history) {
+      if (records[0].session.endedAtMs > since) continue;
+      const kept = records.filter((r) => r.session.endedAtMs > since);
+      if (kept.length === 0) this.#history.delete(desktopId);
+      else this.#history.set(desktopId, kept);
+    }
   }
 }
 

@@ -1,3 +1,12 @@
+import assert from "node:assert/strict";
+import {
+  ControllerDriver,
+  DESKTOP,
+  on,
+  SCRIPTS,
+  SESSION,
+  START,
+} from "../testing/controller_driver.ts";
 import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./memory_store.ts";
 import {
   busContract,
@@ -12,9 +21,25 @@ desktopStoreContract(
   "MemoryDesktopStore",
   () => {
     const bus = new MemoryBus();
-    return Promise.resolve({ store: new MemoryDesktopStore(bus), bus, close });
+    const store = new MemoryDesktopStore(bus, { keepMs: 60_000, perDesktop: 3 }, () => START);
+    return Promise.resolve({ store, bus, close });
   },
 );
+Deno.test("MemoryDesktopStore: a record goes when it is as old as the settings say", async () => {
+  let now = START;
+  const store = new MemoryDesktopStore(
+    new MemoryBus(),
+    { keepMs: 60_000, perDesktop: 3 },
+    () => now,
+  );
+  const { desktop } = new ControllerDriver().run(...SCRIPTS.connected, on.kill());
+  await store.save(DESKTOP, 0, { desktop });
+  const endedAtMs = (await store.recordOf(SESSION))?.session.endedAtMs ?? 0;
+  now = endedAtMs + 59_999;
+  assert.ok(await store.recordOf(SESSION) !== null);
+  now = endedAtMs + 60_000;
+  assert.equal(await store.recordOf(SESSION), null);
+});
 bytesContract("MemoryBus", () => Promise.resolve({ bus: new MemoryBus(), close }));
 busContract("MemoryBus", () => Promise.resolve({ bus: new MemoryBus(), close }));
 onceStoreContract("MemoryOnceStore", () => {

@@ -1,7 +1,14 @@
 /** Everything that nodes share, on one Redis. */
 import { randomUUID } from "node:crypto";
 import type { Draft } from "@farglass/protocol";
-import { type Bus, type DesktopStore, linkTopic, type Log, type OnceStore } from "../core/ports.ts";
+import {
+  type Bus,
+  type DesktopStore,
+  type HistoryLimits,
+  linkTopic,
+  type Log,
+  type OnceStore,
+} from "../core/ports.ts";
 import { routeOf } from "../core/routes.ts";
 import { ROUTES_TOPIC } from "./controller_shell.ts";
 import type { ControllerShell } from "./controller_shell.ts";
@@ -62,6 +69,7 @@ export async function openRedisBackend(
   options: {
     readonly log: Log;
     readonly nodeId: string;
+    readonly history: HistoryLimits;
     readonly onCommand?: CommandObserver;
   },
 ): Promise<Backend> {
@@ -72,7 +80,7 @@ export async function openRedisBackend(
   const linkMs = settings.linkSeconds * 1000;
   const desktopMs = settings.desktopSeconds * 1000;
   const store = new RedisDesktopStore({
-    ...{ client, bus, log, desktopMs, linkMs },
+    ...{ client, bus, log, desktopMs, linkMs, history: options.history },
     onLost: (desktopId) => {
       bus.publish(LOST_TOPIC, { desktopId }).catch(() => {
         // Redis went away; the next one who reads the key finds it again.

@@ -12,7 +12,7 @@ import {
   TRANSPORTS,
 } from "@farglass/protocol";
 import type { CorruptSession, Stored } from "../core/ports.ts";
-import type { DesktopState, EndedSession, SessionState } from "../core/state.ts";
+import type { DesktopState, EndedRecord, EndedSession, SessionState } from "../core/state.ts";
 
 const time = v.number();
 const when = v.nullable(time);
@@ -90,6 +90,18 @@ const headSchema = v.looseObject({
   /** Ended ones, newest last. */
   past: v.array(id),
 });
+
+const recordSchema = v.looseObject({
+  session: endedSchema,
+  agent: agentInfoSchema,
+  caps: desktopCapsSchema,
+});
+
+/** Reads the record of an ended session; null when it is none. */
+export function decodeRecord(text: string): EndedRecord | null {
+  const record = parse(text);
+  return v.is(recordSchema, record) ? record as unknown as EndedRecord : null;
+}
 
 export type Fields = Readonly<Record<string, string>>;
 

@@ -7,7 +7,9 @@
  * | `fg:{D}:state` | hash: `rev` counts writes, `d` the desktop, `s:<session>` each live and `e:<session>` each ended session, as JSON | redis.desktopSeconds after the last write or its node's refresh |
  * | `fg:{D}:link:L` | hash of one link at one desktop: `n` counts its mail, `m:<n>` mail not yet numbered by the link, `q` the last message of it that was dealt with | redis.linkSeconds after the last mail or refresh |
  * | `fg:{L}:link` | hash: `token` and `node` of its owner, `id`, `agent`, `sent`, `c:<desktop>` the mail taken, `u:<seq>` each unacknowledged message | redis.linkSeconds after the last attach or refresh; 60 s once detached for good or swept |
- * | `fg:{S}:session` | string: the desktop of a session | as `state`, from the session's start |
+ * | `fg:{S}:session` | string: the desktop of a session | history.hours or as `state`, whichever is longer, from its start, refresh and end |
+ * | `fg:{D}:ended:S` | string: an ended session with agent and abilities, as JSON | history.hours from its end; sooner when there are history.sessionsPerDesktop newer ones |
+ * | `fg:{D}:history` | sorted set: ended session by its end, Unix ms | history.hours after the last end |
  * | `fg:{desktops}:all` | sorted set: desktop by the time it may be forgotten, Unix seconds | as `state` |
  * | `fg:{nodes}:beats` | sorted set: node by its last beat, a number that only grows; 0: it has left | 1 h after the last beat |
  * | `fg:{nodes}:sweep:N` | string: node N is dead and being cleared away | 10 s |
@@ -22,6 +24,8 @@ export const mailKey = (desktopId: string, linkId: string): string =>
   `fg:{${desktopId}}:link:${linkId}`;
 export const linkKey = (linkId: string): string => `fg:{${linkId}}:link`;
 export const sessionKey = (sessionId: string): string => `fg:{${sessionId}}:session`;
+export const endedPrefix = (desktopId: string): string => `fg:{${desktopId}}:ended:`;
+export const historyKey = (desktopId: string): string => `fg:{${desktopId}}:history`;
 export const DESKTOPS_KEY = "fg:{desktops}:all";
 export const BEATS_KEY = "fg:{nodes}:beats";
 export const sweepKey = (nodeId: string): string => `fg:{nodes}:sweep:${nodeId}`;

@@ -3,15 +3,17 @@ import type {
   Bus,
   DesktopStore,
   DesktopWrite,
+  HistoryLimits,
   Log,
   Outgoing,
   Saved,
   Stored,
 } from "../core/ports.ts";
-import { linkTopic } from "../core/ports.ts";
-import type { DesktopState } from "../core/state.ts";
+import { linkTopic, newlyEnded } from "../core/ports.ts";
+import type { DesktopState, EndedRecord } from "../core/state.ts";
 import { type RedisClient, scriptOf } from "./redis_client.ts";
 import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
+import { RedisHistory } from "./redis_history.ts";
 import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
 
 /**
@@ -68,6 +70,7 @@ export interface RedisStoreOptions {
   readonly log: Log;
   readonly desktopMs: number;
   readonly linkMs: number;
+  readonly history: HistoryLimits;
   /** A desktop's value was foreign and is gone: whoever announces it must do so again. */
   readonly onLost?: (desktopId: string) => void;
 }
@@ -75,10 +78,12 @@ export interface RedisStoreOptions {
 /** The store port on Redis. */
 export class RedisDesktopStore implements DesktopStore {
   readonly #options: RedisStoreOptions;
+  readonly #history: RedisHistory;
   readonly #known = new Map<string, Stored>();
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
+    this.#history = new RedisHistory(options.client, options.history);
   }
 
   async load(desktopId: string): Promise<Stored | null> {
@@ -112,15 +117,23 @@ export class RedisDesktopStore implements DesktopStore {
       return "conflict";
     }
     const { keys, args } = this.#arguments(desktopId, write, base);
-    const fresh = newSessions(base?.desktop ?? null, write.desktop);
+    const ended = newlyEnded(base?.desktop ?? null, write.desktop);
+    // A session's desktop is known from its start, and for as long as its record after its end.
+    const named = [
+      ...newSessions(base?.desktop ?? null, write.desktop),
+      ...ended.map(({ session }) => session.sessionId),
+    ];
     try {
       if (revision === 0) await this.#index(desktopId);
       // The index first: a session that is named but not there is harmless.
       const [saved] = await Promise.all([
         client.run(SAVE, keys, args),
-        ...fresh.map((id) =>
-          client.call("SET", sessionKey(id), desktopId, "PX", this.#options.desktopMs)
+        ...[...new Set(named)].map((id) =>
+          client.call("SET", sessionKey(id), desktopId, "PX", this.#sessionMs)
         ),
+        // So is the record of a session that this write does not end after all: what lives is
+        // asked first.
+        ...this.#history.keep(desktopId, ended),
       ]);
       if (saved !== "saved") {
         this.#known.delete(desktopId);
@@ -168,6 +181,10 @@ export class RedisDesktopStore implements DesktopStore {
     return live === null && ended === null ? null : desktopId;
   }
 
+  recordOf(sessionId: string): Promise<EndedRecord | null> {
+    return this.#history.find(sessionId);
+  }
+
   whenUp(): Promise<void> {
     return this.#options.client.whenUp();
   }
@@ -178,9 +195,13 @@ export class RedisDesktopStore implements DesktopStore {
     const sessions = Object.keys(this.#known.get(desktopId)?.desktop.sessions ?? {});
     await client.calls([
       ["PEXPIRE", stateKey(desktopId), desktopMs],
-      ...sessions.map((id) => ["PEXPIRE", sessionKey(id), desktopMs] as const),
+      ...sessions.map((id) => ["PEXPIRE", sessionKey(id), this.#sessionMs] as const),
     ]);
     await this.#index(desktopId);
+  }
+
+  get #sessionMs(): number {
+    return Math.max(this.#options.desktopMs, this.#history.keepMs);
   }
 
   #arguments(

@@ -4,6 +4,7 @@ import { ControllerDriver, DESKTOP, on, SCRIPTS, SESSION } from "../testing/cont
 import {
   type Bus,
   type DesktopStore,
+  type DesktopWrite,
   linkTopic,
   type OnceStore,
   type Outgoing,
@@ -46,6 +47,29 @@ export function desktopStoreContract(
     assert.deepEqual(await store.list(), [connected]);
     assert.deepEqual(await store.recall(DESKTOP), await store.load(DESKTOP));
     assert.equal(await store.size(), 1);
+  });
+
+  test("the newest three ended sessions are found, also when their desktop is forgotten", async (store) => {
+    const { desktop } = new ControllerDriver().run(...SCRIPTS.connected, on.kill());
+    assert.ok(desktop !== null);
+    const [first] = desktop.ended;
+    const ids = [1, 2, 3, 4, 5].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+    const ended = ids.map((sessionId, n) => ({
+      ...first,
+      sessionId,
+      endedAtMs: first.endedAtMs + n,
+    }));
+    assert.equal(await store.recordOf(ids[0]), null);
+    // One by one, then two at once: what comes for a desktop meanwhile is written together.
+    for (const [revision, count] of [1, 2, 3, 5].entries()) {
+      const write: DesktopWrite = { desktop: { ...desktop, ended: ended.slice(0, count) } };
+      assert.equal(await store.save(DESKTOP, revision, write), "saved");
+    }
+    assert.equal(await store.save(DESKTOP, 4, { desktop: null }), "saved");
+    assert.equal(await store.desktopOf(ids[4]), null);
+    const found = await Promise.all(ids.map((id) => store.recordOf(id)));
+    assert.deepEqual(found.map((r) => r?.session ?? null), [null, null, ...ended.slice(2)]);
+    assert.deepEqual([found[4]?.agent, found[4]?.caps], [desktop.agent, desktop.caps]);
   });
 
   test("only one of two writers with the same revision wins", async (store) => {

@@ -323,10 +323,17 @@ Deno.test("controller: histories are bounded and ended sessions stay readable", 
   assert.equal(d.desktop?.ended.length, 32);
   assert.ok(d.desktop?.ended.every((s) => isTerminal(s.stage) && s.desktopId === DESKTOP));
   d.run(...SCRIPTS.connected.slice(1));
-  for (let i = 0; i < 60; i++) {
+  const began = d.session?.events;
+  for (let i = 0; i < 120; i++) {
+    d.now += 1_000;
     d.run(on.peer("console", "disconnected"), on.peer("console", "connected"));
   }
-  assert.equal(d.session?.events.length, 100);
+  // What is left out is of the middle: the beginning and the newest stay.
+  const { events = [], omittedEvents = 0 } = d.session ?? {};
+  assert.equal(events.length, 200);
+  assert.equal(omittedEvents, (began?.length ?? 0) + 240 - 200);
+  assert.deepEqual(events.slice(0, began?.length), began);
+  assert.equal(events.at(-1)?.at, d.now);
 });
 
 Deno.test("controller: offers have a budget, refilled over time, and the error says when", () => {

@@ -47,8 +47,10 @@ export const DEFAULT_POLICY: ControllerPolicy = {
 /** Candidates that one side may send in one generation; Chromium sends fewer than 30. */
 export const MAX_CANDIDATES_PER_GENERATION = 64;
 /** Events kept with a session for REST; the structured log has them all. */
-export const MAX_SESSION_EVENTS = 100;
-/** Ended sessions kept with a desktop for REST. */
+export const MAX_SESSION_EVENTS = 200;
+/** How it began is never given up for what came later. */
+export const FIRST_SESSION_EVENTS = 60;
+/** Ended sessions in a desktop's state, for lists; single ones are read from the history. */
 export const MAX_ENDED_SESSIONS = 32;
 /** Share of the credentials' lifetime after which fresh ones are issued. */
 export const ROTATE_AT = 0.8;

@@ -1,6 +1,6 @@
 /** What the server asks of the world. Each has one contract suite for all its implementations. */
 import type { Draft, ErrorCode } from "@farglass/protocol";
-import type { DesktopState, SessionEvent } from "./state.ts";
+import type { DesktopState, EndedRecord, SessionEvent } from "./state.ts";
 
 export interface Stored {
   /** Counts the writes of this desktop, from 1. */
@@ -73,9 +73,31 @@ export interface DesktopStore {
   size(): Promise<number>;
   /** The desktop of a live or recently ended session. */
   desktopOf(sessionId: string): Promise<string | null>;
+  /** An ended session, also after its desktop was forgotten; null when it is older than kept. */
+  recordOf(sessionId: string): Promise<EndedRecord | null>;
   /** Resolves when the store can be tried again. */
   whenUp(): Promise<void>;
 }
+
+/** How much of ended sessions stays: whatever is reached first. */
+export interface HistoryLimits {
+  /** From a session's end. */
+  readonly keepMs: number;
+  /** The newest ones of each desktop. */
+  readonly perDesktop: number;
+}
+
+/** Sessions that `after` has ended and `before` had not. */
+export const newlyEnded = (
+  before: DesktopState | null,
+  after: DesktopState | null,
+): readonly EndedRecord[] => {
+  if (after === null || after.ended === before?.ended) return [];
+  const known = new Set(before?.ended.map((s) => s.sessionId));
+  const { agent, caps } = after;
+  return after.ended.filter((s) => !known.has(s.sessionId))
+    .map((session) => ({ session, agent, caps }));
+};
 
 /** Messages between nodes. A topic's messages arrive in the order published. */
 export interface Bus {

@@ -134,6 +134,8 @@ export interface SessionState {
   readonly negotiateByMs: number | null;
   readonly rotateAtMs: number | null;
   readonly events: readonly SessionEvent[];
+  /** Events left out of the middle. */
+  readonly omittedEvents?: number;
   /** Absent in what an older node wrote. */
   readonly trace?: SessionTrace;
 }
@@ -149,7 +151,16 @@ export interface EndedSession {
   readonly by: EndedBy;
   readonly retries: number;
   readonly events: readonly SessionEvent[];
+  /** Events left out of the middle. */
+  readonly omittedEvents?: number;
   readonly trace?: SessionTrace;
+}
+
+/** What stays of a session after its desktop's state has forgotten it. */
+export interface EndedRecord {
+  readonly session: EndedSession;
+  readonly agent: AgentInfo;
+  readonly caps: DesktopCaps;
 }
 
 export interface DesktopState {

@@ -51,6 +51,8 @@ export interface Timeline {
   readonly connectedMs: number | null;
   readonly firstFrameMs: number | null;
   readonly steps: readonly TimelineStep[];
+  /** Steps left out of the middle of a very long history. */
+  readonly omittedSteps: number;
   readonly lanes: readonly TimelineLane[];
 }
 
@@ -59,6 +61,7 @@ export interface TimelineSource {
   readonly createdAtMs: number;
   readonly endedAtMs: number | null;
   readonly events: readonly SessionEvent[];
+  readonly omittedEvents?: number | undefined;
 }
 
 const SIGNALLING: readonly Stage[] = ["requested", "approved", "offered", "restarting"];
@@ -92,6 +95,7 @@ export function timelineOf(source: TimelineSource, now: number): Timeline {
     steps: events.map((event, i) =>
       stepOf(event, { createdAtMs, next: events[i + 1]?.at ?? until })
     ),
+    omittedSteps: source.omittedEvents ?? 0,
     lanes: [
       { lane: "signalling", spans: stageSpans(events, until, SIGNALLING) },
       { lane: "connection", spans: stageSpans(events, until, CONNECTION) },

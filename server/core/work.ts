@@ -10,6 +10,7 @@ import {
 import type { Effect, MessageRef } from "./events.ts";
 import {
   type ControllerPolicy,
+  FIRST_SESSION_EVENTS,
   MAX_ENDED_SESSIONS,
   MAX_SESSION_EVENTS,
   ROTATE_AT,
@@ -83,7 +84,13 @@ export function record(work: Work, session: SessionState, event: SessionEvent): 
     sessionId: session.sessionId,
     event,
   });
-  return put(work, { ...session, events: [...session.events, event].slice(-MAX_SESSION_EVENTS) });
+  const { events } = session;
+  if (events.length < MAX_SESSION_EVENTS) {
+    return put(work, { ...session, events: [...events, event] });
+  }
+  const kept = events.toSpliced(FIRST_SESSION_EVENTS, 1);
+  const omittedEvents = (session.omittedEvents ?? 0) + 1;
+  return put(work, { ...session, events: [...kept, event], omittedEvents });
 }
 
 /** Tells log and console the session's WebRTC state; `previous` is the stage before the step. */
@@ -162,6 +169,7 @@ export function endSession(work: Work, session: SessionState, ending: Ending): v
     by,
     retries: last.retries,
     events: last.events,
+    ...(last.omittedEvents === undefined ? {} : { omittedEvents: last.omittedEvents }),
     ...(last.trace === undefined ? {} : { trace: last.trace }),
   };
   work.desktop = {

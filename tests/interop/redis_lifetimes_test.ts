@@ -88,7 +88,8 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
   const client = await RedisClient.open({ ...DEFAULT_SETTINGS.redis, url: redis.url }, log);
   await client.whenUp();
   const bus = new RedisBus(client, log);
-  const times = { desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS };
+  const history = { keepMs: LIFETIME_MS, perDesktop: 50 };
+  const times = { desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS, history };
   const store = new RedisDesktopStore({ client, bus, log, ...times });
   const links = new RedisLinkStore({ client, nodeId: "node", linkMs: LIFETIME_MS });
   const shell = new ControllerShell({

@@ -21,7 +21,8 @@ const LINK = "77777777-7777-4777-8777-777777777777";
 async function useAll(client: RedisClient): Promise<void> {
   await client.whenUp();
   const bus = new RedisBus(client, log);
-  const times = { desktopMs: 60_000, linkMs: 60_000 };
+  const history = { keepMs: 60_000, perDesktop: 3 };
+  const times = { desktopMs: 60_000, linkMs: 60_000, history };
   const store = new RedisDesktopStore({ client, bus, log, ...times });
   const links = new RedisLinkStore({ client, nodeId: "node", linkMs: 60_000 });
   const { promise, resolve } = Promise.withResolvers<unknown>();

@@ -34,7 +34,8 @@ async function open(settings: Partial<typeof DEFAULT_SETTINGS.redis> = {}) {
   await client.whenUp();
   const bus = new RedisBus(client, log);
   const lost: string[] = [];
-  const options = { client, bus, log, desktopMs: 60_000, linkMs: 60_000 };
+  const history = { keepMs: 60_000, perDesktop: 3 };
+  const options = { client, bus, log, desktopMs: 60_000, linkMs: 60_000, history };
   const store = new RedisDesktopStore({ ...options, onLost: (id) => lost.push(id) });
   const close = async () => {
     bus.close();

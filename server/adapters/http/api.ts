@@ -162,15 +162,21 @@ function refused(effect: Extract<Effect, { kind: "reject" }>): Response {
 
 /** A session, live or ended, as far as the store remembers. */
 async function findStored(options: HttpAppOptions, sessionId: string) {
-  const desktopId = await options.store.desktopOf(sessionId);
-  const desktop = desktopId === null ? null : (await options.store.load(desktopId))?.desktop;
-  if (desktop === null || desktop === undefined) return null;
-  const live = desktop.sessions[sessionId];
-  if (live !== undefined) {
+  const { store } = options;
+  const desktopId = await store.desktopOf(sessionId);
+  const desktop = desktopId === null ? null : (await store.load(desktopId))?.desktop;
+  const live = desktop?.sessions[sessionId];
+  if (desktop != null && live !== undefined) {
     return { view: sessionView(live), source: { ...live, endedAtMs: null }, desktop };
   }
-  const ended = desktop.ended.find((s) => s.sessionId === sessionId);
-  return ended === undefined ? null : { view: endedView(ended), source: ended, desktop };
+  const ended = desktop?.ended.find((s) => s.sessionId === sessionId);
+  if (desktop != null && ended !== undefined) {
+    return { view: endedView(ended), source: ended, desktop };
+  }
+  const record = await store.recordOf(sessionId);
+  return record === null
+    ? null
+    : { view: endedView(record.session), source: record.session, desktop: record };
 }
 
 async function findSession(options: HttpAppOptions, sessionId: string) {
