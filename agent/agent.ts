@@ -18,8 +18,10 @@ import type { ConsentAnswer } from "./core/consent.ts";
 import type { Peer, PeerFactory } from "./core/ports.ts";
 import { sessionsDeadline, stepSessions } from "./core/session_table.ts";
 import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/session_types.ts";
+import type { Tracer } from "./core/trace.ts";
 import { Link, type LinkPorts } from "./link.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { SessionTraces } from "./session_trace.ts";
 import { type ViewerPorts, ViewerSession } from "./viewer_session.ts";
 
 export interface AgentOptions {
@@ -47,6 +49,8 @@ export interface AgentPorts extends LinkPorts {
   deflate(bytes: Uint8Array): Uint8Array;
   base64(bytes: Uint8Array): string;
   soon(task: () => void): () => void;
+  /** Null when nobody collects traces. */
+  readonly tracer?: Tracer | null;
 }
 
 /** What `farglass status` shows. */
@@ -76,6 +80,7 @@ export class Agent {
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #viewers = new Map<string, ViewerSession>();
   readonly #peers = new Map<string, OpenPeer>();
+  readonly #traces: SessionTraces | null;
   readonly #closing = new Set<Promise<void>>();
   readonly #registered = Promise.withResolvers<void>();
   #stopped = false;
@@ -83,6 +88,8 @@ export class Agent {
   constructor(options: AgentOptions, ports: AgentPorts) {
     this.#options = options;
     this.#ports = ports;
+    const { tracer = null, now } = ports;
+    this.#traces = tracer === null ? null : new SessionTraces(tracer, now);
     this.#sessions = newSessionTable({
       desktopId: options.desktopId,
       policy: options.policy,
@@ -174,6 +181,7 @@ export class Agent {
       this.#ports.log("warn", `The server refused a message: ${code} (${refType ?? "none"})`);
       return;
     }
+    this.#traces?.onMessage(message);
     this.#step({ kind: "message", message });
   }
 
@@ -221,7 +229,7 @@ export class Agent {
   #run(effect: SessionEffect): void {
     switch (effect.kind) {
       case "send":
-        this.#link.send(effect.draft);
+        this.#link.send(this.#traces?.outgoing(effect.draft) ?? effect.draft);
         break;
       case "ask":
         this.#ports.consent?.ask(effect.sessionId, effect.operator, (answer) => {
@@ -272,6 +280,7 @@ export class Agent {
       deflate,
       base64,
       soon,
+      trace: this.#traces?.viewer(sessionId) ?? null,
       relayControl: (payload) => this.#sendFor({ type: "VIEWER_CONTROL", ...ids, payload }),
       relayDiff: (message) => this.#link.sendBinary(encodeRelay("diff", sessionId, message)),
       relayBufferedBytes: () => this.#link.bufferedBytes,
@@ -292,6 +301,7 @@ export class Agent {
     const viewer = this.#viewers.get(sessionId);
     if (viewer === undefined) return;
     this.#viewers.delete(sessionId);
+    this.#traces?.forget(sessionId);
     viewer.close();
     if (this.#viewers.size === 0) this.#ports.pipeline.releaseAll();
     this.#ports.log("info", `${viewer.operator} does not see this screen any more: ${reason}`);
@@ -325,6 +335,7 @@ export class Agent {
         if (!live()) return;
         // First the viewer, so that a new peer is in use before the old one goes.
         viewer.onPeerConnected(generation, state === "connected");
+        this.#traces?.onPeerState(sessionId, generation, state);
         this.#step({ kind: "peer-state", ...at, state });
       },
       onLayer: (change) => live() && this.#step({ kind: "peer-layer", ...at, change }),

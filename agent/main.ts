@@ -2,12 +2,13 @@
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import { clearImmediate, setImmediate } from "node:timers";
-import { type DesktopPolicy, never, SOFTWARE_VERSION } from "@farglass/protocol";
+import { type DesktopPolicy, never, readOtelEnv, SOFTWARE_VERSION } from "@farglass/protocol";
 import { openConsentPrompt, ownTerminal } from "./adapters/consent_terminal.ts";
 import { agentGone, askAgent, openControlServer } from "./adapters/control_socket.ts";
 import { deflate } from "./adapters/deflate.ts";
 import { openLibavEncoder, probeEncoders } from "./adapters/encoder_libav.ts";
 import { type Log, openLog } from "./adapters/log.ts";
+import { openOtelTracer } from "./adapters/otel_tracer.ts";
 import { createWeriftPeer, warmUpPeers } from "./adapters/peer_werift/mod.ts";
 import { fetchNonce, openSignallingSocket } from "./adapters/signalling_socket.ts";
 import { type Identity, loadIdentity } from "./adapters/state_file.ts";
@@ -49,8 +50,11 @@ export async function main(args: readonly string[]): Promise<number> {
   if (merged.problems.length > 0) return refuseSettings(merged.problems);
   const stateDir = stateDirOf(merged, env);
   switch (command.verb) {
-    case "start":
+    case "start": {
+      const { problems } = readOtelEnv(env);
+      if (problems.length > 0) return refuseSettings(problems);
       return await start(command, merged, stateDir);
+    }
     case "status":
       return await status(command, stateDir);
     case "stop":
@@ -241,6 +245,7 @@ async function build(
     now,
     random,
     log,
+    tracer: await openOtelTracer(Deno.env.toObject()),
   });
   return { ok: true, agent };
 }

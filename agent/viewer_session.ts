@@ -25,6 +25,7 @@ import {
   type ViewerState,
 } from "./core/viewer.ts";
 import type { Pipeline, PipelineViewer } from "./pipeline.ts";
+import type { ViewerTrace } from "./session_trace.ts";
 
 /** The viewer's ways out that do not belong to its peer. */
 export interface ViewerPorts {
@@ -41,6 +42,8 @@ export interface ViewerPorts {
   /** Bytes that wait in the link's socket. */
   relayBufferedBytes(): number;
   refuse(error: CodedError, refType: string): void;
+  /** Follows the viewer to its first frame, where somebody records that. */
+  readonly trace?: ViewerTrace | null;
 }
 
 /** More waiting than this on a data channel makes werift slow (design section 8). */
@@ -97,6 +100,7 @@ export class ViewerSession implements PipelineViewer {
     });
     this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
     pipeline.attach(this);
+    if (pipeline.current() !== null) this.#ports.trace?.captured();
   }
 
   get transport(): Transport {
@@ -222,6 +226,7 @@ export class ViewerSession implements PipelineViewer {
   // --- what the pipeline tells ----------------------------------------------------------------
 
   onFrame(frame: Frame): void {
+    this.#ports.trace?.captured();
     if (!this.#showsDiff()) return;
     const now = this.#ports.now();
     this.#engine.damage(frame.damage, now);
@@ -231,7 +236,10 @@ export class ViewerSession implements PipelineViewer {
 
   onVideo(frame: EncodedFrame): void {
     if (!this.#usesVideo()) return;
-    if ((this.#active()?.peer.sendVideo(frame) ?? 0) > 0) this.#rtpFrames++;
+    this.#ports.trace?.encoded();
+    if ((this.#active()?.peer.sendVideo(frame) ?? 0) === 0) return;
+    this.#rtpFrames++;
+    this.#ports.trace?.sent();
   }
 
   onScreen(width: number, height: number): void {
@@ -316,6 +324,7 @@ export class ViewerSession implements PipelineViewer {
         this.#greet(effect.path);
         break;
       case "transport":
+        this.#ports.trace?.selected(effect.transport);
         this.#setTransport(effect.transport);
         break;
       case "keyframe":
@@ -440,8 +449,10 @@ export class ViewerSession implements PipelineViewer {
     while (room) {
       const message = this.#engine.pull(frame, this.#ports.now());
       if (message === null) break;
+      this.#ports.trace?.encoded();
       // A carrier that breaks here is followed by another choice, which starts anew.
       if (!this.#sendDiff(message)) break;
+      this.#ports.trace?.sent();
       room = this.#hasRoom();
       if (room && this.#ports.now() - start > PUMP_SLICE_MS) {
         this.#cancelPump = this.#ports.soon(() => {

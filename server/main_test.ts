@@ -18,8 +18,9 @@ async function withDirectory(run: (directory: string) => Promise<void>): Promise
   }
 }
 
-const command = (args: readonly string[]) =>
+const command = (args: readonly string[], env: Record<string, string> = {}) =>
   new Deno.Command(Deno.execPath(), {
+    env,
     args: ["run", "-A", "--no-check", MAIN, ...args],
     stdin: "piped",
     stdout: "piped",
@@ -27,8 +28,8 @@ const command = (args: readonly string[]) =>
   });
 
 /** Runs it to its end. */
-async function runOut(args: readonly string[]) {
-  const child = command(args).spawn();
+async function runOut(args: readonly string[], env: Record<string, string> = {}) {
+  const child = command(args, env).spawn();
   await child.stdin.close();
   const { code, stdout, stderr } = await child.output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -125,6 +126,15 @@ Deno.test("server: bad settings are all named, exit code 2", async () => {
       '  prot is not a known setting; did you mean "port"?',
       "The settings have 3 problems:",
     ]);
+    // The runtime would tell a collector every URL, sign-in links among them.
+    const traced = await runOut(["--port", "0", "--data-dir", directory], {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_PROTOCOL: "console",
+    });
+    assert.equal(traced.code, 2);
+    for (const name of ["OTEL_TRACES_SAMPLER", "OTEL_PROPAGATORS"]) {
+      assert.match(traced.stderr, new RegExp(`^  ${name} must be "`, "m"));
+    }
     const missing = await runOut(["--config", join(directory, "none.json")]);
     assert.equal(missing.code, 2);
     assert.match(missing.stderr, /none\.json cannot be read: check the path given by --config/);

@@ -60,7 +60,7 @@ const COMMON: readonly (readonly [string, string])[] = [
   ["policy", `the desktop's policy: ${names(policySchema.entries)}`],
   ["reason", "a code of the vocabulary, or of the error that was answered"],
   ["evidence", "up to 24 named numbers, the statistics behind a decision"],
-  ["traceId", "W3C trace id, one per session"],
+  ["traceId", "W3C trace id: one for all that an operator's click led to"],
   ["details", "what only this action has, see below"],
 ];
 

@@ -29,6 +29,7 @@ import {
 import { keepDecision } from "./report.ts";
 import { type Heartbeat, newBeat, type PeerRecord, type SessionState } from "./state.ts";
 import { type PeerStats, samePair } from "./stats.ts";
+import { offerHeader, traceMark, traceOffering } from "./trace.ts";
 
 /** The session's peer with that id: what it is to the session, and its record. */
 function find(
@@ -87,6 +88,7 @@ export function startAttempt(d: Draft): void {
   const generation = session.generation + 1;
   const { webrtc } = session.caps;
   const iceServers: readonly IceServer[] = webrtc?.iceServers ?? [];
+  traceOffering(d);
   d.set({ nextPeerId: id + 1 });
   d.patch({
     generation,
@@ -126,10 +128,12 @@ export function peerOffer(d: Draft, peerId: number, sdp: string): void {
   const offerSeq = d.send({
     type: "DESKTOP_WEBRTC_SIGNAL",
     ...d.ids,
+    ...offerHeader(d),
     payload: { kind: "offer", generation: found.peer.generation, sdp },
   });
   // Without a link the session is asked for again anyway.
   if (offerSeq !== null) patchPeer(d, peerId, { offerSeq });
+  traceMark(d, "offered");
 }
 
 /** A local candidate, or the end of them. */
@@ -164,6 +168,7 @@ export function peerAnswer(d: Draft, generation: number, sdp: string): void {
   const peer = d.session === null ? null : peerOfGeneration(d.session, generation);
   if (peer === null || peer.answered) return;
   patchPeer(d, peer.id, { answered: true });
+  traceMark(d, "answered");
   d.emit({ type: "peer-answer", peerId: peer.id, sdp });
 }
 
@@ -190,6 +195,7 @@ export function peerState(d: Draft, peerId: number, state: PeerConnectionState):
   } else if (state === "disconnected") {
     report(d, found.peer, state, { reason: "ice-disconnected" });
   } else if (state !== "new") {
+    if (state === "connected") traceMark(d, "connected");
     const candidatePair = found.peer.stats?.candidatePair ?? null;
     report(d, found.peer, state, candidatePair === null ? {} : { candidatePair });
   }
@@ -209,7 +215,9 @@ export function peerChannel(d: Draft, peerId: number, channel: ChannelName, open
   const ready = channels.control && channels.input && channels.motion && channels.diff;
   const readyAt = peer.readyAt ?? (ready ? d.now : null);
   patchPeer(d, peerId, { channels, readyAt });
-  if (readyAt !== null && found.role === "attempt") promote(d);
+  if (readyAt === null) return;
+  traceMark(d, "ready");
+  if (found.role === "attempt") promote(d);
 }
 
 /** The negotiated peer works: it carries from now on. */

@@ -31,6 +31,14 @@ import {
 } from "./policy.ts";
 import { newSession, type SessionState } from "./state.ts";
 import { stageText, switchText } from "./timeline.ts";
+import {
+  requestHeader,
+  traceAgain,
+  traceAnswered,
+  traceBegin,
+  traceEnd,
+  traceMark,
+} from "./trace.ts";
 
 /** Ends after which the console asks again by itself, keeping the last picture. */
 const RETRYABLE_ENDS: ReadonlySet<Reason> = new Set<Reason>([
@@ -50,6 +58,7 @@ export function sessionConnect(d: Draft, desktopId: string): void {
   if (session !== null) sessionDisconnect(d);
   const desktopName = d.summary(desktopId)?.name ?? "Desktop";
   d.set({ session: { ...newSession({ desktopId, desktopName }, choice, d.now), viewOnly } });
+  traceBegin(d, false);
   takeSummary(d);
 }
 
@@ -58,6 +67,7 @@ export function sessionDisconnect(d: Draft): void {
   const { session } = d;
   if (session === null) return;
   d.emit({ type: "release-input" });
+  traceEnd(d, { ok: false, reason: "operator-disconnect" });
   if (d.ids !== null && session.request.kind !== "ended") {
     d.send({
       type: "SESSION_ENDED",
@@ -75,6 +85,7 @@ export function sessionDisconnect(d: Draft): void {
 function finish(d: Draft, reason: Reason, error: CodedError | null): void {
   if (d.session === null || d.session.request.kind === "ended") return;
   d.note(error === null ? "note" : "error", error?.message ?? REASONS[reason], { reason });
+  traceEnd(d, { ok: false, reason });
   d.emit({ type: "release-input" });
   closePeers(d);
   d.emit({ type: "accept-diff", source: null, epoch: null });
@@ -109,6 +120,7 @@ export function sessionAgain(d: Draft, reason: Reason): void {
     stall: null,
   });
   d.patchTransport({ pending: null, loss: null, suspectPeerId: null, restoredAt: null });
+  traceAgain(d);
 }
 
 /** Reads what the list says about the session's desktop. */
@@ -171,7 +183,9 @@ export function sessionTick(d: Draft): void {
   const requestId = d.uuid();
   d.patch({ request: { kind: "asked", requestId, deadline: d.now + REQUEST_TIMEOUT_MS } });
   d.note("note", REASONS["session-requested"], { reason: "session-requested" });
-  d.send({ type: "SESSION_REQUEST", desktopId: session.desktopId, payload: { requestId } });
+  traceMark(d, "requested");
+  const { desktopId } = session;
+  d.send({ type: "SESSION_REQUEST", desktopId, ...requestHeader(d), payload: { requestId } });
 }
 
 /** When the request wants to be looked at again. */
@@ -190,6 +204,7 @@ export function sessionMessage(d: Draft, message: Message): void {
       session.request.requestId === message.payload.requestId
     ) {
       d.patch({ request: { kind: "deciding" }, sessionId: message.sessionId, stage: "requested" });
+      traceAnswered(d, message.traceparent);
     }
     return;
   }
@@ -256,6 +271,7 @@ function decision(d: Draft, session: SessionState, message: MessageOf<"SESSION_D
     granted: true,
     nextSampleAt: d.now,
   });
+  traceMark(d, "approved");
   begin(d);
 }
 

@@ -21,6 +21,7 @@ import { newRng, type Rng } from "./random.ts";
 import { type ConsoleReport, NO_REPORT } from "./report.ts";
 import type { StallState } from "./stall.ts";
 import type { PeerStats } from "./stats.ts";
+import type { ConsoleTrace } from "./trace.ts";
 
 /** Where the signalling link stands; times are Unix ms. */
 export type LinkPhase =
@@ -188,6 +189,8 @@ export interface SessionState {
   readonly hud: HudView;
   readonly timeline: readonly TimelineEntry[];
   readonly report: ConsoleReport;
+  /** Null once the first frame has come. */
+  readonly trace: ConsoleTrace | null;
 }
 
 /** Everything; the shell holds it and hands it back. */
@@ -300,5 +303,6 @@ export function newSession(
     hud: EMPTY_HUD,
     timeline: [],
     report: NO_REPORT,
+    trace: null,
   };
 }

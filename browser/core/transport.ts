@@ -31,6 +31,7 @@ import { keepDecision } from "./report.ts";
 import { newStall, stallDeadline, stallVerdict } from "./stall.ts";
 import type { Pending, SessionState } from "./state.ts";
 import { evidenceText, switchText } from "./timeline.ts";
+import { traceEnd, traceMark } from "./trace.ts";
 
 /** A decision that has not been carried out. */
 interface Target {
@@ -157,6 +158,7 @@ function select(d: Draft, target: Target): void {
   };
   keepDecision(d, { what: "chosen", ...target });
   d.patchTransport({ epoch, pending, asked: target.to });
+  traceMark(d, "selected");
   const message = { op: "select", transport: target.to, epoch } as const;
   if (target.to === "diff-ws" && !carrierOfSession(session)) d.relayControl(message);
   else sendControl(d, message);
@@ -218,6 +220,7 @@ export function transportPainted(d: Draft, epoch: number): void {
   });
   if (pending.to === "rtp") d.emit({ type: "accept-diff", source: null, epoch: null });
   announce(d, from, pending);
+  traceEnd(d, { ok: true, transport: pending.to });
 }
 
 /** Tells server and timeline about a switch; taking up the same transport again is no switch. */

@@ -138,9 +138,9 @@ export class ControllerShell {
     options: DispatchOptions = {},
   ): Promise<readonly Effect[]> {
     const { promise, resolve, reject } = Promise.withResolvers<readonly Effect[]>();
-    const { tracer = null, clock } = this.#options;
+    const { tracer = null, clock, wallClock = clock } = this.#options;
     const { caller = null } = options;
-    const trace = new StepTrace(tracer, event, { caller, startMs: clock() });
+    const trace = new StepTrace(tracer, event, { caller, startMs: wallClock() });
     const job = { event, options, trace, resolve, reject };
     const queue = this.#queues.get(desktopId);
     if (queue !== undefined) {
@@ -254,7 +254,11 @@ export class ControllerShell {
   #carryOut({ trace, ...told }: Step): void {
     const { before, after, effects } = told;
     for (const effect of effects) this.#perform(effect, after, before);
-    trace.end({ before, after, effects, endMs: this.#options.clock() });
+    const { tracer = null, clock, wallClock = clock } = this.#options;
+    if (tracer !== null) {
+      const endMs = wallClock();
+      trace.end({ before, after, effects, endMs, aheadMs: endMs - clock() });
+    }
     this.#tell(told);
   }
 

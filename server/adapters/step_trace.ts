@@ -68,17 +68,20 @@ export class StepTrace {
     readonly after: DesktopState | null;
     readonly effects: readonly Effect[];
     readonly endMs: number;
+    /** How far that clock is ahead of the one that the sessions' times come from. */
+    readonly aheadMs?: number;
   }): void {
     if (this.#tracer === null) return;
-    const { before, after, effects, endMs } = done;
+    const { before, after, effects, endMs, aheadMs = 0 } = done;
     const refused = effects.find((e) => e.kind === "reject");
     this.#span?.end(
       endMs,
       refused === undefined ? {} : { ok: false, attributes: { code: refused.error.code } },
     );
     for (const { name, parent, startMs, ...more } of finishedSpans(before, after, effects)) {
-      const span = this.#tracer.start({ name, traceId: parent.traceId, parent, startMs });
-      span.end(more.endMs, more);
+      const { traceId } = parent;
+      const span = this.#tracer.start({ name, traceId, parent, startMs: startMs + aheadMs });
+      span.end(more.endMs + aheadMs, more);
     }
   }
 }

@@ -94,6 +94,12 @@ Deno.test("bad settings: every problem at once, exit code 2", async () => {
     for (const key of ["capture.source", "polcy", "encoder.maxFps", "policy.viewOnly"]) {
       assert.ok(err.split("\n").some((text) => text.startsWith(`${key}: `)), `${key} in ${err}`);
     }
+    const traced = await toEnd(["start", "--state-dir", `${dir}/state`, "--secret-file", "x"], {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_PROTOCOL: "console",
+    });
+    assert.equal(traced.code, 2);
+    assert.match(traced.err, /^OTEL_TRACES_SAMPLER: must be "parentbased_always_off"/m);
     const missing = await toEnd(["start", "--state-dir", `${dir}/state`], { XDG_CONFIG_HOME: dir });
     assert.equal(missing.code, 2);
     assert.match(missing.err, /^server\.secretFile: Name the file/);
