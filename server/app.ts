@@ -21,7 +21,12 @@ import {
 } from "./adapters/link_events.ts";
 import { LinkHub } from "./adapters/link_hub.ts";
 import type { LinkHubOptions } from "./adapters/link_hub_options.ts";
-import { MemoryBus, MemoryDesktopStore, MemoryOnceStore } from "./adapters/memory_store.ts";
+import {
+  MemoryBus,
+  MemoryDesktopStore,
+  MemoryOnceStore,
+  MemoryOperatorPlaces,
+} from "./adapters/memory_store.ts";
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
 import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
 import { openOtelTracer, type RunningTracer } from "./adapters/otel_tracer.ts";
@@ -260,7 +265,11 @@ function makeSignalling(
     remote: backend?.remote ?? null,
     bytesPerSecond: settings.limits.relayBytesPerSecond,
   });
-  const operators = new OperatorSessions(store, settings.limits.sessionsPerOperator);
+  const operators = new OperatorSessions(
+    store,
+    backend?.places ?? new MemoryOperatorPlaces(),
+    settings.limits.sessionsPerOperator,
+  );
   const shell = new ControllerShell({
     store,
     bus,

@@ -7,6 +7,7 @@ import {
   linkTopic,
   newlyEnded,
   type OnceStore,
+  type OperatorPlaces,
   type Saved,
   type Stored,
 } from "../core/ports.ts";
@@ -145,6 +146,35 @@ export class MemoryBus implements Bus {
   }
 
   settled(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Operators that are remembered; the oldest is forgotten first. */
+const MAX_OPERATORS = 10_000;
+
+/** Places in memory. One process: what is not in the store is not about to be. */
+export class MemoryOperatorPlaces implements OperatorPlaces {
+  readonly #sessions = new Map<string, Set<string>>();
+
+  take(operatorId: string, sessionId: string, limit: number) {
+    const own = this.#sessions.get(operatorId) ?? new Set();
+    this.#sessions.delete(operatorId);
+    this.#sessions.set(operatorId, own);
+    for (const oldest of this.#sessions.keys()) {
+      if (this.#sessions.size <= MAX_OPERATORS) break;
+      this.#sessions.delete(oldest);
+    }
+    const taken = own.has(sessionId) || own.size < limit;
+    const holders = taken ? [] : [...own].map((id) => ({ sessionId: id, young: false }));
+    if (taken) own.add(sessionId);
+    return Promise.resolve({ taken, holders });
+  }
+
+  free(operatorId: string, sessionIds: readonly string[]): Promise<void> {
+    const own = this.#sessions.get(operatorId);
+    for (const id of sessionIds) own?.delete(id);
+    if (own?.size === 0) this.#sessions.delete(operatorId);
     return Promise.resolve();
   }
 }

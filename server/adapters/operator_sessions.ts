@@ -1,47 +1,40 @@
-/** How many live sessions each operator has made on this node. */
-import type { DesktopStore } from "../core/ports.ts";
-
-/** Operators that are remembered; the oldest is forgotten first. */
-const MAX_OPERATORS = 10_000;
+/** How many live sessions each operator has, at whatever node they were made. */
+import type { DesktopStore, OperatorPlaces } from "../core/ports.ts";
 
 /**
- * Counts loosely and finds out when it matters: ids are only looked up in the store when an
- * operator reaches the limit, so that ends need not be watched.
+ * Counts loosely and finds out when it matters: sessions are only looked up in the store when an
+ * operator reaches the limit, so that neither ends nor the death of a node need be watched.
  */
 export class OperatorSessions {
   readonly #store: DesktopStore;
+  readonly #places: OperatorPlaces;
   readonly #limit: number;
-  readonly #sessions = new Map<string, Set<string>>();
 
-  constructor(store: DesktopStore, limit: number) {
+  constructor(store: DesktopStore, places: OperatorPlaces, limit: number) {
     this.#store = store;
+    this.#places = places;
     this.#limit = limit;
   }
 
   /** Takes a place for a session that is about to be made; false when the operator has none left. */
   async admit(operatorId: string, sessionId: string): Promise<boolean> {
-    const own = this.#sessions.get(operatorId) ?? new Set();
-    this.#sessions.delete(operatorId);
-    this.#sessions.set(operatorId, own);
-    if (own.size >= this.#limit) await this.#prune(own);
-    if (own.size >= this.#limit) return false;
-    own.add(sessionId);
-    if (this.#sessions.size > MAX_OPERATORS) this.#forgetOldest();
-    return true;
-  }
-
-  async #prune(own: Set<string>): Promise<void> {
-    for (const sessionId of [...own]) {
-      const desktopId = await this.#store.desktopOf(sessionId);
+    const first = await this.#places.take(operatorId, sessionId, this.#limit);
+    if (first.taken) return true;
+    const over: string[] = [];
+    for (const { sessionId: id, young } of first.holders) {
+      const desktopId = await this.#store.desktopOf(id);
+      // It may be about to be made, here or at another node.
+      if (desktopId === null && young) continue;
       const stored = desktopId === null ? null : await this.#store.load(desktopId);
-      if (stored?.desktop.sessions[sessionId] === undefined) own.delete(sessionId);
+      if (stored?.desktop.sessions[id] === undefined) over.push(id);
     }
+    if (over.length === 0) return false;
+    await this.#places.free(operatorId, over);
+    return (await this.#places.take(operatorId, sessionId, this.#limit)).taken;
   }
 
-  #forgetOldest(): void {
-    for (const operatorId of this.#sessions.keys()) {
-      this.#sessions.delete(operatorId);
-      return;
-    }
+  /** Gives the place back: the session was not made. */
+  async release(operatorId: string, sessionId: string): Promise<void> {
+    await this.#places.free(operatorId, [sessionId]);
   }
 }

@@ -8,6 +8,7 @@ import {
   linkTopic,
   type Log,
   type OnceStore,
+  type OperatorPlaces,
 } from "../core/ports.ts";
 import { routeOf } from "../core/routes.ts";
 import { ROUTES_TOPIC } from "./controller_shell.ts";
@@ -19,6 +20,7 @@ import { type CommandObserver, RedisClient, type RedisSettings } from "./redis_c
 import { RedisLinkStore } from "./redis_links.ts";
 import { RedisNodes } from "./redis_nodes.ts";
 import { RedisOnceStore } from "./redis_once_store.ts";
+import { RedisOperatorPlaces } from "./redis_places.ts";
 import { RedisDesktopStore } from "./redis_store.ts";
 import type { Relay, RelayRemote } from "./relay.ts";
 
@@ -41,6 +43,7 @@ export interface Backend {
   readonly store: DesktopStore;
   readonly bus: Bus;
   readonly once: OnceStore;
+  readonly places: OperatorPlaces;
   readonly sharing: LinkSharing;
   /** For the relay: to links and routes of other nodes. */
   readonly remote: RelayRemote;
@@ -88,6 +91,7 @@ export async function openRedisBackend(
     },
   });
   const links = new RedisLinkStore({ client, nodeId, linkMs });
+  const places = new RedisOperatorPlaces(client, desktopMs);
   const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID });
   const stops: (() => void)[] = [];
   let nodes: RedisNodes | null = null;
@@ -95,6 +99,7 @@ export async function openRedisBackend(
     store,
     bus,
     once: new RedisOnceStore(client),
+    places,
     sharing,
     nodeId,
     remote: {
@@ -118,7 +123,7 @@ export async function openRedisBackend(
         ...{ client, log, nodeId },
         onDead: (dead) => bury(dead, links, users.shell),
         onRefused: () => users.hub.announceOutage(),
-        onForgotten: () => sayAgain(users, { links, store }),
+        onForgotten: () => sayAgain(users, { links, store, places }),
         onTime: users.onTime,
       });
       const { hub, relay } = users;
@@ -129,7 +134,7 @@ export async function openRedisBackend(
       };
       bus.onGap(everything);
       const refresh = () => {
-        keepAlive(hub, { links, store }).catch((cause) => {
+        keepAlive(hub, { links, store, places }).catch((cause) => {
           log.write("debug", "refresh-failed", { error: String(cause) });
         });
       };
@@ -181,6 +186,7 @@ async function bury(dead: string, links: RedisLinkStore, shell: ControllerShell)
 interface Stores {
   readonly links: RedisLinkStore;
   readonly store: RedisDesktopStore;
+  readonly places: RedisOperatorPlaces;
 }
 
 /** The others have taken this node for dead: its links are here. */
@@ -195,8 +201,9 @@ async function sayAgain({ hub, shell }: BackendUsers, stores: Stores): Promise<v
 }
 
 /** Keeps the records of quiet links and desktops. */
-async function keepAlive(hub: LinkHub, { links, store }: Stores): Promise<void> {
-  for (const { linkId, desktopIds } of hub.links()) {
+async function keepAlive(hub: LinkHub, { links, store, places }: Stores): Promise<void> {
+  for (const { linkId, identity, desktopIds } of hub.links()) {
+    if (identity.role === "console") await places.touch(identity.operator.operatorId);
     await links.touch(linkId, desktopIds);
     for (const desktopId of desktopIds) await store.touch(desktopId);
   }

@@ -62,13 +62,13 @@ export class RedisClient {
   #closed = false;
   #sent = 0;
 
-  private constructor(make: () => Client, log: Log, onCommand: CommandObserver) {
+  private constructor(make: ClientMaker, log: Log, onCommand: CommandObserver) {
     this.#log = log;
     this.#onCommand = onCommand;
     // Rejected at close, also when nobody waits.
     this.#waiting.promise.catch(() => {});
-    this.commands = make();
-    this.listener = make();
+    this.commands = make.commands();
+    this.listener = make.listener(this.commands);
     for (const client of [this.commands, this.listener]) {
       client.on("error", (cause: Error) => {
         // Addresses stay out of the log; the code says enough.
@@ -189,7 +189,14 @@ export class RedisClient {
   }
 }
 
-async function clientMaker(settings: RedisSettings): Promise<() => Client> {
+interface ClientMaker {
+  readonly commands: () => Client;
+  readonly listener: (commands: Client) => Client;
+}
+
+const both = (make: () => Client): ClientMaker => ({ commands: make, listener: make });
+
+async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
   const url = new URL(settings.url);
   const tls = url.protocol === "rediss:" ? await tlsOf(settings, hostOf(url)) : undefined;
   const shared: RedisOptions = {
@@ -210,7 +217,7 @@ async function clientMaker(settings: RedisSettings): Promise<() => Client> {
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
   };
   if (settings.sentinels.length > 0) {
-    return () =>
+    return both(() =>
       new Redis({
         ...shared,
         name: settings.sentinelName,
@@ -219,24 +226,63 @@ async function clientMaker(settings: RedisSettings): Promise<() => Client> {
         sentinelRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
         failoverDetector: true,
         ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
-      });
+      })
+    );
   }
   const port = Number(url.port || 6379);
   if (settings.cluster.length > 0) {
     const { enableOfflineQueue, retryStrategy: _own, db: _only0, ...redisOptions } = shared;
-    return () =>
-      new Cluster([{ host: hostOf(url), port }, ...settings.cluster.map(endpointOf)], {
-        enableOfflineQueue,
-        clusterRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
-        redisOptions,
-      });
+    const seeds = [{ host: hostOf(url), port }, ...settings.cluster.map(endpointOf)];
+    return {
+      commands: () =>
+        new Cluster(seeds, {
+          enableOfflineQueue,
+          clusterRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
+          redisOptions,
+        }),
+      listener: (commands) => clusterListener(shared, seeds, commands as Cluster),
+    };
   }
-  return () => new Redis({ ...shared, host: hostOf(url), port });
+  return both(() => new Redis({ ...shared, host: hostOf(url), port }));
+}
+
+/**
+ * Every server of a Cluster passes on what is published at any. The library's own listener changes
+ * its server without a word, and what was published meanwhile would be lost unnoticed; this one
+ * breaks like any connection, then tries the next server.
+ */
+function clusterListener(
+  options: RedisOptions,
+  seeds: readonly Endpoint[],
+  commands: Cluster,
+): Redis {
+  let turn = 0;
+  const next = (): Endpoint => {
+    const known = commands.nodes().flatMap(({ options: { host, port } }) =>
+      host === undefined || port === undefined ? [] : [{ host, port }]
+    );
+    const all = [...seeds, ...known];
+    return all[turn++ % all.length];
+  };
+  const listener: Redis = new Redis({
+    ...options,
+    ...next(),
+    retryStrategy: (times) => {
+      Object.assign(listener.options, next());
+      return Math.min(50 * times, MAX_RECONNECT_MS);
+    },
+  });
+  return listener;
+}
+
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
 }
 
 const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
 
-function endpointOf(endpoint: string): { host: string; port: number } {
+function endpointOf(endpoint: string): Endpoint {
   const at = endpoint.lastIndexOf(":");
   const host = endpoint.slice(0, at).replace(/^\[|\]$/g, "");
   return { host, port: Number(endpoint.slice(at + 1)) };

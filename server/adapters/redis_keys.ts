@@ -14,6 +14,7 @@
  * | `fg:{nodes}:beats` | sorted set: node by its last beat, a number that only grows; 0: it has left | 1 h after the last beat |
  * | `fg:{nodes}:sweep:N` | string: node N is dead and being cleared away | 10 s |
  * | `fg:{N}:links` | set: links that node N owns | redis.linkSeconds after the last attach or refresh |
+ * | `fg:{O}:places` | sorted set: sessions of operator O by when they were admitted, Unix ms of Redis | redis.desktopSeconds after the last one or its node's refresh |
  * | `fg:{once}:T` | string: value of a single-use secret; T is its SHA-256 | its own, at most 10 min |
  * | `fg:{once}:all` | sorted set: T by its expiry, Unix ms of Redis | 10 min after the last one |
  *
@@ -30,6 +31,7 @@ export const DESKTOPS_KEY = "fg:{desktops}:all";
 export const BEATS_KEY = "fg:{nodes}:beats";
 export const sweepKey = (nodeId: string): string => `fg:{nodes}:sweep:${nodeId}`;
 export const nodeLinksKey = (nodeId: string): string => `fg:{${nodeId}}:links`;
+export const placesKey = (operatorId: string): string => `fg:{${operatorId}}:places`;
 export const onceKey = (digest: string): string => `fg:{once}:${digest}`;
 export const ONCE_ALL_KEY = "fg:{once}:all";
 export const channelOf = (topic: string): string => `fg:bus:${topic}`;

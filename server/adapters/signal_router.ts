@@ -1,6 +1,6 @@
 /** Brings the links' messages to the controller, and the desktop list to the consoles. */
 import { type ErrorCode, type Message, never, parseTraceparent } from "@farglass/protocol";
-import type { ControllerEvent, MessageRef } from "../core/events.ts";
+import type { ControllerEvent, Effect, MessageRef } from "../core/events.ts";
 import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../core/ports.ts";
 import { traceIdIn } from "../core/trace.ts";
 import { desktopList } from "../core/views.ts";
@@ -143,14 +143,18 @@ export class SignalRouter implements LinkHandlers {
     const { sessionId } = message;
     if (sessionId !== undefined) {
       const event: ControllerEvent = { kind: "attach", sessionId, ...base };
-      return await this.#decide(link, message.desktopId, event, message);
+      await this.#decide(link, message.desktopId, event, message);
+      return;
     }
     const { newId, operators } = this.#options;
     const made = newId();
     const free = await this.#patiently(() => operators.admit(operator.operatorId, made));
     if (!free) return this.#fail(link, message, "too-many-sessions", "of one operator");
     const event: ControllerEvent = { kind: "request", sessionId: made, ...base };
-    await this.#decide(link, message.desktopId, event, message);
+    const effects = await this.#decide(link, message.desktopId, event, message);
+    // Refused, or asked for before: then another session has the place.
+    const stands = effects.some((e) => e.kind === "event" && e.sessionId === made);
+    if (!stands) await this.#patiently(() => operators.release(operator.operatorId, made));
   }
 
   async #spans(link: HubLink, message: Extract<Message, { type: "TRACE_SPANS" }>): Promise<void> {
@@ -221,14 +225,14 @@ export class SignalRouter implements LinkHandlers {
     desktopId: string,
     event: ControllerEvent,
     message?: Message,
-  ): Promise<void> {
+  ): Promise<readonly Effect[]> {
     const { linkId } = link;
     const numbered = message !== undefined && message.seq > 0;
     const handled = numbered ? { linkId, seq: message.seq } : null;
     const caller = message?.traceparent === undefined
       ? null
       : parseTraceparent(message.traceparent);
-    await this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
+    return await this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
   }
 
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {

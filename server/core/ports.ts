@@ -169,6 +169,23 @@ export interface LinkStore {
   whenUp(): Promise<void>;
 }
 
+export interface PlaceHolder {
+  readonly sessionId: string;
+  /** Taken so lately that its session may not be stored yet. */
+  readonly young: boolean;
+}
+
+/** Which sessions count for an operator. Every method may reject with StoreUnavailable. */
+export interface OperatorPlaces {
+  /** Takes a place in one step, or says who has them all. Taking it again is taking it. */
+  take(
+    operatorId: string,
+    sessionId: string,
+    limit: number,
+  ): Promise<{ readonly taken: boolean; readonly holders: readonly PlaceHolder[] }>;
+  free(operatorId: string, sessionIds: readonly string[]): Promise<void>;
+}
+
 /** Secrets that are good for one use: sign-in links, tickets, challenges. */
 export interface OnceStore {
   /** False when too many are waiting. */

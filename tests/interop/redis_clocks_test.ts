@@ -1,16 +1,19 @@
 /** Clocks that jump or disagree: sessions, links, waits, tickets, credentials and leases go on. */
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import {
-  connectAgent,
   connectConsole,
   type LinkClient,
   signIn,
   ticketFor,
 } from "../../server/testing/link_client.ts";
-import { CAPS, sampleSdp } from "../../server/testing/samples.ts";
-import { approve } from "../../server/testing/server_fixture.ts";
+import {
+  connectPeers,
+  heartbeat,
+  type NodeSession,
+  openSession,
+  select,
+} from "../support/node_session.ts";
 import { startNodes, type TestNode } from "../support/nodes.ts";
 import { poll } from "../support/process.ts";
 
@@ -33,45 +36,25 @@ const WEBRTC = {
   }],
 };
 
-/** Keeps a link alive as a client does, until called off. */
-function heartbeat(client: LinkClient): () => void {
-  const timer = setInterval(() => client.send({ type: "PING", payload: {} }), 300);
-  return () => clearInterval(timer);
+/** A session whose peers are connected. */
+async function liveSession(agents: TestNode, consoles: TestNode): Promise<NodeSession> {
+  const session = await openSession(agents, consoles);
+  await connectPeers(session);
+  return session;
 }
 
-async function openSession(agents: TestNode, consoles: TestNode) {
-  const desktopId = randomUUID();
-  const agent = await connectAgent(agents.server);
-  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
-  const viewer = await connectConsole(consoles.server);
-  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
-  const session = await approve(viewer.client, agent.client, desktopId);
-  const type = "DESKTOP_WEBRTC_SIGNAL" as const;
-  const description = { generation: 1, sdp: sampleSdp() };
-  viewer.client.send({ type, ...session, payload: { kind: "offer", ...description } });
-  await agent.client.next(type);
-  agent.client.send({ type, ...session, payload: { kind: "answer", ...description } });
-  await viewer.client.next(type);
-  const payload = { generation: 1, state: "connected" } as const;
-  viewer.client.send({ type: "PEER_STATE", ...session, payload });
-  await viewer.client.next("DESKTOP_WEBRTC_STATE", 0, (m) => m.payload.stage === "connected");
-  return { agent, viewer, ...session };
-}
-
-type Session = Awaited<ReturnType<typeof openSession>>;
-
+const beat = (client: LinkClient) => heartbeat(client, 300);
 const pongs = (client: LinkClient) => client.messages.filter((m) => m.type === "PONG").length;
 
 /** The session still carries messages, and nobody was told of a loss. */
-async function assertAlive({ agent, viewer, desktopId, sessionId }: Session, epoch: number) {
+async function assertAlive({ agent, viewer, desktopId, sessionId }: NodeSession, epoch: number) {
   for (const { client } of [agent, viewer]) {
     const seen = pongs(client);
     await client.until(() => pongs(client) >= seen + 3, "heartbeats");
     assert.ok(!client.messages.some((m) => m.type === "SESSION_ENDED"));
     assert.ok(!client.messages.some((m) => m.type === "PEER_PRESENCE"));
   }
-  const payload = { op: "select", transport: "rtp", epoch } as const;
-  viewer.client.send({ type: "VIEWER_CONTROL", desktopId, sessionId, payload });
+  viewer.client.send(select({ desktopId, sessionId }, epoch));
   await agent.client.next(
     "VIEWER_CONTROL",
     0,
@@ -86,8 +69,8 @@ Deno.test("clocks: a machine's clock jumps by minutes and days, there and back",
   const clock = machineClock();
   const a = await all.add(clock.now);
   const b = await all.add();
-  const session = await openSession(a, b);
-  const stops = [heartbeat(session.agent.client), heartbeat(session.viewer.client)];
+  const session = await liveSession(a, b);
+  const stops = [beat(session.agent.client), beat(session.viewer.client)];
   try {
     let epoch = 0;
     for (const jumpMs of JUMPS) {
@@ -120,9 +103,9 @@ Deno.test("clocks: a session that was signed in before a jump of a day ends with
   await using all = await startNodes(0);
   const clock = machineClock();
   const node = await all.add(clock.now);
-  const session = await openSession(node, node);
+  const session = await liveSession(node, node);
   clock.aheadMs = DAY_MS;
-  const stops = [heartbeat(session.agent.client), heartbeat(session.viewer.client)];
+  const stops = [beat(session.agent.client), beat(session.viewer.client)];
   try {
     await assertAlive(session, 1);
   } finally {
@@ -141,11 +124,11 @@ Deno.test("clocks: nodes ten minutes apart share desktops, waits and tickets", a
   await using all = await startNodes(0, {}, { webrtc: WEBRTC });
   const fast = await all.add(machineClock(10 * MINUTE_MS).now);
   const slow = await all.add(machineClock(-10 * MINUTE_MS).now);
-  const one = await openSession(fast, slow);
-  const two = await openSession(slow, fast);
+  const one = await liveSession(fast, slow);
+  const two = await liveSession(slow, fast);
   const stops = [one, two].flatMap(({ agent, viewer }) => [
-    heartbeat(agent.client),
-    heartbeat(viewer.client),
+    beat(agent.client),
+    beat(viewer.client),
   ]);
   try {
     await Promise.all([assertAlive(one, 1), assertAlive(two, 1)]);
@@ -171,7 +154,7 @@ Deno.test("clocks: nodes ten minutes apart share desktops, waits and tickets", a
 Deno.test("clocks: a wait by the store's clock that was set back is still kept", async () => {
   await using all = await startNodes(1);
   const [node] = all.nodes;
-  const session = await openSession(node, node);
+  const session = await liveSession(node, node);
   const { desktopId, sessionId, agent, viewer } = session;
   const key = `fg:{${desktopId}}:state`;
   // As a store that believed in tomorrow would have left it: no answer comes for a day.
@@ -180,7 +163,7 @@ Deno.test("clocks: a wait by the store's clock that was set back is still kept",
   const late = { ...stored, stage, negotiateByMs: Date.now() + DAY_MS };
   await all.redis.cli("HSET", key, `s:${sessionId}`, JSON.stringify(late));
   await all.redis.cli("HINCRBY", key, "rev", "1");
-  const stops = [heartbeat(agent.client), heartbeat(viewer.client)];
+  const stops = [beat(agent.client), beat(viewer.client)];
   try {
     const again = await all.add();
     await poll("the wait brought to what it may be", 10_000, async () => {

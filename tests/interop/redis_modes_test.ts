@@ -9,8 +9,8 @@ import { RedisDesktopStore } from "../../server/adapters/redis_store.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import { ControllerDriver, DESKTOP, on, SCRIPTS } from "../../server/testing/controller_driver.ts";
 import { freePort } from "../support/coturn.ts";
-import { poll } from "../support/process.ts";
-import { startRedis, type TestRedis } from "../support/redis.ts";
+import { startRedis } from "../support/redis.ts";
+import { startRedisCluster } from "../support/redis_cluster.ts";
 
 const log = { write: () => {} };
 const connected = new ControllerDriver().run(...SCRIPTS.connected).desktop!;
@@ -108,24 +108,9 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
-    await using stack = new AsyncDisposableStack();
-    const nodes: TestRedis[] = [];
-    for (let i = 0; i < 3; i++) {
-      // The usual bus port, 10000 higher, may be none.
-      const bus = ["--cluster-port", String(await freePort())];
-      const args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", ...bus];
-      nodes.push(stack.use(await startRedis({ args })));
-    }
-    const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`);
-    await nodes[0].cli("--cluster", "create", ...hosts, "--cluster-yes");
-    for (const node of nodes) {
-      await poll(
-        "the cluster",
-        20_000,
-        async () => /cluster_state:ok/.test(await node.cli("CLUSTER", "INFO")) || null,
-      );
-    }
-    const settings = { ...DEFAULT_SETTINGS.redis, url: nodes[0].url, cluster: hosts.slice(1) };
+    await using cluster = await startRedisCluster();
+    const url = cluster.servers[0].url;
+    const settings = { ...DEFAULT_SETTINGS.redis, url, cluster: cluster.hosts.slice(1) };
     const client = await RedisClient.open(settings, log);
     await useAll(client);
     client.close();

@@ -1,55 +1,20 @@
 /** Redis goes away, comes back, or another server becomes the master: what is acknowledged stays. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import type { RunningServer } from "../../server/app.ts";
-import { connectAgent, connectConsole, type LinkClient } from "../../server/testing/link_client.ts";
+import { connectConsole } from "../../server/testing/link_client.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
-import { CAPS } from "../../server/testing/samples.ts";
-import { approve } from "../../server/testing/server_fixture.ts";
-import { startNodes, type TestNode } from "../support/nodes.ts";
+import {
+  connectPeers,
+  epochs,
+  heartbeat,
+  oneTo,
+  openSession,
+  readyOf,
+  select,
+} from "../support/node_session.ts";
+import { startNodes } from "../support/nodes.ts";
 import { poll } from "../support/process.ts";
 import { startSentinelGroup } from "../support/sentinel.ts";
-
-/** An agent at one node, a console at the other. */
-async function openSession(agents: TestNode, consoles: TestNode) {
-  const desktopId = randomUUID();
-  const agent = await connectAgent(agents.server);
-  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
-  const viewer = await connectConsole(consoles.server);
-  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
-  const session = await approve(viewer.client, agent.client, desktopId);
-  return { agent, viewer, ...session };
-}
-
-const select = (ids: { desktopId: string; sessionId: string }, epoch: number) =>
-  ({
-    type: "VIEWER_CONTROL",
-    desktopId: ids.desktopId,
-    sessionId: ids.sessionId,
-    payload: { op: "select", transport: "rtp", epoch },
-  }) as const;
-
-const epochs = (client: LinkClient): number[] =>
-  client.messages.flatMap((m) =>
-    m.type === "VIEWER_CONTROL" && m.payload.op === "select" ? [m.payload.epoch] : []
-  );
-
-const oneTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
-
-async function readyOf(server: RunningServer): Promise<string> {
-  const answer = await fetch(`${server.baseUrl}/readyz`);
-  return `${answer.status} ${(await answer.json()).status}`;
-}
-
-/** Keeps a link alive as a client does, until called off. */
-function heartbeat(client: LinkClient): () => void {
-  const timer = setInterval(() => {
-    if (client.socket?.readyState === WebSocket.OPEN) {
-      client.send({ type: "PING", payload: {} });
-    }
-  }, 1_000);
-  return () => clearInterval(timer);
-}
 
 Deno.test("outage: signalling waits and says so, then goes on without a loss", async () => {
   await using all = await startNodes(2);
@@ -116,19 +81,68 @@ Deno.test("outage: more than a link may hold closes its socket with 1013, and no
   assert.deepEqual(epochs(agent.client), oneTo(300));
 });
 
-Deno.test("full: Redis that takes no writes holds signalling up, says so, and goes on", async () => {
-  await using all = await startNodes(1);
-  const [node] = all.nodes;
-  const { agent, viewer, desktopId, sessionId } = await openSession(node, node);
-  const ids = { desktopId, sessionId };
-  await all.redis.cli("CONFIG", "SET", "maxmemory", "1");
-  await viewer.client.next("ERROR", 0, (m) => m.payload.code === "store-unavailable");
-  await poll("not ready", 5_000, async () => /^503 store/.test(await readyOf(node.server)) || null);
-  for (let n = 1; n <= 20; n++) viewer.client.send(select(ids, n));
-  await all.redis.cli("CONFIG", "SET", "maxmemory", "0");
-  await agent.client.until(() => epochs(agent.client).length >= 20, "what waited");
-  assert.deepEqual(epochs(agent.client), oneTo(20));
-});
+/** How Redis refuses writes while it answers, and how it takes them again. */
+const REFUSALS = {
+  "out of memory": [["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]],
+  "a replica, so read-only": [["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"]],
+  "without the replicas it must have": [
+    ["CONFIG", "SET", "min-replicas-to-write", "1"],
+    ["CONFIG", "SET", "min-replicas-to-write", "0"],
+  ],
+} as const;
+
+for (const [name, [refuse, accept]] of Object.entries(REFUSALS)) {
+  Deno.test(`full: Redis ${name} → what lives is kept, new work gets a code`, async () => {
+    await using all = await startNodes(2);
+    const [a, b] = all.nodes;
+    const session = await openSession(a, b);
+    const { agent, viewer } = session;
+    await connectPeers(session);
+    const stops = [heartbeat(agent.client), heartbeat(viewer.client)];
+    try {
+      const reason = await fetchReason(b.server.baseUrl);
+      assert.equal(reason, "200 ");
+      await all.redis.cli(...refuse);
+      await viewer.client.next("ERROR", 0, (m) => m.payload.code === "store-unavailable");
+      for (const { server } of [a, b]) {
+        await poll(
+          "not ready",
+          5_000,
+          async () => /^503 store/.test(await readyOf(server)) || null,
+        );
+        assert.equal(await fetchReason(server.baseUrl), "503 store-unavailable");
+      }
+      for (let n = 1; n <= 20; n++) viewer.client.send(select(session, n));
+      const seen = viewer.client.messages.length;
+      await viewer.client.until(
+        () => viewer.client.messages.slice(seen).filter((m) => m.type === "PONG").length >= 3,
+        "heartbeats",
+      );
+      assert.equal(epochs(agent.client).length, 0);
+      await all.redis.cli(...accept);
+      await agent.client.until(() => epochs(agent.client).length >= 20, "what waited");
+      assert.deepEqual(epochs(agent.client), oneTo(20));
+      for (const { server } of [a, b]) {
+        await poll("ready", 5_000, async () => await readyOf(server) === "200 ready" || null);
+      }
+      for (const { client } of [agent, viewer]) {
+        assert.ok(!client.messages.some((m) => m.type === "SESSION_ENDED"));
+        assert.ok(!client.messages.some((m) => m.type === "PEER_PRESENCE"));
+      }
+    } finally {
+      for (const stop of stops) stop();
+    }
+  });
+}
+
+/** Status and code of what a new agent is told. */
+async function fetchReason(origin: string): Promise<string> {
+  const answer = await fetch(`${origin}/api/v1/remote-desktop/agents/challenge`, {
+    method: "POST",
+    body: JSON.stringify({ agentId: randomUUID() }),
+  });
+  return `${answer.status} ${(await answer.json()).error?.code ?? ""}`;
+}
 
 Deno.test({
   name: "Sentinel: another server becomes the master under a session",

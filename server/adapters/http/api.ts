@@ -84,7 +84,10 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
       ref: REST,
     }, { origin: originOf(c), caller: parseTraceparent(c.req.header("traceparent") ?? "") });
     const rejected = withMessage(effects);
-    if (rejected !== undefined) return refused(rejected);
+    if (rejected !== undefined) {
+      await options.operators.release(c.get("operator").operatorId, sessionId);
+      return refused(rejected);
+    }
     const stored = await store.load(body.desktopId);
     const session = stored?.desktop.sessions[sessionId];
     return session === undefined
