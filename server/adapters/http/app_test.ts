@@ -11,7 +11,12 @@ import { on } from "../../testing/controller_driver.ts";
 import { DESKTOP, SCRIPTS, SESSION } from "../../testing/controller_driver.ts";
 import { ControllerShell } from "../controller_shell.ts";
 import { COOKIE_NAME, Identities } from "../identity.ts";
-import { MemoryBus, MemoryDesktopStore, MemoryOnceStore, MemoryOperatorPlaces } from "../memory_store.ts";
+import {
+  MemoryBus,
+  MemoryDesktopStore,
+  MemoryOnceStore,
+  MemoryOperatorPlaces,
+} from "../memory_store.ts";
 import { OperatorSessions } from "../operator_sessions.ts";
 import { makeHttpApp } from "./app.ts";
 import { PAGE_CSS_PATH } from "./pages.ts";
@@ -89,7 +94,11 @@ async function withApp(
     clock,
     steadyClock: () => steady.ms,
     signInFailuresPerMinute: 6,
-    operators: new OperatorSessions(store, new MemoryOperatorPlaces(), options.operatorSessions ?? 16),
+    operators: new OperatorSessions(
+      store,
+      new MemoryOperatorPlaces(),
+      options.operatorSessions ?? 16,
+    ),
     log,
     newId: () => crypto.randomUUID(),
     origins: () => origins,
