@@ -84,6 +84,12 @@ export const ERRORS = {
     advice: "Try again in a minute",
     retryable: true,
   },
+  "out-of-descriptors": {
+    status: 503,
+    message: "The server has run out of file descriptors",
+    advice: "Raise its limit of open files, or lower limits.connections",
+    retryable: true,
+  },
   "too-many-sessions": {
     status: 429,
     message: "The desktop has no free session",

@@ -50,7 +50,7 @@ import {
   StoreUnavailable,
 } from "./core/ports.ts";
 import type { DesktopState } from "./core/state.ts";
-import { eventSource, rejectionDraft } from "./core/telemetry/drafts.ts";
+import { eventSource, rejectionDraft, SERVER_ORIGIN } from "./core/telemetry/drafts.ts";
 import type { Settings } from "./settings_schema.ts";
 
 export interface ServerOptions {
@@ -161,7 +161,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const about = { at: clock(), actor: { kind: "operator" as const }, source };
     telemetry.emit(rejectionDraft("too-large", { ...about, messageType: "link" }));
   });
-  const life: Life = { origins: { origins: new Set(), hosts: new Set() }, stopping: false };
+  const life: Life = {
+    origins: { origins: new Set(), hosts: new Set() },
+    stopping: false,
+    listening: true,
+  };
   const openFiles = await openFilesLimit();
   const http = await listenFor(options, {
     ...signalling,
@@ -224,6 +228,8 @@ interface Life {
   /** Known once the port is. */
   origins: OriginPolicy;
   stopping: boolean;
+  /** Whether new connections are accepted. */
+  listening: boolean;
 }
 
 type Signalling = ReturnType<typeof makeSignalling>;
@@ -389,6 +395,7 @@ function listenFor(
       ? (accept) => metrics.text(accept)
       : null,
     ready: () => !life.stopping,
+    listening: () => life.listening,
     storeUp: parts.storeUp,
   });
   const gate = new UpgradeGate({
@@ -413,6 +420,15 @@ function listenFor(
       });
     },
     maxConnections,
+    onListening: (listening) => {
+      life.listening = listening;
+      if (listening) return log.write("info", "listener-restored");
+      const code = "out-of-descriptors";
+      log.write("error", "listener-died", { code });
+      metrics.rejected(code);
+      const about = { at: clock(), ...SERVER_ORIGIN, messageType: "listener" };
+      telemetry.emit(rejectionDraft(code, about));
+    },
     onError: (cause) => log.write("error", "http-failed", { error: String(cause) }),
     onRejected: (code, { address }) => {
       metrics.rejected(code);

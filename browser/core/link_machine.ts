@@ -123,6 +123,9 @@ export function linkText(d: Draft, text: string): LinkNews {
   }
   const message = decoded.value;
   if (message.type === "WELCOME") return linkWelcome(d, message);
+  const away = message.type === "ERROR" && message.payload.code === "store-unavailable";
+  // What has a number was stored before it was sent; a list is what the server says first then.
+  if (away || message.seq > 0 || message.type === "DESKTOP_LIST") setStoreAway(d, away);
   // An error before WELCOME is followed by a close, which decides.
   if (phase.kind === "greeting") return nothing;
   const receipt = linkReceive(d.link.numbers, message);
@@ -140,6 +143,10 @@ export function linkText(d: Draft, text: string): LinkNews {
   return { kind: "message", message };
 }
 
+function setStoreAway(d: Draft, storeAway: boolean): void {
+  if (d.link.storeAway !== storeAway) d.setLink({ storeAway });
+}
+
 function linkWelcome(d: Draft, message: MessageOf<"WELCOME">): LinkNews {
   const { payload } = message;
   if (d.link.phase.kind !== "greeting") return { kind: "nothing" };
@@ -153,6 +160,7 @@ function linkWelcome(d: Draft, message: MessageOf<"WELCOME">): LinkNews {
   const again = linkResume(resumed ? d.link.numbers : newLink, resumed ? payload.lastSeq : 0);
   d.setLink({
     attempts: 0,
+    storeAway: false,
     linkId: payload.linkId,
     numbers: again.link,
     phase: {
@@ -219,8 +227,8 @@ export function linkRetryNow(d: Draft): void {
 }
 
 /** What the UI shows of the link. */
-export function linkView({ phase, attempts, signedOut }: LinkMachine): LinkView {
-  if (phase.kind === "online") return { state: "online" };
+export function linkView({ phase, attempts, signedOut, storeAway }: LinkMachine): LinkView {
+  if (phase.kind === "online") return { state: storeAway ? "waiting" : "online" };
   if (signedOut) return { state: "signed-out" };
   if (attempts === 0 || phase.kind === "idle") return { state: "connecting" };
   const retryAtMs = phase.kind === "waiting" ? phase.retryAt : phase.since;

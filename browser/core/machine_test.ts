@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { CLOSE, retryLater } from "@farglass/protocol";
+import { CLOSE, codedError, retryLater } from "@farglass/protocol";
 import { caps, ConsoleHarness, DESKTOP_ID, summary } from "../../tests/support/console_harness.ts";
 import { inputPath, nextDeadline } from "./machine.ts";
 import { viewOf } from "./view.ts";
@@ -187,6 +187,22 @@ Deno.test("a refused request: offline waits, a full desktop is told", () => {
     });
     equal(h.session.phase.kind, kind);
   }
+});
+
+Deno.test("a store that is away is said until the server speaks of the desktops again", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  const { code, message, advice, retryable } = codedError("store-unavailable");
+  const payload = { code, message, advice, retryable };
+  const bare = (message: object) => h.text(JSON.stringify({ seq: 0, ack: 0, ts: 0, ...message }));
+  bare({ type: "ERROR", payload });
+  equal(viewOf(h.state).link.state, "waiting");
+  equal(h.session.phase.kind, "live");
+  ok(h.session.timeline.some((e) => e.kind === "error" && e.text === message));
+  bare({ type: "PONG", payload: {} });
+  equal(viewOf(h.state).link.state, "waiting");
+  h.list(summary());
+  equal(viewOf(h.state).link.state, "online");
 });
 
 Deno.test("a limit's error names its time: nothing is asked before, and the operator reads it", () => {

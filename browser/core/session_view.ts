@@ -18,6 +18,8 @@ import type { SessionRecord } from "./session_record.ts";
 export type LinkView =
   | { readonly state: "connecting" }
   | { readonly state: "online" }
+  /** Connected, but the server's store is away: what is connected goes on, all else waits. */
+  | { readonly state: "waiting" }
   | { readonly state: "offline"; readonly retryAtMs: number; readonly attempts: number }
   | { readonly state: "signed-out" };
 

@@ -46,6 +46,8 @@ export interface LinkMachine {
   readonly attempts: number;
   /** The server refused the last ticket. */
   readonly signedOut: boolean;
+  /** The server has said that its store is away: signalling waits. */
+  readonly storeAway: boolean;
   /** The server's name for this link; null when there is nothing to resume. */
   readonly linkId: string | null;
   readonly numbers: LinkState;
@@ -218,6 +220,7 @@ export function initialState(environment: Environment, seed: Rng): ConsoleState 
       epoch: 0,
       attempts: 0,
       signedOut: false,
+      storeAway: false,
       linkId: null,
       numbers: newLink,
     },

@@ -8,6 +8,7 @@ import type { Tone } from "./words.ts";
 const LINK_WORDS: Readonly<Record<LinkView["state"], readonly [string, Tone]>> = {
   "connecting": ["Connecting", "busy"],
   "online": ["Online", "good"],
+  "waiting": ["Server waits", "busy"],
   "offline": ["Server unreachable", "bad"],
   "signed-out": ["Signed out", "bad"],
 };
@@ -50,6 +51,16 @@ export function LinkBanner({ link, onRetry, inSession = false }: LinkBannerProps
         >
           <Spinner size={18} />
           Connecting to the server
+        </div>
+      );
+    case "waiting":
+      return (
+        <div className={bannerLook(inSession)} data-testid="link-banner" role="status">
+          <p>
+            <strong className="font-semibold">The server cannot reach its store.</strong>{" "}
+            {inSession ? "The picture goes on; changes" : "New sessions"}{" "}
+            wait and go on by themselves when the store is back.
+          </p>
         </div>
       );
     case "offline":

@@ -32,6 +32,8 @@ function waitText(desktopId: string, view: ConsoleView): string {
       return "Waiting for the server";
     case "signed-out":
       return "Signed out";
+    case "waiting":
+      return "The server cannot reach its store; it goes on by itself";
     case "online":
       break;
     default:

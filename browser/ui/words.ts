@@ -145,6 +145,7 @@ export function titleWords(link: LinkView, session: SessionView | null): string 
   if (session !== null) return `${session.desktopName} – ${phaseWords(session)} · Farglass`;
   switch (link.state) {
     case "online":
+    case "waiting":
       return "Desktops · Farglass";
     case "connecting":
       return "Connecting · Farglass";

@@ -3,9 +3,10 @@
  * upgrades handed on. RFC 9110.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type CodedError, type ErrorCode, statusOf } from "@farglass/protocol";
+import { Listener } from "./listener.ts";
 import { refusal, retryAfterSeconds } from "./retry_after.ts";
 
 /** The API's bodies are a few hundred bytes. */
@@ -25,12 +26,16 @@ export interface HttpServerOptions {
   readonly maxConnections: number;
   readonly onError: (cause: unknown) => void;
   readonly onRejected: (code: ErrorCode, peer: Peer) => void;
+  /** No connection is accepted any more, or they are again. */
+  readonly onListening?: (listening: boolean) => void;
   /** Default REQUEST_TIMEOUT_MS. */
   readonly requestTimeoutMs?: number;
 }
 
 export interface HttpServer {
   readonly port: number;
+  /** Whether new connections are accepted, as far as is known. */
+  readonly listening: boolean;
   close(): Promise<void>;
 }
 
@@ -38,11 +43,39 @@ export interface HttpServer {
 export class PortTakenError extends Error {}
 
 /** Listens; rejects with PortTakenError when the port is in use. */
-export function listen(
+export async function listen(
   address: { readonly host: string; readonly port: number },
   options: HttpServerOptions,
 ): Promise<HttpServer> {
   const sockets = new Map<Socket, ReturnType<typeof setTimeout>>();
+  const listener = new Listener({
+    host: address.host,
+    make: () => makeServer(sockets, options),
+    onChange: options.onListening ?? (() => {}),
+  });
+  try {
+    await listener.open(address.port);
+  } catch (error) {
+    const taken = (error as { code?: string }).code === "EADDRINUSE";
+    throw taken ? new PortTakenError("port taken", { cause: error }) : error;
+  }
+  return {
+    port: listener.port,
+    get listening() {
+      return listener.listening;
+    },
+    async close() {
+      const closed = listener.close();
+      for (const socket of [...sockets.keys()]) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function makeServer(
+  sockets: Map<Socket, ReturnType<typeof setTimeout>>,
+  options: HttpServerOptions,
+): Server {
   const settle = (request: IncomingMessage) => clearTimeout(sockets.get(request.socket));
   const watch = (socket: Socket) => {
     clearTimeout(sockets.get(socket));
@@ -77,28 +110,7 @@ export function listen(
       sockets.delete(socket);
     });
   });
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: Error & { code?: string }) => {
-      reject(
-        error.code === "EADDRINUSE" ? new PortTakenError("port taken", { cause: error }) : error,
-      );
-    });
-    server.listen(address.port, address.host, () => {
-      server.removeAllListeners("error");
-      // Such as EMFILE on accept: the server goes on.
-      server.on("error", options.onError);
-      const { port } = server.address() as AddressInfo;
-      resolve({ port, close: () => closeServer(server, sockets) });
-    });
-  });
-}
-
-function closeServer(server: Server, sockets: ReadonlyMap<Socket, unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    for (const socket of [...sockets.keys()]) socket.destroy();
-    server.closeAllConnections();
-  });
+  return server;
 }
 
 async function handle(

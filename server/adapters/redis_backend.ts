@@ -123,6 +123,8 @@ export async function openRedisBackend(
         ...{ client, log, nodeId },
         onDead: (dead) => bury(dead, links, users.shell),
         onRefused: () => users.hub.announceOutage(),
+        // The first numbered message tells the consoles that signalling goes on.
+        onAccepted: () => users.desktopsChanged(),
         onForgotten: () => sayAgain(users, { links, store, places }),
         onTime: users.onTime,
       });

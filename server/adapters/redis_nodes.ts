@@ -34,6 +34,8 @@ export interface RedisNodesOptions {
   readonly onDead: (nodeId: string) => Promise<void>;
   /** Redis is there but takes no writes; called once until it does again. */
   readonly onRefused: () => void;
+  /** It takes writes again. */
+  readonly onAccepted: () => void;
   /** The others took this node for dead: what it holds must be said again. */
   readonly onForgotten: () => Promise<void>;
   /** What time it is for Redis, and so for all nodes, in Unix ms; told with each beat. */
@@ -93,6 +95,7 @@ export class RedisNodes {
       onTime?.(time + (now - askedAt) / 2);
       if (known === 0 && this.#met) this.#background(this.#options.onForgotten());
       this.#met = true;
+      if (this.#refused) this.#options.onAccepted();
       this.#refused = false;
       for (const id of this.#silent(beats, now)) this.#background(this.#bury(id));
       this.#last = now;

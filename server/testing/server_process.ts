@@ -10,6 +10,8 @@ const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 export interface ServerProcess {
   readonly server: RunningServer;
   readonly child: Deno.ChildProcess;
+  /** Its data directory. */
+  readonly directory: string;
   /** Its log, once it has ended. */
   readonly log: Promise<string>;
   /** Resident memory in bytes, as its metrics tell. */
@@ -20,12 +22,19 @@ export interface ServerProcess {
 export async function withServerProcess(
   settings: Readonly<Record<string, unknown>>,
   run: (process: ServerProcess) => Promise<void>,
+  /** `openFiles`: its limit of open files, as `ulimit -n` sets it. */
+  options: { readonly openFiles?: number } = {},
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "farglass-process-"));
   const config = join(directory, "config.json");
   await writeFile(config, JSON.stringify({ port: 0, dataDir: directory, ...settings }));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "--json", "--config", config],
+  const program = [Deno.execPath(), "run", "-A", "--no-check", MAIN, "--json", "--config", config];
+  const { openFiles } = options;
+  const [command, ...args] = openFiles === undefined
+    ? program
+    : ["sh", "-c", 'ulimit -n "$0" && exec "$@"', String(openFiles), ...program];
+  const child = new Deno.Command(command, {
+    args,
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -45,7 +54,7 @@ export async function withServerProcess(
       const text = await (await fetch(server.metricsUrl)).text();
       return Number(/^process_resident_memory_bytes (\d+)/m.exec(text)?.[1]);
     };
-    await run({ server, child, log, rssBytes });
+    await run({ server, child, directory, log, rssBytes });
   } finally {
     await end(child);
     await reader.cancel();

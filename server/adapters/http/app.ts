@@ -39,6 +39,8 @@ export interface HttpAppOptions {
     | null;
   /** False while the server is stopping. */
   readonly ready: () => boolean;
+  /** Whether new connections are accepted; left out when they always are. */
+  readonly listening?: () => boolean;
   /** Whether the store is there and takes writes; left out when it always is. */
   readonly storeUp?: () => boolean;
 }
@@ -58,8 +60,13 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
   app.get("/healthz", () => Response.json({ status: "ok", version: SOFTWARE_VERSION }));
   app.get("/readyz", () => {
     // A load balancer sends new clients elsewhere; what is connected stays.
-    const store = options.storeUp?.() ?? true;
-    const status = !options.ready() ? "stopping" : store ? "ready" : "store-unavailable";
+    const status = !options.ready()
+      ? "stopping"
+      : !(options.listening?.() ?? true)
+      ? "out-of-descriptors"
+      : !(options.storeUp?.() ?? true)
+      ? "store-unavailable"
+      : "ready";
     return Response.json({ status }, { status: status === "ready" ? 200 : 503 });
   });
   app.get("/metrics", async (c) => {

@@ -26,6 +26,7 @@ const LIMIT_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "rate-limited",
   "too-large",
   "too-many-connections",
+  "out-of-descriptors",
   "too-many-sessions",
   "buffer-full",
   "sdp-too-large",
