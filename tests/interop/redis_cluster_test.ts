@@ -61,12 +61,11 @@ async function failovers(): Promise<void> {
 
 /** Kills the master of a key's slot, once its replica has everything; waits for the next one. */
 async function failOver(cluster: RedisCluster, key: string, meanwhile: () => void): Promise<void> {
-  const master = await cluster.masterOf(key);
-  await poll(
-    "a replica up to date",
-    10_000,
-    async () => Number(await master.cli("WAIT", "1", "1000")) >= 1 || null,
-  );
+  // Asked anew each time: on a busy machine the replicas may have taken over by themselves.
+  const master = await poll("a replica up to date", 20_000, async () => {
+    const now = await cluster.masterOf(key).catch(() => null);
+    return now !== null && Number(await now.cli("WAIT", "1", "1000")) >= 1 ? now : null;
+  });
   await master.stop("SIGKILL");
   meanwhile();
   const killedAt = performance.now();

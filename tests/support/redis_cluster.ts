@@ -23,7 +23,10 @@ export async function startRedisCluster(
   for (let i = 0; i < MASTERS * (1 + replicas); i++) {
     // The usual bus port, 10000 higher, may be none.
     const bus = ["--cluster-port", String(await freePort())];
-    const args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", ...bus];
+    const args = [
+      ...["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", ...bus],
+      ...["--repl-diskless-sync-delay", "0"],
+    ];
     servers.push(stack.use(await startRedis({ args })));
   }
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`);
