@@ -2,9 +2,14 @@
 /** One trace from the operator's click through server and agent to the first frame. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { Page } from "playwright-core";
 import { openConsole, waitForTransport } from "../support/console_page.ts";
 import { e2eTest, startWorld } from "../support/e2e.ts";
-import { type CollectedSpan, startOtlpCollector } from "../support/otlp_collector.ts";
+import {
+  type CollectedSpan,
+  type OtlpCollector,
+  startOtlpCollector,
+} from "../support/otlp_collector.ts";
 import { poll } from "../support/process.ts";
 
 /** Each span below the one that led to it. */
@@ -53,7 +58,7 @@ e2eTest("a click is one trace through console, server and agent to the first fra
   await using opened = await openConsole(world.browser, { consoleUrl });
   const { page } = opened;
   await page.getByTestId("desktop-list").waitFor();
-  assert.deepEqual(collector.spans, [], "nothing is traced before the click");
+  assert.equal(collector.spans.length, 0, "nothing is traced before the click");
   await page.getByTestId("connect").click();
   await waitForTransport(page, "rtp");
   await collector.waitFor(Object.keys(TREE));
@@ -82,13 +87,65 @@ e2eTest("a click is one trace through console, server and agent to the first fra
   const exemplar = `^farglass_first_frame_seconds_bucket.* # \\{trace_id="${traceId}"\\}`;
   assert.match(await metrics.text(), new RegExp(exemplar, "m"));
 
+  await checkRest(page, collector, world.agent.desktopId);
+
   const secret = (await Deno.readTextFile(world.server.agentSecretFile)).trim();
   // The processes hand over what is left when they end.
   await world.agent.stop();
   await world.server.stop();
   checkSecrets(collector.bodies, [new URL(consoleUrl).searchParams.get("link") ?? "", secret]);
-  checkTree(collector.spans);
+  checkTree(collector.spans.filter((s) => s.traceId === traceId));
 });
+
+e2eTest("a desktop that comes by patches is traced to its first patch", async () => {
+  await using collector = startOtlpCollector();
+  await using world = await startWorld({
+    server: { env: collector.envFor("farglass-server") },
+    agent: {
+      capture: "synthetic",
+      env: collector.envFor("farglass-agent"),
+      flags: ["--policy-diff-only"],
+    },
+  });
+  await using opened = await world.open();
+  await waitForTransport(opened.page, "diff-dc");
+  await collector.waitFor([
+    "farglass-agent patch.first",
+    "farglass-agent frame.send",
+    "farglass-console desktop.open",
+  ]);
+  const { spans } = collector;
+  const root = spans.find((s) => nameOf(s) === "farglass-console desktop.open");
+  assert.equal(root?.attributes["farglass.transport"], "diff-dc");
+  const patch = spans.find((s) => s.name === "patch.first");
+  assert.deepEqual([patch?.traceId, patch?.attributes["farglass.transport"]], [
+    root?.traceId,
+    "diff-dc",
+  ]);
+  assert.ok(!spans.some((s) => s.name === "encode.first"));
+});
+
+/** A session made by REST: a trace that the server begins, or one that its caller began. */
+async function checkRest(page: Page, collector: OtlpCollector, desktopId: string): Promise<void> {
+  const caller = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331" };
+  for (const traceparent of ["", `00-${caller.traceId}-${caller.spanId}-01`]) {
+    const { traceId } = await page.evaluate(async ({ desktopId, traceparent }) => {
+      const answer = await fetch("/api/v1/remote-desktop/sessions", {
+        method: "POST",
+        headers: { "content-type": "application/json", traceparent },
+        body: JSON.stringify({ desktopId }),
+      });
+      return (await answer.json()).data;
+    }, { desktopId, traceparent });
+    const names = ["farglass-server session.request", "farglass-agent session.decision"];
+    await collector.waitFor(names, traceId);
+    const spans = collector.spans.filter((s) => s.traceId === traceId);
+    const [request, decision] = names.map((name) => spans.find((s) => nameOf(s) === name));
+    assert.equal(traceId === caller.traceId, traceparent !== "");
+    assert.equal(request?.parentId, traceparent === "" ? null : caller.spanId);
+    assert.equal(decision?.parentId, request?.spanId);
+  }
+}
 
 /** Returns the one trace id. */
 function checkTree(spans: readonly CollectedSpan[]): string {

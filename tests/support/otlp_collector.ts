@@ -21,9 +21,11 @@ export interface OtlpCollector extends AsyncDisposable {
   readonly spans: readonly CollectedSpan[];
   /** Every request body, whatever its signal. */
   readonly bodies: readonly string[];
-  /** Waits until a span with each of these names (`service name`) is there. */
-  waitFor(names: readonly string[], timeoutMs?: number): Promise<void>;
+  /** Waits until a span with each of these names (`service name`), of this trace, is there. */
+  waitFor(names: readonly string[], traceId?: string): Promise<void>;
 }
+
+const WAIT_MS = 15_000;
 
 // deno-lint-ignore no-explicit-any -- the collector takes any OTLP; the test asserts what it needs
 type Json = any;
@@ -51,12 +53,13 @@ export function startOtlpCollector(): OtlpCollector {
     }),
     spans,
     bodies,
-    async waitFor(names, timeoutMs = 15_000) {
-      const missing = () => names.filter((n) => !spans.some((s) => `${s.service} ${s.name}` === n));
+    async waitFor(names, traceId) {
+      const own = () => spans.filter((s) => traceId === undefined || s.traceId === traceId);
+      const missing = () => names.filter((n) => !own().some((s) => `${s.service} ${s.name}` === n));
       try {
-        await poll("spans", timeoutMs, () => missing().length === 0 ? true : null);
+        await poll("spans", WAIT_MS, () => missing().length === 0 ? true : null);
       } catch (cause) {
-        const got = spans.map((s) => `${s.service} ${s.name}`);
+        const got = own().map((s) => `${s.service} ${s.name}`);
         throw new Error(`Missing spans: ${missing()}; there are ${got}`, { cause });
       }
     },
