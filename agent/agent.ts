@@ -31,6 +31,8 @@ export interface AgentOptions {
   readonly capture: string;
   readonly input: { readonly pointer: boolean; readonly keyboard: boolean };
   readonly encoders: readonly DesktopCaps["encoders"][number][];
+  /** Consoles may have video and patches on one screen. */
+  readonly hybrid: boolean;
   readonly policy: DesktopPolicy;
   readonly loopbackOnly: boolean;
   /** The server is on this machine, so the browser may be, too. */
@@ -155,7 +157,7 @@ export class Agent {
   }
 
   #caps(): Draft {
-    const { desktopId, desktopName, encoders, input, capture, policy } = this.#options;
+    const { desktopId, desktopName, encoders, hybrid, input, capture, policy } = this.#options;
     const { width, height } = this.#ports.pipeline.screen;
     const video = encoders.length > 0;
     return {
@@ -165,6 +167,7 @@ export class Agent {
         name: desktopName,
         // Diff messages travel by data channel, too: only the encoders say whether there is video.
         transports: policy.videoOnly ? ["webrtc"] : ["webrtc", "diff"],
+        hybrid: hybrid && video && !policy.diffOnly && !policy.videoOnly,
         encoders: policy.diffOnly || !video ? [] : [...encoders],
         displays: [{ id: "0", name: desktopName, width, height, primary: true }],
         input: policy.viewOnly ? { pointer: false, keyboard: false } : input,

@@ -226,6 +226,7 @@ async function build(
     capture: source,
     input: inputs,
     encoders,
+    hybrid: settings["encoder.hybrid"] === "on",
     policy,
     loopbackOnly: settings["network.iceLoopbackOnly"],
     loopbackToo: isLocal(settings["server.url"]),

@@ -115,6 +115,11 @@ export const SETTINGS = {
   "capture.height": number("Height of the synthetic desktop in pixels", 720, 600, 1080),
   "encoder.bitrateKbps": number("Video takes at most so much", 12_000, 500, 50_000),
   "encoder.maxFps": number("At most so many pictures a second are encoded", 30, 1, 60),
+  "encoder.hybrid": choice(
+    "Video only where the screen moves, patches elsewhere; off: one or the other",
+    ["on", "off"],
+    "off",
+  ),
   "network.iceLoopbackOnly": toggle(
     "WebRTC over 127.0.0.1 only (tests, everything on one machine)",
   ),

@@ -100,7 +100,9 @@ class Client {
       onSize: (width, height) => this.dispatch({ type: "screen-size", width, height }),
       onExact: (proved) => this.dispatch({ type: "exact", proved }),
       onFault: (code) => this.dispatch({ type: "diff-fault", code }),
-    });
+      onRegions: (version) => this.dispatch({ type: "regions", version }),
+      onVideoShown: (shown) => this.dispatch({ type: "video-shown", shown }),
+    }, this.#state.environment.hybrid);
     this.input = new InputListener({
       picture: () => ({ rect: this.#pictureRect(), screen: this.#screen() }),
       controls: () => inputPath(this.#state) !== null,
@@ -202,7 +204,8 @@ class Client {
       case "await-video":
         return this.#awaitVideo(effect.epoch);
       case "accept-diff":
-        return this.#diff.accept(effect.source, effect.epoch);
+        this.#diff.accept(effect.source, effect.epoch, effect.hybrid);
+        return this.#followVideo(effect.hybrid);
       case "cursor-shape":
         return this.#cursor.setShape(effect.shape);
       case "cursor-position":
@@ -260,7 +263,7 @@ class Client {
     const { element } = this.#video;
     // A new stream blanks the element; what it showed stays on the canvas meanwhile.
     if (
-      element !== null && this.#video.differs(stream) && surfaceOf(this.#state) === "video" &&
+      element !== null && this.#video.differs(stream) && surfaceOf(this.#state) !== "canvas" &&
       !this.#frozen
     ) this.#frozen = this.#diff.freeze(element);
     this.#applySurfaces();
@@ -272,6 +275,17 @@ class Client {
       this.#frozen = false;
       this.dispatch({ type: "painted", epoch });
     });
+  }
+
+  /** Hybrid mode: every video frame tells the canvas how far the video is. */
+  #followVideo(hybrid: boolean): void {
+    this.#video.follow(
+      !hybrid ? null : ({ rtpTime, width, height }) => {
+        if (rtpTime === null) return this.dispatch({ type: "no-frame-times" });
+        this.#frozen = false;
+        this.#diff.video({ rtpTime, width, height });
+      },
+    );
   }
 
   #relayFrame(epoch: number, bytes: Uint8Array): void {
@@ -313,16 +327,19 @@ class Client {
     return (canvas.hidden ? video : canvas).getBoundingClientRect();
   }
 
-  /** Shows exactly one of the two surfaces. */
+  /** Shows one of the two surfaces, or in hybrid mode the canvas over the video. */
   #applySurfaces(): void {
     const { session } = this.#state;
     if (this.#surfaces !== null) {
       const { stage, video, canvas } = this.#surfaces;
       const wanted = surfaceOf(this.#state);
       if (wanted === "canvas") this.#frozen = false;
-      const showCanvas = wanted === "canvas" || this.#frozen;
+      const showCanvas = wanted !== "video" || this.#frozen;
+      // A video that is to be composed with the canvas has to run before it is seen.
+      const pending = session?.transport.pending?.to === "hybrid";
+      const hideVideo = wanted !== "both" && showCanvas && !pending;
       if (canvas.hidden === showCanvas) canvas.hidden = !showCanvas;
-      if (video.hidden !== showCanvas) video.hidden = showCanvas;
+      if (video.hidden !== hideVideo) video.hidden = hideVideo;
       const transport = session?.transport.shown.transport ?? "none";
       if (stage.dataset.transport !== transport) stage.dataset.transport = transport;
     }

@@ -4,9 +4,18 @@ import {
   type DiffAck,
   encodeDiffAck,
   type ErrorCode,
+  never,
   type Rect,
 } from "@farglass/protocol";
-import type { DiffSource } from "../core/mod.ts";
+import {
+  type Composition,
+  type CompositionEvent,
+  type DiffSource,
+  isOpaque,
+  newComposition,
+  paintable,
+  stepComposition,
+} from "../core/mod.ts";
 import { DiffPicture } from "./diff_picture.ts";
 
 /** What the canvas tells its owner, at once. */
@@ -19,26 +28,36 @@ export interface DiffCanvasEvents {
   /** Whether the picture is proved equal to the screen; told only when that changes. */
   onExact(proved: boolean): void;
   onFault(code: ErrorCode): void;
+  /** Hybrid mode: the regions of that version are what is shown. */
+  onRegions(version: number): void;
+  /** Hybrid mode: the video begins or ceases to show a part of the screen. */
+  onVideoShown(shown: boolean): void;
 }
 
 /** One canvas, and the one source it takes diff messages from. */
 export class DiffCanvas {
   readonly #events: DiffCanvasEvents;
   readonly #picture = new DiffPicture();
+  readonly #composes: boolean;
   #canvas: HTMLCanvasElement | null = null;
   #context: CanvasRenderingContext2D | null = null;
   #image: ImageData | null = null;
   #source: DiffSource | null = null;
   #epoch: number | null = null;
   #exact = false;
+  /** Hybrid mode: which parts of the canvas are transparent. */
+  #composition: Composition | null = null;
+  #videoShown = false;
   /** The canvas shows something else: paint everything next time. */
   #stale = true;
   #faulty = false;
   #frames = 0;
   #bytes = 0;
 
-  constructor(events: DiffCanvasEvents) {
+  /** `composes`: the canvas may lie over the video and let it through. */
+  constructor(events: DiffCanvasEvents, composes = false) {
     this.#events = events;
+    this.#composes = composes;
   }
 
   /** Frames painted and bytes received since the console's start. */
@@ -49,26 +68,51 @@ export class DiffCanvas {
   /** Gives or takes the surface; a new one gets the picture at once. */
   attach(canvas: HTMLCanvasElement | null): void {
     this.#canvas = canvas;
-    // No alpha: the desktop is opaque. Desynchronized: past the compositor where it can.
-    this.#context = canvas?.getContext("2d", { alpha: false, desynchronized: true }) ?? null;
+    // Where video is to show through it has to keep step with the compositor; else past it.
+    const composed = this.#composes;
+    this.#context = canvas?.getContext("2d", { alpha: composed, desynchronized: !composed }) ??
+      null;
     this.#stale = true;
-    if (this.#picture.whole) this.#paint();
+    if (this.#composition?.sized === true) {
+      this.#resize(this.#composition.width, this.#composition.height);
+    }
+    if (this.#picture.whole || this.#composition !== null) this.#paint();
   }
 
-  /** Takes messages from `source` only; with an epoch a whole picture has to come first. */
-  accept(source: DiffSource | null, epoch: number | null): void {
+  /**
+   * Takes messages from `source` only; with an epoch a whole picture has to come first. In hybrid
+   * mode the first picture may be the video's, or what it shows and patches together.
+   */
+  accept(source: DiffSource | null, epoch: number | null, hybrid = false): void {
     this.#source = source;
     this.#epoch = epoch;
     this.#setExact(false);
+    this.#composition = hybrid ? newComposition : null;
+    this.#tellVideoShown();
     if (epoch !== null) this.#picture.begin();
+  }
+
+  /** Hybrid mode: the video shows this frame now. */
+  video(
+    frame: { readonly rtpTime: number; readonly width: number; readonly height: number },
+  ): void {
+    if (this.#composition !== null) this.#compose({ kind: "video", ...frame });
   }
 
   /** Puts what the video shows on the canvas, so that it stays while the video is replaced. */
   freeze(video: HTMLVideoElement): boolean {
     if (this.#canvas === null || this.#context === null || video.videoWidth === 0) return false;
-    this.#canvas.width = video.videoWidth;
-    this.#canvas.height = video.videoHeight;
+    const { videoWidth, videoHeight } = video;
+    const composed = this.#composition !== null && this.#canvas.width === videoWidth &&
+      this.#canvas.height === videoHeight;
+    if (!composed) {
+      this.#canvas.width = videoWidth;
+      this.#canvas.height = videoHeight;
+    }
+    // Composed: below what the canvas shows already.
+    if (composed) this.#context.globalCompositeOperation = "destination-over";
     this.#context.drawImage(video, 0, 0);
+    this.#context.globalCompositeOperation = "source-over";
     this.#stale = true;
     return true;
   }
@@ -84,22 +128,65 @@ export class DiffCanvas {
       this.#events.onFault(taken.error.code);
       return;
     }
-    const { frame, last, complete, equal, changed, whole } = taken.value;
-    if (equal !== null) this.#setExact(equal);
-    else if (changed) this.#setExact(false);
+    const { frame, last, complete, equal, changed, whole, regions } = taken.value;
+    if (last && complete && regions !== null && this.#composition !== null) {
+      const { width, height } = this.#picture;
+      const received = (rects: readonly Rect[]) => this.#picture.received(rects);
+      this.#compose({ kind: "patches", regions, width, height, received });
+    }
+    const opaque = this.#composition === null || isOpaque(this.#composition);
+    if (equal !== null) this.#setExact(equal && opaque);
+    else if (changed || !opaque) this.#setExact(false);
     if (!last) return;
-    if (whole) {
+    if (whole || this.#composition !== null) {
       this.#paint();
       if (changed) this.#frames++;
     }
     const outcome = outcomeOf({ complete, equal, faulty: this.#faulty });
     this.#faulty = false;
     this.#events.onAck(source, encodeDiffAck({ frame, outcome }));
-    if (whole && this.#epoch !== null && this.#context !== null) {
-      const epoch = this.#epoch;
-      this.#epoch = null;
-      this.#events.onPainted(epoch);
+    if (whole && this.#composition === null) this.#painted();
+  }
+
+  #painted(): void {
+    if (this.#epoch === null || this.#context === null) return;
+    const epoch = this.#epoch;
+    this.#epoch = null;
+    this.#events.onPainted(epoch);
+  }
+
+  #compose(event: CompositionEvent): void {
+    if (this.#composition === null) return;
+    const [next, effects] = stepComposition(this.#composition, event, performance.now());
+    this.#composition = next;
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "resize":
+          this.#resize(effect.width, effect.height);
+          this.#stale = false;
+          break;
+        case "clear":
+          for (const r of effect.rects) this.#context?.clearRect(r.x, r.y, r.width, r.height);
+          break;
+        case "paint":
+          this.#put(effect.rects);
+          break;
+        case "shown":
+          this.#events.onRegions(effect.version);
+          this.#painted();
+          break;
+        default:
+          never(effect);
+      }
     }
+    this.#tellVideoShown();
+  }
+
+  #tellVideoShown(): void {
+    const shown = (this.#composition?.open.length ?? 0) > 0;
+    if (shown === this.#videoShown) return;
+    this.#videoShown = shown;
+    this.#events.onVideoShown(shown);
   }
 
   /** A data channel message that is no binary frame at all. */
@@ -122,22 +209,41 @@ export class DiffCanvas {
   }
 
   #paint(): void {
-    const { width, height, rgba } = this.#picture;
+    const { width, height } = this.#picture;
     const dirty = this.#picture.takeDirty();
     if (this.#canvas === null || this.#context === null) return;
-    if (this.#image?.data !== rgba) this.#image = new ImageData(rgba, width, height);
-    let rects: readonly Rect[] = dirty;
+    if (this.#composition !== null) {
+      if (this.#composition.sized) this.#put(paintable(this.#composition, this.#wanted(dirty)));
+      return;
+    }
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       // Setting the size clears the canvas, so the whole picture follows within this very turn.
-      this.#canvas.width = width;
-      this.#canvas.height = height;
-      this.#stale = true;
-      this.#events.onSize(width, height);
+      this.#resize(width, height);
     }
-    if (this.#stale) rects = [{ x: 0, y: 0, width, height }];
+    this.#put(this.#wanted(dirty));
+  }
+
+  /** What has to be painted: everything when the canvas shows something else. */
+  #wanted(dirty: readonly Rect[]): readonly Rect[] {
+    const { width, height } = this.#picture;
+    const rects = this.#stale ? [{ x: 0, y: 0, width, height }] : dirty;
     this.#stale = false;
+    return rects;
+  }
+
+  #resize(width: number, height: number): void {
+    if (this.#canvas === null) return;
+    this.#canvas.width = width;
+    this.#canvas.height = height;
+    this.#stale = true;
+    this.#events.onSize(width, height);
+  }
+
+  #put(rects: readonly Rect[]): void {
+    const { width, height, rgba } = this.#picture;
+    if (this.#image?.data !== rgba) this.#image = new ImageData(rgba, width, height);
     for (const rect of rects) {
-      this.#context.putImageData(this.#image, 0, 0, rect.x, rect.y, rect.width, rect.height);
+      this.#context?.putImageData(this.#image, 0, 0, rect.x, rect.y, rect.width, rect.height);
     }
   }
 }

@@ -15,6 +15,7 @@ import {
   patchPixels,
   type Rect,
   type Result,
+  type VideoRegions,
 } from "@farglass/protocol";
 import { copyExact, inflateExact } from "./inflate.ts";
 
@@ -30,6 +31,8 @@ export interface DiffStep {
   /** Whether the picture equals the agent's, when the message could tell. */
   readonly equal: boolean | null;
   readonly changed: boolean;
+  /** Hybrid mode: what the video shows. */
+  readonly regions: VideoRegions | null;
 }
 
 /** Above this many rectangles one large repaint is cheaper than many small ones. */
@@ -65,6 +68,19 @@ export class DiffPicture {
 
   get whole(): boolean {
     return this.#width > 0 && this.#received === null;
+  }
+
+  /** Whether every pixel of these rectangles has been received since it was begun. */
+  received(rects: readonly Rect[]): boolean {
+    const received = this.#received;
+    if (received === null) return true;
+    return rects.every((rect) => {
+      for (let y = rect.y; y < rect.y + rect.height; y++) {
+        const from = y * this.#width + rect.x;
+        if (received.subarray(from, from + rect.width).includes(0)) return false;
+      }
+      return true;
+    });
   }
 
   /** A new stream begins: nothing of the old one counts as received. */
@@ -110,6 +126,7 @@ export class DiffPicture {
       whole: this.whole,
       equal,
       changed: message.patches.length > 0,
+      regions: message.regions,
     });
   }
 

@@ -77,6 +77,7 @@ Deno.test("the picture is whole once every pixel came, in any order, over any nu
     whole: true,
     equal: true,
     changed: true,
+    regions: null,
     complete: true,
   });
   deepEqual(picture.takeDirty(), [right, right, left, top]);
@@ -112,6 +113,7 @@ Deno.test("an equal hash proves the picture whole; another one tells the differe
     whole: true,
     equal: true,
     changed: false,
+    regions: null,
     complete: true,
   });
   equal(taken(picture, message(words, size, [], { hash: 1 })).equal, false);

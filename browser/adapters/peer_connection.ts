@@ -56,6 +56,7 @@ function h264Codecs(): RTCRtpCodec[] {
 export const peerEnvironment = (): Environment => ({
   webrtc: typeof globalThis.RTCPeerConnection === "function",
   h264: h264Codecs().length > 0,
+  hybrid: "requestVideoFrameCallback" in (globalThis.HTMLVideoElement?.prototype ?? {}),
 });
 
 /** A peer connection that offers itself as soon as it is made. */

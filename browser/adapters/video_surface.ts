@@ -1,5 +1,13 @@
 /** The video element: which peer's stream it plays, and when that stream has painted. */
 
+/** A video frame on the screen. */
+export interface PresentedFrame {
+  readonly width: number;
+  readonly height: number;
+  /** Its RTP timestamp, where the browser tells it. */
+  readonly rtpTime: number | null;
+}
+
 /** One video element and the stream it shows. */
 export class VideoSurface {
   readonly #onFault: () => void;
@@ -7,6 +15,8 @@ export class VideoSurface {
   #stream: MediaStream | null = null;
   /** Numbers waits: only the last one is answered. */
   #wait = 0;
+  /** Numbers followers: only the last one is told. */
+  #follow = 0;
 
   constructor(onFault: () => void) {
     this.#onFault = onFault;
@@ -55,6 +65,23 @@ export class VideoSurface {
     } else {
       video.addEventListener("timeupdate", presented, { once: true });
     }
+  }
+
+  /**
+   * Tells every frame that is presented from now on, or stops with null. `rtpTime` is null in a
+   * browser that does not say it.
+   */
+  follow(onFrame: ((frame: PresentedFrame) => void) | null): void {
+    const follow = ++this.#follow;
+    const next = () => {
+      this.#video?.requestVideoFrameCallback?.((_now, metadata) => {
+        if (follow !== this.#follow || onFrame === null) return;
+        const { width, height, rtpTimestamp } = metadata;
+        onFrame({ width, height, rtpTime: rtpTimestamp ?? null });
+        next();
+      });
+    };
+    if (onFrame !== null) next();
   }
 
   #play(): void {

@@ -66,6 +66,12 @@ export type ConsoleEvent =
   /** The picture was proved equal to the screen, or is no longer known to be. */
   | { readonly type: "exact"; readonly proved: boolean }
   | { readonly type: "diff-fault"; readonly code: ErrorCode }
+  /** Hybrid mode: the regions of that version are what is shown. */
+  | { readonly type: "regions"; readonly version: number }
+  /** Hybrid mode: the video begins or ceases to show a part of the screen. */
+  | { readonly type: "video-shown"; readonly shown: boolean }
+  /** The browser does not tell the RTP times of video frames after all. */
+  | { readonly type: "no-frame-times" }
   /** The video element reported an error. */
   | { readonly type: "video-fault" }
   /** A hidden page paints no video; then decoded frames count as painted. */
@@ -108,6 +114,8 @@ export type ConsoleEffect =
     readonly type: "accept-diff";
     readonly source: DiffSource | null;
     readonly epoch: number | null;
+    /** Lay it over the video, where the agent says that patches show the screen. */
+    readonly hybrid: boolean;
   }
   | { readonly type: "cursor-shape"; readonly shape: ControlOf<"cursor"> | null }
   | { readonly type: "cursor-position"; readonly x: number; readonly y: number }

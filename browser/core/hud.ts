@@ -1,5 +1,6 @@
 /** The live facts: rates from counters, for the transport that is shown. */
 import type { Draft } from "./draft.ts";
+import { usesVideo } from "./policy.ts";
 import type { HudView } from "./session_view.ts";
 import type { Rates, SessionState } from "./state.ts";
 import type { PeerStats, VideoCounters } from "./stats.ts";
@@ -28,6 +29,8 @@ export function hudVideo(d: Draft, stats: PeerStats): void {
   }
   const seconds = (next.at - last.at) / 1000;
   const frames = next.framesDecoded - last.framesDecoded;
+  // Hybrid: the livelier of the two is what the operator sees.
+  const pictures = Math.max(frames, next.framesPatched - last.framesPatched);
   const received = next.packetsReceived - last.packetsReceived;
   const lost = Math.max(0, next.packetsLost - last.packetsLost);
   const emitted = next.jitterEmitted - last.jitterEmitted;
@@ -35,7 +38,7 @@ export function hudVideo(d: Draft, stats: PeerStats): void {
     rates: next,
     hud: {
       ...hud,
-      fps: round(smooth(hud.fps, Math.max(0, frames) / seconds), 1),
+      fps: round(smooth(hud.fps, Math.max(0, pictures) / seconds), 1),
       bitrateKbps: round(
         smooth(hud.bitrateKbps, Math.max(0, next.bytes - last.bytes) * 8 / 1000 / seconds),
         0,
@@ -55,13 +58,15 @@ export function hudVideo(d: Draft, stats: PeerStats): void {
 const videoRates = (video: VideoCounters, session: SessionState, now: number): Rates => ({
   at: now,
   framesDecoded: video.framesDecoded,
-  bytes: video.bytesReceived,
+  framesPatched: session.transport.shown.transport === "hybrid" ? session.diffFrames : 0,
+  bytes: video.bytesReceived +
+    (session.transport.shown.transport === "hybrid" ? session.diffBytes : 0),
   packetsReceived: video.packetsReceived,
   packetsLost: video.packetsLost,
   decodeTimeS: video.totalDecodeTimeS ?? 0,
   jitterDelayS: video.jitterBufferDelayS ?? 0,
   jitterEmitted: video.jitterBufferEmittedCount ?? 0,
-  stream: `rtp ${session.carrier?.id ?? 0}`,
+  stream: `${session.transport.shown.transport} ${session.carrier?.id ?? 0}`,
 });
 
 /** Takes the counters of the diff painter; both count since the console's start. */
@@ -73,6 +78,7 @@ export function hudDiff(d: Draft, frames: number, bytes: number): void {
   const next: Rates = {
     at: d.now,
     framesDecoded: frames,
+    framesPatched: 0,
     bytes,
     packetsReceived: 0,
     packetsLost: 0,
@@ -105,7 +111,7 @@ export function hudDiff(d: Draft, frames: number, bytes: number): void {
 /** Completes the facts that don't depend on counters. */
 export function hudView(session: SessionState): HudView {
   const { shown } = session.transport;
-  const overPeer = shown.transport === "rtp" || shown.transport === "diff-dc";
+  const overPeer = usesVideo(shown.transport) || shown.transport === "diff-dc";
   const carrier = overPeer && session.carrier?.id === shown.peerId ? session.carrier : null;
   const rttMs = overPeer
     ? carrier?.stats?.rttMs ?? carrier?.beat.rttMs ?? null

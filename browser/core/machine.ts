@@ -37,7 +37,7 @@ import {
   peerStats,
   peersTick,
 } from "./peers.ts";
-import { PAINT_TIMEOUT_MS, RELAY_HEARTBEAT_MS, SAMPLE_MS, SLEPT_MS } from "./policy.ts";
+import { PAINT_TIMEOUT_MS, RELAY_HEARTBEAT_MS, SAMPLE_MS, SLEPT_MS, usesVideo } from "./policy.ts";
 import {
   desktopList,
   sessionConnect,
@@ -62,6 +62,7 @@ import {
   transportPainted,
   transportSelected,
   videoFailed,
+  videoShown,
 } from "./transport.ts";
 import { controls } from "./view.ts";
 
@@ -168,6 +169,12 @@ function handle(d: Draft, event: ConsoleEvent): void {
       return d.patch({ screen: { width: event.width, height: event.height } });
     case "exact":
       return takeExact(d, event.proved);
+    case "regions":
+      return sendControl(d, { op: "regions", version: event.version });
+    case "video-shown":
+      return videoShown(d, event.shown);
+    case "no-frame-times":
+      return d.set({ environment: { ...d.state.environment, hybrid: false } });
     case "diff-fault":
       d.note("error", "A part of the picture could not be read; asked for it again", {
         detail: event.code,
@@ -301,10 +308,10 @@ function takePeerStats(d: Draft, peerId: number, stats: PeerStats): void {
   if (session === null || session.carrier?.id !== peerId || stats.video === null) return;
   const { shown, pending } = session.transport;
   if (
-    d.state.hidden && pending !== null && pending.to === "rtp" && pending.selected &&
+    d.state.hidden && pending !== null && usesVideo(pending.to) && pending.selected &&
     pending.decodedAtSelect !== null && stats.video.framesDecoded > pending.decodedAtSelect
   ) transportPainted(d, pending.epoch);
-  if (shown.transport !== "rtp" || shown.peerId !== peerId) return;
+  if (!usesVideo(shown.transport) || shown.peerId !== peerId) return;
   hudVideo(d, stats);
   const { stall } = d.session ?? {};
   if (stall != null) d.patch({ stall: stallStats(stall, stats.video, d.now) });
@@ -315,10 +322,10 @@ function takeDiffStats(d: Draft, frames: number, bytes: number): void {
   if (session === null) return;
   const { pending, shown } = session.transport;
   // A large first picture on a slow network: bytes are progress.
-  if (pending !== null && pending.to !== "rtp" && bytes > session.diffBytes) {
+  if (pending !== null && !usesVideo(pending.to) && bytes > session.diffBytes) {
     d.patchTransport({ pending: { ...pending, deadline: d.now + PAINT_TIMEOUT_MS } });
   }
-  d.patch({ diffBytes: bytes });
+  d.patch({ diffBytes: bytes, diffFrames: frames });
   if (shown.transport === "diff-dc" || shown.transport === "diff-ws") hudDiff(d, frames, bytes);
 }
 

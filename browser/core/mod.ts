@@ -1,4 +1,5 @@
 /** The console's pure core: one machine, its view, and the mapping of input. */
+export * from "./composition.ts";
 export * from "./course.ts";
 export * from "./events.ts";
 export * from "./machine.ts";

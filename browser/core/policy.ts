@@ -42,6 +42,8 @@ export interface Environment {
   readonly webrtc: boolean;
   /** It decodes H.264. */
   readonly h264: boolean;
+  /** It tells the RTP time of each video frame, so that patches can be laid over video in step. */
+  readonly hybrid?: boolean;
 }
 
 /** Lower is better: the order of fallback. */
@@ -52,6 +54,10 @@ export const RANK: Readonly<Record<Transport, number>> = {
   "diff-ws": 3,
   "none": 4,
 };
+
+/** Whether the picture comes by the video track, wholly or in part. */
+export const usesVideo = (transport: Transport | undefined): boolean =>
+  transport === "rtp" || transport === "hybrid";
 
 /** The choices that the desktop's policy leaves. */
 export function choicesOf(caps: DesktopCaps | null): readonly TransportChoice[] {
@@ -84,7 +90,12 @@ export function allowedTransports(
   const choices = choicesOf(caps);
   const peer = webrtcPossible(caps, environment);
   const allowed: Transport[] = [];
-  if (peer && environment.h264 && effectiveChoice(caps, choice) !== "diff") allowed.push("rtp");
+  const chosen = effectiveChoice(caps, choice);
+  if (
+    peer && environment.h264 && environment.hybrid === true && caps.hybrid === true &&
+    chosen === "auto"
+  ) allowed.push("hybrid");
+  if (peer && environment.h264 && chosen !== "diff") allowed.push("rtp");
   if (choices.includes("diff")) {
     if (peer) allowed.push("diff-dc");
     allowed.push("diff-ws");

@@ -76,7 +76,7 @@ export function sessionDisconnect(d: Draft): void {
     });
   }
   closePeers(d);
-  d.emit({ type: "accept-diff", source: null, epoch: null });
+  d.emit({ type: "accept-diff", source: null, epoch: null, hybrid: false });
   d.emit({ type: "cursor-shape", shape: null });
   d.set({ session: null, cursor: null });
 }
@@ -88,7 +88,7 @@ function finish(d: Draft, reason: Reason, error: CodedError | null): void {
   traceEnd(d, { ok: false, reason });
   d.emit({ type: "release-input" });
   closePeers(d);
-  d.emit({ type: "accept-diff", source: null, epoch: null });
+  d.emit({ type: "accept-diff", source: null, epoch: null, hybrid: false });
   d.patch({ request: { kind: "ended", reason, error }, repairAt: null, stall: null });
   d.patchTransport({ pending: null });
 }

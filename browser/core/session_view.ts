@@ -121,8 +121,8 @@ export interface ConsoleClient extends ConsoleActions {
     options: { readonly addresses: boolean },
   ): Promise<{ readonly text: string; readonly complete: boolean }>;
   /**
-   * Gives the client its three surfaces once the session view is mounted: it shows exactly one of
-   * video and canvas, paints them, and listens for pointer and keyboard on `stage`.
+   * Gives the client its three surfaces once the session view is mounted: it shows one of video
+   * and canvas or both, paints them, and listens for pointer and keyboard on `stage`.
    */
   attach(surfaces: {
     readonly stage: HTMLElementLike;

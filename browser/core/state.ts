@@ -142,6 +142,8 @@ export type Request =
 export interface Rates {
   readonly at: number;
   readonly framesDecoded: number;
+  /** Diff frames painted beside the video. */
+  readonly framesPatched: number;
   readonly bytes: number;
   readonly packetsReceived: number;
   readonly packetsLost: number;
@@ -186,7 +188,9 @@ export interface SessionState {
   readonly relayBeat: Heartbeat;
   readonly nextSampleAt: number | null;
   readonly rates: Rates | null;
+  /** Counters of the diff painter at the last reading. */
   readonly diffBytes: number;
+  readonly diffFrames: number;
   readonly refreshAt: number | null;
   readonly hud: HudView;
   readonly timeline: readonly TimelineEntry[];
@@ -302,6 +306,7 @@ export function newSession(
     nextSampleAt: null,
     rates: null,
     diffBytes: 0,
+    diffFrames: 0,
     refreshAt: null,
     hud: EMPTY_HUD,
     timeline: [],

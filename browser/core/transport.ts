@@ -25,6 +25,7 @@ import {
   effectiveChoice,
   PAINT_TIMEOUT_MS,
   RANK,
+  usesVideo,
   webrtcPossible,
 } from "./policy.ts";
 import { keepDecision } from "./report.ts";
@@ -48,6 +49,7 @@ interface Surroundings {
 
 function usable(session: SessionState, to: Transport, around: Surroundings): boolean {
   switch (to) {
+    case "hybrid":
     case "rtp":
       return carrierOfSession(session) && session.carrier?.id !== session.transport.suspectPeerId;
     case "diff-dc":
@@ -73,7 +75,7 @@ export function pictureLives(session: SessionState, online: boolean): boolean {
     default: {
       if (session.carrier === null || session.carrier.id !== shown.peerId) return false;
       return !session.carrier.dead &&
-        !(shown.transport === "rtp" && suspectPeerId === session.carrier.id);
+        !(usesVideo(shown.transport) && suspectPeerId === session.carrier.id);
     }
   }
 }
@@ -162,12 +164,17 @@ function select(d: Draft, target: Target): void {
   const message = { op: "select", transport: target.to, epoch } as const;
   if (target.to === "diff-ws" && !carrierOfSession(session)) d.relayControl(message);
   else sendControl(d, message);
-  if (target.to === "rtp") {
-    if (peerId !== null) d.emit({ type: "bind-video", peerId });
-  } else if (target.to === "diff-dc" && peerId !== null) {
-    d.emit({ type: "accept-diff", source: { via: "dc", peerId }, epoch });
+  if (usesVideo(target.to) && peerId !== null) d.emit({ type: "bind-video", peerId });
+  if ((target.to === "diff-dc" || target.to === "hybrid") && peerId !== null) {
+    const hybrid = target.to === "hybrid";
+    d.emit({ type: "accept-diff", source: { via: "dc", peerId }, epoch, hybrid });
   } else if (target.to === "diff-ws" && session.sessionId !== null) {
-    d.emit({ type: "accept-diff", source: { via: "ws", sessionId: session.sessionId }, epoch });
+    d.emit({
+      type: "accept-diff",
+      source: { via: "ws", sessionId: session.sessionId },
+      epoch,
+      hybrid: false,
+    });
   }
 }
 
@@ -214,11 +221,13 @@ export function transportPainted(d: Draft, epoch: number): void {
     retired: [],
     ...(carrierGone ? { carrier: null } : {}),
     ...(upgrade || (first && top) ? { repairTries: 0 } : {}),
-    stall: pending.to === "rtp" ? newStall(d.now) : null,
+    stall: usesVideo(pending.to) ? newStall(d.now) : null,
     rates: null,
     ...(pending.to === "rtp" ? { hud: { ...session.hud, exactSinceMs: null } } : {}),
   });
-  if (pending.to === "rtp") d.emit({ type: "accept-diff", source: null, epoch: null });
+  if (pending.to === "rtp") {
+    d.emit({ type: "accept-diff", source: null, epoch: null, hybrid: false });
+  }
   announce(d, from, pending);
   traceEnd(d, { ok: true, transport: pending.to });
 }
@@ -253,7 +262,7 @@ function pendingFailed(d: Draft, pending: Pending, why: "broken" | "timeout"): v
   if (session === null || why === "broken") return d.patchTransport({ pending: null });
   const evidence = { waitedMs: PAINT_TIMEOUT_MS, selected: pending.selected ? 1 : 0 };
   const { relapses } = session.transport;
-  if (pending.to === "rtp" && pending.peerId !== null) {
+  if (usesVideo(pending.to) && pending.peerId !== null) {
     videoFailed(d, "rtp-stalled", evidence);
     d.patchTransport({ relapses: relapses + 1 });
   } else if (pending.to === "diff-dc" && pending.peerId !== null) {
@@ -263,13 +272,19 @@ function pendingFailed(d: Draft, pending: Pending, why: "broken" | "timeout"): v
   d.patchTransport({ pending: null });
 }
 
+/** Hybrid mode: the video begins or ceases to show a part of the screen; only then can it stall. */
+export function videoShown(d: Draft, shown: boolean): void {
+  if (d.session?.transport.shown.transport !== "hybrid") return;
+  d.patch({ stall: shown ? newStall(d.now) : null });
+}
+
 /** The carrier's video is of no use, its channels may be. */
 export function videoFailed(d: Draft, reason: Reason, evidence: Evidence): void {
   const { session } = d;
   if (session?.carrier == null) return;
   const { shown, pending, suspectPeerId } = session.transport;
   if (suspectPeerId === session.carrier.id) return;
-  if (shown.transport !== "rtp" && pending?.to !== "rtp") return;
+  if (!usesVideo(shown.transport) && !usesVideo(pending?.to)) return;
   declareLoss(d, reason, evidence);
   d.patchTransport({ suspectPeerId: session.carrier.id });
   d.patch({ stall: null });
@@ -297,7 +312,7 @@ function transportTick(d: Draft): void {
       });
     }
   }
-  if (session.stall === null || shown.transport !== "rtp") return;
+  if (session.stall === null || !usesVideo(shown.transport)) return;
   const verdict = stallVerdict(session.stall, d.now);
   if (verdict.kind === "nudge") {
     d.patch({ stall: { ...session.stall, nudged: true } });

@@ -8,9 +8,10 @@ import type { ConsoleView, Phase, SessionView } from "./session_view.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
 import { pictureLives } from "./transport.ts";
 
-/** Which of the two surfaces is visible: always exactly one. */
-export function surfaceOf(state: ConsoleState): "video" | "canvas" {
+/** Which surfaces are visible: one, or in hybrid mode the canvas above the video. */
+export function surfaceOf(state: ConsoleState): "video" | "canvas" | "both" {
   const shown = state.session?.transport.shown.transport;
+  if (shown === "hybrid") return "both";
   return shown === "diff-dc" || shown === "diff-ws" ? "canvas" : "video";
 }
 

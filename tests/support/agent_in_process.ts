@@ -58,6 +58,7 @@ export async function startInProcess(options: {
     capture: "synthetic",
     input: { pointer: true, keyboard: true },
     encoders: [],
+    hybrid: false,
     policy: {
       viewOnly: false,
       diffOnly: false,

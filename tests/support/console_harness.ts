@@ -136,7 +136,9 @@ export class ConsoleHarness {
     this.effects.push(...effects);
     const shown = state.session?.transport.shown.transport ?? "none";
     if (this.shownHistory.at(-1) !== shown) this.shownHistory.push(shown);
-    if (!["video", "canvas"].includes(surfaceOf(state))) throw new Error("No surface is visible");
+    if (!["video", "canvas", "both"].includes(surfaceOf(state))) {
+      throw new Error("No surface is visible");
+    }
     // What the world answers comes after everything the console did.
     this.#reactions.push(...effects);
     if (this.#reacting) return;

@@ -62,10 +62,13 @@ export async function waitForTransport(
     (wanted) => {
       const hud = document.querySelector<HTMLElement>('[data-testid="hud-transport"]');
       const shown = hud?.dataset.value ?? hud?.textContent ?? "";
-      const id = wanted === "rtp" ? "screen-video" : "screen-canvas";
-      const screen = document.querySelector<HTMLElement>(`[data-testid="${id}"]`);
-      return shown.includes(wanted) && screen !== null && screen.checkVisibility() &&
-        (screen instanceof HTMLVideoElement ? screen.videoWidth > 0 : true);
+      const video = document.querySelector<HTMLVideoElement>('[data-testid="screen-video"]');
+      const canvas = document.querySelector<HTMLElement>('[data-testid="screen-canvas"]');
+      const byVideo = wanted === "rtp" || wanted === "hybrid";
+      const byCanvas = wanted !== "rtp";
+      return shown.includes(wanted) &&
+        (!byCanvas || canvas?.checkVisibility() === true) &&
+        (!byVideo || (video !== null && video.checkVisibility() && video.videoWidth > 0));
     },
     transport,
     timeoutMs,
@@ -117,27 +120,38 @@ export async function hud(page: Page): Promise<Record<string, string>> {
   });
 }
 
-/** The pixels of whichever of `screen-video` and `screen-canvas` is visible, at desktop size. */
+/**
+ * The pixels of `screen-video` and above it `screen-canvas`, whichever is visible, at desktop size;
+ * `from` is `hybrid` when both are.
+ */
 export async function readScreen(page: Page): Promise<Picture & { readonly from: string }> {
   const shot = await page.evaluate(() => {
     const screens = ["screen-video", "screen-canvas"]
       .map((id) => document.querySelector<HTMLElement>(`[data-testid="${id}"]`))
       .filter((element) => element !== null && element.checkVisibility());
-    if (screens.length !== 1) throw new Error(`${screens.length} screens are visible`);
-    const screen = screens[0] as HTMLVideoElement | HTMLCanvasElement;
+    if (screens.length === 0) throw new Error("No screen is visible");
+    const screen = screens.at(-1) as HTMLVideoElement | HTMLCanvasElement;
     const isVideo = screen instanceof HTMLVideoElement;
     const width = isVideo ? screen.videoWidth : screen.width;
     const height = isVideo ? screen.videoHeight : screen.height;
     if (width === 0 || height === 0) throw new Error("The screen is empty");
     const canvas = new OffscreenCanvas(width, height);
     const context = canvas.getContext("2d", { willReadFrequently: true })!;
-    context.drawImage(screen, 0, 0);
+    // In hybrid mode the canvas is above the video, and transparent where the video is to be seen.
+    for (const s of screens) {
+      context.drawImage(s as HTMLVideoElement | HTMLCanvasElement, 0, 0, width, height);
+    }
     const bytes = new Uint8Array(context.getImageData(0, 0, width, height).data.buffer);
     let binary = "";
     for (let at = 0; at < bytes.length; at += 0x8000) {
       binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
     }
-    return { width, height, from: screen.dataset.testid!, base64: btoa(binary) };
+    return {
+      width,
+      height,
+      from: screens.length > 1 ? "hybrid" : screen.dataset.testid!,
+      base64: btoa(binary),
+    };
   });
   const rgba = new Uint8Array(Buffer.from(shot.base64, "base64"));
   return { width: shot.width, height: shot.height, from: shot.from, rgba };

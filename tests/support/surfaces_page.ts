@@ -46,6 +46,8 @@ const diff = new DiffCanvas({
   onSize: (width, height) => told.push(`size ${width}x${height}`),
   onExact: (proved) => told.push(`exact ${proved}`),
   onFault: (code) => told.push(`fault ${code}`),
+  onRegions: (version) => told.push(`regions ${version}`),
+  onVideoShown: (shown) => told.push(`video ${shown}`),
 });
 diff.attach(canvas);
 diff.accept(SOURCE, 1);
