@@ -19,6 +19,7 @@ interface Subscriber {
   readonly bytes: ((bytes: Uint8Array) => void) | undefined;
 }
 
+const UTF8 = new TextDecoder();
 /** First byte of a binary message: no JSON text begins with it. */
 const BINARY = 0;
 /** Topics named in one SUBSCRIBE after a break. */
@@ -39,7 +40,7 @@ export class RedisBus implements Bus {
     this.#client = client;
     this.#log = log;
     client.listener.on("messageBuffer", (channel: Uint8Array, message: Uint8Array) => {
-      this.#deliver(topicOf(new TextDecoder().decode(channel)), message);
+      this.#deliver(topicOf(UTF8.decode(channel)), message);
     });
     this.#stopUp = client.onUp(() => this.#again());
   }
@@ -137,7 +138,7 @@ export class RedisBus implements Bus {
     }
     let json: unknown;
     try {
-      json = JSON.parse(new TextDecoder().decode(message));
+      json = JSON.parse(UTF8.decode(message));
     } catch {
       this.#log.write("error", "bus-corrupt", { code: "malformed" });
       return;

@@ -62,12 +62,17 @@ export interface LinkGlance {
   readonly desktopIds: readonly string[];
 }
 
+/** Mail of one desktop that waits to be deleted: a command for each would cost a third more. */
+const MAX_NUMBERED = 8;
+
 /** A dead node's link may be resumed this much longer; the controller's own wait is shorter. */
 const SWEPT_MS = 60_000;
 
 /** The port on Redis. */
 export class RedisLinkStore implements LinkStore {
   readonly #options: RedisLinksOptions;
+  /** Fields of mail that may be deleted, by link and desktop. */
+  readonly #numbered = new Map<string, Map<string, string[]>>();
 
   constructor(options: RedisLinksOptions) {
     this.#options = options;
@@ -103,14 +108,35 @@ export class RedisLinkStore implements LinkStore {
       mail?.n ?? 0,
     ]);
     const args = [owner, linkMs, acked, last, ...rows];
-    if (await client.run(APPEND, [linkKey(linkId)], args) !== 1) return false;
-    // It has a number of the link now. What stays after a failure here is dropped when it is seen.
-    for (const [desktopId, fields] of mailByDesktop(entries)) {
-      client.call("HDEL", mailKey(desktopId, linkId), ...fields).catch(() => {
-        // The lifetime of the key takes what this could not.
-      });
+    if (await client.run(APPEND, [linkKey(linkId)], args) !== 1) {
+      this.#numbered.delete(linkId);
+      return false;
     }
+    for (const { mail } of entries) if (mail !== null) this.#note(linkId, mail);
     return true;
+  }
+
+  /** Mail that has a number of the link now is needed no more, and is deleted some at a time. */
+  #note(linkId: string, { desktopId, n }: MailRef): void {
+    const byDesktop = this.#numbered.get(linkId) ?? new Map<string, string[]>();
+    this.#numbered.set(linkId, byDesktop);
+    const fields = byDesktop.get(desktopId) ?? [];
+    byDesktop.set(desktopId, fields);
+    if (fields.push(`m:${n}`) < MAX_NUMBERED) return;
+    byDesktop.delete(desktopId);
+    this.#delete(linkId, desktopId, fields);
+  }
+
+  #tidy(linkId: string): void {
+    const byDesktop = this.#numbered.get(linkId) ?? [];
+    this.#numbered.delete(linkId);
+    for (const [desktopId, fields] of byDesktop) this.#delete(linkId, desktopId, fields);
+  }
+
+  #delete(linkId: string, desktopId: string, fields: readonly string[]): void {
+    this.#options.client.call("HDEL", mailKey(desktopId, linkId), ...fields).catch(() => {
+      // The lifetime of the key takes what this could not; who reads it knows what is old.
+    });
   }
 
   async addDesktop(linkId: string, owner: string, desktopId: string): Promise<void> {
@@ -135,6 +161,7 @@ export class RedisLinkStore implements LinkStore {
 
   async remove(linkId: string, owner: string): Promise<boolean> {
     const { client, nodeId } = this.#options;
+    this.#tidy(linkId);
     const mine = await client.run(REMOVE, [linkKey(linkId)], [owner]) === 1;
     if (mine) await client.call("SREM", nodeLinksKey(nodeId), linkId);
     return mine;
@@ -147,6 +174,7 @@ export class RedisLinkStore implements LinkStore {
 
   async touch(linkId: string, desktopIds: Iterable<string>): Promise<void> {
     const { client, linkMs } = this.#options;
+    this.#tidy(linkId);
     await client.calls([
       ["PEXPIRE", linkKey(linkId), linkMs],
       ...[...desktopIds].map((id) => ["PEXPIRE", mailKey(id, linkId), linkMs] as const),
@@ -194,13 +222,4 @@ function recordOf(fields: Readonly<Record<string, string>>): LinkRecord {
   }
   unacked.sort((a, b) => a.seq - b.seq);
   return { sent: Number(fields.sent ?? 0), unacked, taken };
-}
-
-function mailByDesktop(entries: LinkBatch["entries"]): Map<string, string[]> {
-  const fields = new Map<string, string[]>();
-  for (const { mail } of entries) {
-    if (mail === null) continue;
-    fields.set(mail.desktopId, [...fields.get(mail.desktopId) ?? [], `m:${mail.n}`]);
-  }
-  return fields;
 }

@@ -9,6 +9,8 @@ import { type EventSource, MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/pro
 import { eventSource } from "../core/telemetry/drafts.ts";
 import type { LinkSocket, LinkSocketEvents } from "./link_types.ts";
 
+/** Making one costs more than decoding a message. */
+const UTF8 = new TextDecoder();
 /** How long a peer may take to answer a close frame. */
 const CLOSE_GRACE_MS = 1_000;
 
@@ -99,7 +101,7 @@ export class WsServer {
       if (over) return;
       const bytes = toBytes(data);
       if (isBinary) events.binary(bytes);
-      else events.text(new TextDecoder().decode(bytes));
+      else events.text(UTF8.decode(bytes));
     });
     ws.on("error", (error: Error & { code?: string }) => {
       // `ws` closes by itself, with 1009, 1002 or 1007; the close event follows.
