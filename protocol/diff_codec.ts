@@ -21,10 +21,11 @@
  *  +-------+-------+-------+-------+-------+-------+-------+-------+
  *  | flags | count | x, y, width, height: 8 bytes per region       |
  *  +-------+-------+-------+-------+-------+-------+-------+-------+
- *  | pixels of all patches, row by row, BGRX, deflated (RFC 1951) if flagged
+ *  | pixels of all patches, row by row: BGRX, or runs (pixel_runs.ts) if flagged; then
+ *  | deflated (RFC 1951) if flagged
  *
- * All integers big-endian. The pixel blob is compressed outside this module: `body` is the blob
- * as it travels, and the receiver inflates it to exactly `pixels * 4` bytes.
+ * All integers big-endian. The pixel blob is packed outside this module: `body` is the blob as it
+ * travels, and the receiver unpacks it to exactly the patches' pixels.
  */
 import { type CodedError, codedError } from "./errors.ts";
 import {
@@ -46,7 +47,8 @@ const FLAG_LAST = 1;
 const FLAG_DEFLATED = 2;
 const FLAG_HASH = 4;
 const FLAG_REGIONS = 8;
-const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH | FLAG_REGIONS;
+const FLAG_RUNS = 16;
+const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH | FLAG_REGIONS | FLAG_RUNS;
 
 const REGIONS_HEADER_BYTES = 14;
 const REGIONS_FLAG_CURRENT = 1;
@@ -93,6 +95,8 @@ export interface DiffMessage {
   /** Null outside hybrid mode. */
   readonly regions: VideoRegions | null;
   readonly patches: readonly Rect[];
+  /** The pixels are packed as runs, before they are deflated. */
+  readonly runs: boolean;
   readonly deflated: boolean;
   /** Pixel bytes as they travel; a view into the message after decoding. */
   readonly body: Uint8Array;
@@ -115,7 +119,8 @@ export function encodeDiff(message: DiffMessage): Uint8Array {
   view.setUint8(
     1,
     (message.last ? FLAG_LAST : 0) | (message.deflated ? FLAG_DEFLATED : 0) |
-      (message.hash === null ? 0 : FLAG_HASH) | (regions === null ? 0 : FLAG_REGIONS),
+      (message.hash === null ? 0 : FLAG_HASH) | (regions === null ? 0 : FLAG_REGIONS) |
+      (message.runs ? FLAG_RUNS : 0),
   );
   view.setUint16(2, patches.length);
   view.setUint32(4, message.frame);
@@ -184,7 +189,8 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
   if (pixels > MAX_PIXELS_PER_MESSAGE) return bad("pixel count");
   const body = bytes.subarray(bodyAt);
   const deflated = (flags & FLAG_DEFLATED) !== 0;
-  if (!deflated && body.length !== pixels * BYTES_PER_PIXEL) return bad("body length");
+  const runs = (flags & FLAG_RUNS) !== 0;
+  if (!deflated && !runs && body.length !== pixels * BYTES_PER_PIXEL) return bad("body length");
   return ok({
     frame: view.getUint32(4),
     part: view.getUint16(24),
@@ -195,6 +201,7 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
     hash: (flags & FLAG_HASH) === 0 ? null : view.getUint32(20),
     regions,
     patches,
+    runs,
     deflated,
     body,
   });

@@ -10,6 +10,7 @@ export * from "./link.ts";
 export * from "./messages.ts";
 export * from "./nearest.ts";
 export * from "./otel_env.ts";
+export * from "./pixel_runs.ts";
 export * from "./relay_codec.ts";
 export * from "./result.ts";
 export * from "./sdp.ts";

@@ -373,6 +373,7 @@ export class DiffEngine {
       hash: open.hashed ? this.#options.hash(picture) : null,
       regions: this.#regions(picture, current),
       patches,
+      runs: true,
       deflated,
       body,
     });
@@ -485,6 +486,7 @@ export class DiffEngine {
       hash: hashed ? this.#options.hash(picture) : null,
       regions: this.#regions(picture, true),
       patches: [],
+      runs: false,
       deflated: false,
       body: new Uint8Array(0),
     });

@@ -5,19 +5,26 @@ import {
   MAX_DIFF_MESSAGE_BYTES,
   MAX_PATCHES_PER_MESSAGE,
   MAX_REGIONS_BYTES,
+  packRuns,
   PATCH_ENTRY_BYTES,
   type Rect,
+  RUNS_SLACK_BYTES,
 } from "@farglass/protocol";
 import { cutAfter } from "./picture.ts";
 import { COLOUR_MASK, type Words } from "./tile_map.ts";
 
-/** Pixels of one message before compression, so that one step never holds up the event loop. */
-const MAX_RAW_BYTES = 1024 * 1024;
+/** Pixels of one message before packing, so that one step never holds up the event loop. */
+const MAX_RAW_BYTES = 2 * 1024 * 1024;
+/** Runs that fit into one packet are not worth deflating. */
+const SMALL_RUNS_BYTES = 1_000;
+/** Runs longer than this for each pixel are a photo's, which deflate hardly makes smaller. */
+const MAX_DEFLATED_RUNS_PER_PIXEL = 1.5;
 const BODY_ROOM_BYTES = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - MAX_REGIONS_BYTES;
 
 /** One message's body: the pixels of `patches`, row by row. */
 export interface PackedPatches {
   readonly patches: Rect[];
+  /** Runs; a view that the next call overwrites unless it is deflated. */
   readonly body: Uint8Array;
   readonly deflated: boolean;
 }
@@ -28,7 +35,7 @@ export class PatchPacker {
   /** Raw bytes per sent byte of late: how much to try in one message. */
   #ratio = 4;
   readonly #blob = new Uint32Array(MAX_RAW_BYTES / BYTES_PER_PIXEL);
-  readonly #blobBytes = new Uint8Array(this.#blob.buffer);
+  readonly #runs = new Uint8Array(MAX_RAW_BYTES + RUNS_SLACK_BYTES);
 
   /** `deflate` makes raw deflate (RFC 1951) of bytes that are reused afterwards. */
   constructor(deflate: (bytes: Uint8Array) => Uint8Array) {
@@ -53,16 +60,24 @@ export class PatchPacker {
   pack(wanted: readonly Rect[], now: Words): PackedPatches {
     let { patches, words } = this.#copy(wanted, now);
     for (;;) {
-      const raw = this.#blobBytes.subarray(0, words * BYTES_PER_PIXEL);
+      const runs = this.#packRuns(patches);
       const room = BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES;
-      const packed = words === 0 ? raw : this.#deflate(raw);
-      const deflated = packed.length < raw.length;
-      const body = deflated ? packed : raw;
-      if (words > 0) this.#ratio = (this.#ratio + raw.length / body.length) / 2;
+      const deflatable = runs.length > SMALL_RUNS_BYTES &&
+        runs.length < words * MAX_DEFLATED_RUNS_PER_PIXEL;
+      const packed = deflatable ? this.#deflate(runs) : runs;
+      const deflated = packed.length < runs.length;
+      const body = deflated ? packed : runs;
+      if (words > 0) this.#ratio = (this.#ratio + words * BYTES_PER_PIXEL / body.length) / 2;
       if (body.length <= room) return { patches, body, deflated };
       const fits = Math.floor(words * (room / body.length) * 0.9);
       ({ patches, words } = cutAfter(patches, fits));
     }
+  }
+
+  #packRuns(patches: readonly Rect[]): Uint8Array {
+    const length = packRuns(this.#blob, patches, this.#runs);
+    if (length === null) throw new Error("Runs are longer than the pixels");
+    return this.#runs.subarray(0, length);
   }
 
   /** Fills the blob with rows of the wanted rectangles, at least one row. */

@@ -15,9 +15,11 @@ import {
   patchPixels,
   type Rect,
   type Result,
+  RUNS_SLACK_BYTES,
+  unpackRuns,
   type VideoRegions,
 } from "@farglass/protocol";
-import { copyExact, inflateExact } from "./inflate.ts";
+import { copyExact, inflateAtMost, inflateExact } from "./inflate.ts";
 
 /** What one diff message did. */
 export interface DiffStep {
@@ -49,6 +51,7 @@ export class DiffPicture {
   /** 1 where a pixel has been received; null once all have. */
   #received: Uint8Array | null = new Uint8Array(0);
   #missing = 0;
+  #unpacked = new Uint32Array(0);
   #dirty: Rect[] = [];
   /** The message that comes next when none is lost. */
   #expected = { frame: -1, part: 0 };
@@ -131,9 +134,22 @@ export class DiffPicture {
   }
 
   #pixelsOf(message: DiffMessage): Uint32Array | null {
-    const sizeBytes = patchPixels(message.patches) * BYTES_PER_PIXEL;
+    const count = patchPixels(message.patches);
+    if (message.runs) return this.#unpack(message, count);
+    const sizeBytes = count * BYTES_PER_PIXEL;
     const blob = message.deflated ? inflateExact(message.body, sizeBytes) : copyExact(message.body);
-    return blob === null ? null : new Uint32Array(blob.buffer, blob.byteOffset, sizeBytes >>> 2);
+    return blob === null ? null : new Uint32Array(blob.buffer, blob.byteOffset, count);
+  }
+
+  /** Pixels packed as runs; a view that the next message overwrites. */
+  #unpack(message: DiffMessage, count: number): Uint32Array | null {
+    const runs = message.deflated
+      ? inflateAtMost(message.body, count * BYTES_PER_PIXEL + RUNS_SLACK_BYTES)
+      : message.body;
+    if (runs === null) return null;
+    if (this.#unpacked.length < count) this.#unpacked = new Uint32Array(count);
+    const pixels = this.#unpacked.subarray(0, count);
+    return unpackRuns(runs, message.patches, pixels) ? pixels : null;
   }
 
   #resize(width: number, height: number): void {

@@ -2,7 +2,14 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { type DiffMessage, encodeDiff, hashPixels, type Rect } from "@farglass/protocol";
+import {
+  type DiffMessage,
+  encodeDiff,
+  hashPixels,
+  packRuns,
+  type Rect,
+  RUNS_SLACK_BYTES,
+} from "@farglass/protocol";
 import { DiffPicture } from "./diff_picture.ts";
 
 const BLUE = 0x000000ff, GREEN = 0x0000ff00, RED = 0x00ff0000;
@@ -18,14 +25,23 @@ function cut(picture: Uint32Array, width: number, patches: readonly Rect[]): Uin
   return new Uint8Array(Uint32Array.from(words).buffer);
 }
 
+function packed(raw: Uint8Array, patches: readonly Rect[]): Uint8Array {
+  const words = new Uint32Array(raw.buffer).map((word) => word & 0xffffff);
+  const out = new Uint8Array(raw.length + RUNS_SLACK_BYTES);
+  const length = packRuns(words, patches, out);
+  ok(length !== null);
+  return out.subarray(0, length);
+}
+
 function message(
   picture: Uint32Array,
   size: { readonly width: number; readonly height: number },
   patches: readonly Rect[],
   more: Partial<DiffMessage> = {},
 ): Uint8Array {
-  const blob = cut(picture, size.width, patches);
-  const deflate = more.deflated ?? false;
+  const { runs = false, deflated = false } = more;
+  const raw = cut(picture, size.width, patches);
+  const blob = runs ? packed(raw, patches) : raw;
   return encodeDiff({
     frame: 1,
     part: 0,
@@ -35,8 +51,9 @@ function message(
     hash: null,
     regions: null,
     patches,
-    deflated: deflate,
-    body: deflate ? new Uint8Array(deflateRawSync(blob)) : blob,
+    runs,
+    deflated,
+    body: deflated ? new Uint8Array(deflateRawSync(blob)) : blob,
     ...more,
   });
 }
@@ -154,6 +171,13 @@ Deno.test("damage changes nothing and is a coded error", () => {
       body: new Uint8Array(deflateRawSync(new Uint8Array(65))),
     }),
     message(words, size, all, { body: new Uint8Array(63) }),
+    message(words, size, all, { runs: true, body: new Uint8Array([0x80]) }),
+    message(words, size, all, { runs: true, body: new Uint8Array(64) }),
+    message(words, size, all, { runs: true, deflated: true, body: new Uint8Array([1, 2, 3]) }),
+    message(words, size, all, {
+      ...{ runs: true, deflated: true },
+      body: new Uint8Array(deflateRawSync(new Uint8Array(4_000_000))),
+    }),
     message(words, { width: 2, height: 2 }, all),
     new Uint8Array(3),
   ];
@@ -174,7 +198,8 @@ Deno.test("any sequence of patches gives the picture they describe", () => {
     height: Math.min(h + 1, size.height - y),
   }));
   const change = fc.tuple(fc.array(rect, { minLength: 1, maxLength: 4 }), fc.nat(0xffffff));
-  fc.assert(fc.property(fc.array(change, { maxLength: 12 }), fc.boolean(), (changes, deflate) => {
+  const packing = fc.record({ runs: fc.boolean(), deflated: fc.boolean() });
+  fc.assert(fc.property(fc.array(change, { maxLength: 12 }), packing, (changes, packing) => {
     const picture = new DiffPicture();
     const wanted = new Uint32Array(size.width * size.height);
     const all = [{ x: 0, y: 0, ...size }];
@@ -187,7 +212,7 @@ Deno.test("any sequence of patches gives the picture they describe", () => {
       }
       const hash = hashPixels(wanted);
       equal(
-        taken(picture, message(wanted, size, patches, { deflated: deflate, hash })).equal,
+        taken(picture, message(wanted, size, patches, { ...packing, hash })).equal,
         true,
       );
     }

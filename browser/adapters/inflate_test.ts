@@ -2,7 +2,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { copyExact, inflateExact } from "./inflate.ts";
+import { copyExact, inflateAtMost, inflateExact } from "./inflate.ts";
 
 const deflated = (bytes: Uint8Array) => new Uint8Array(deflateRawSync(bytes));
 
@@ -25,6 +25,14 @@ Deno.test("inflateExact: a bomb stays within the promised size", () => {
   const bomb = deflated(new Uint8Array(40 * 1024 * 1024));
   ok(bomb.length < 60 * 1024);
   equal(inflateExact(bomb, 4096), null);
+});
+
+Deno.test("inflateAtMost gives back what it was, up to the limit", () => {
+  const blob = deflated(new Uint8Array(1000).fill(7));
+  deepEqual([...inflateAtMost(blob, 5000) ?? []], Array(1000).fill(7));
+  equal(inflateAtMost(blob, 1000)?.length, 1000);
+  equal(inflateAtMost(blob, 999), null);
+  equal(inflateAtMost(new Uint8Array([0xff, 0xff]), 10), null);
 });
 
 Deno.test("inflateExact refuses damage", () => {

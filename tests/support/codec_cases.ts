@@ -2,7 +2,14 @@
  * One case table per binary codec of `protocol/`: the same rows feed encode, decode and fuzz
  * tests. Bytes are written out by hand from the layouts in the codecs' headers.
  */
-import type { DiffAck, DiffMessage, ErrorCode, InputMessage, RelayFrame } from "@farglass/protocol";
+import type {
+  DiffAck,
+  DiffMessage,
+  ErrorCode,
+  InputMessage,
+  Rect,
+  RelayFrame,
+} from "@farglass/protocol";
 
 /** A value and its one encoding. */
 export interface CodecCase<T> {
@@ -40,6 +47,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       hash: 0xdeadbeef,
       regions: null,
       patches: [],
+      runs: false,
       deflated: false,
       body: NO_BODY,
     },
@@ -57,6 +65,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       hash: null,
       regions: null,
       patches: [{ x: 1, y: 2, width: 1, height: 1 }],
+      runs: false,
       deflated: false,
       body: bytesOf("10203000"),
     },
@@ -75,6 +84,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       hash: null,
       regions: null,
       patches: [{ x: 0, y: 0, width: 64, height: 64 }, { x: 8128, y: 4319, width: 64, height: 1 }],
+      runs: false,
       deflated: true,
       body: bytesOf("0300"),
     },
@@ -99,6 +109,7 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
         rects: [{ x: 0, y: 0, width: 640, height: 400 }],
       },
       patches: [],
+      runs: false,
       deflated: false,
       body: NO_BODY,
     },
@@ -117,11 +128,50 @@ export const DIFF_CASES: readonly CodecCase<DiffMessage>[] = [
       hash: null,
       regions: { version: 2, rtpTime: 0, sinceRtpTime: 0, current: false, rects: [] },
       patches: [{ x: 1, y: 2, width: 1, height: 1 }],
+      runs: false,
       deflated: false,
       body: bytesOf("10203000"),
     },
     hex: "fd 08 0001 00000003 0000000000000000 0002 0003 00000000 0000 0001 0002 0001 0001" +
       "00000002 00000000 00000000 00 00 10203000",
+  },
+  {
+    name: "runs, not deflated",
+    value: {
+      frame: 3,
+      part: 2,
+      last: true,
+      capturedAtMs: 0,
+      width: 4,
+      height: 2,
+      hash: null,
+      regions: null,
+      patches: [{ x: 0, y: 0, width: 4, height: 2 }],
+      runs: true,
+      deflated: false,
+      body: bytesOf("c1 1e90ff 43 04"),
+    },
+    hex: "fd 11 0001 00000003 0000000000000000 0004 0002 00000000 0002" +
+      "0000 0000 0004 0002  c1 1e90ff 43 04",
+  },
+  {
+    name: "runs, deflated",
+    value: {
+      frame: 4,
+      part: 0,
+      last: false,
+      capturedAtMs: 0,
+      width: 4,
+      height: 2,
+      hash: 1,
+      regions: null,
+      patches: [{ x: 0, y: 0, width: 4, height: 2 }],
+      runs: true,
+      deflated: true,
+      body: bytesOf("0300"),
+    },
+    hex: "fd 16 0001 00000004 0000000000000000 0004 0002 00000001 0000" +
+      "0000 0000 0004 0002  0300",
   },
 ];
 
@@ -152,7 +202,7 @@ export const BAD_DIFF: readonly BadBytes[] = [
       "0000 0000 0001 0001".repeat(9),
     code: "malformed",
   },
-  { name: "an unknown flag", hex: DIFF_HEAD.replace("fd 00", "fd 10"), code: "malformed" },
+  { name: "an unknown flag", hex: DIFF_HEAD.replace("fd 00", "fd 20"), code: "malformed" },
   {
     name: "more patches than allowed",
     hex: DIFF_HEAD.replace("00 0000", "00 0401"),
@@ -215,6 +265,77 @@ function bomb(): string {
   const head = "fd 02 0005 00000001 0000000000000000 0f00 0870 00000000";
   return head + "0000 0000 0f00 0870".repeat(5);
 }
+
+/** Pixels of patches and their one packing as runs (pixel_runs.ts). */
+export interface RunsCase {
+  readonly name: string;
+  readonly patches: readonly Rect[];
+  /** 0xRRGGBB, row by row, patch after patch. */
+  readonly words: readonly number[];
+  readonly hex: string;
+}
+
+const patch = (width: number, height: number): Rect => ({ x: 0, y: 0, width, height });
+const RED = 0xff0000;
+const GREEN = 0x00ff00;
+const DARK = 0x010203;
+
+export const RUNS_CASES: readonly RunsCase[] = [
+  { name: "no patch", patches: [], words: [], hex: "" },
+  { name: "one pixel is said", patches: [patch(1, 1)], words: [DARK], hex: "c1 030201" },
+  { name: "one black pixel is in every slot", patches: [patch(1, 1)], words: [0], hex: "80" },
+  {
+    name: "one colour: said, then before, then above",
+    patches: [patch(3, 2)],
+    words: [RED, RED, RED, RED, RED, RED],
+    hex: "c1 0000ff 45",
+  },
+  {
+    name: "a row that repeats the one above",
+    patches: [patch(3, 2)],
+    words: [RED, GREEN, DARK, RED, GREEN, DARK],
+    hex: "c3 0000ff 00ff00 030201 03",
+  },
+  {
+    name: "a known colour is its slot",
+    patches: [patch(3, 1)],
+    words: [RED, GREEN, RED],
+    hex: "c2 0000ff 00ff00 " + (0x80 | Math.imul(RED, 0x9e3779b1) >>> 26).toString(16),
+  },
+  {
+    name: "slots outlive a patch, runs do not",
+    patches: [patch(2, 1), patch(2, 1)],
+    words: [RED, RED, RED, RED],
+    hex: "c1 0000ff 41 " + (0x80 | Math.imul(RED, 0x9e3779b1) >>> 26).toString(16) + " 41",
+  },
+  {
+    name: "62 is a short count, 63 and 200 are long ones",
+    patches: [patch(63, 1), patch(64, 1), patch(201, 1)],
+    words: [...Array(63).fill(RED), ...Array(64).fill(GREEN), ...Array(201).fill(DARK)],
+    hex: "c1 0000ff 7e  c1 00ff00 7f 00  c1 030201 7f 8901",
+  },
+];
+
+/** Runs that must be refused for these patches. */
+export const BAD_RUNS: readonly (Omit<RunsCase, "words">)[] = [
+  { name: "nothing for a pixel", patches: [patch(1, 1)], hex: "" },
+  { name: "something for nothing", patches: [], hex: "80" },
+  { name: "a byte too many", patches: [patch(1, 1)], hex: "80 80" },
+  { name: "too few pixels", patches: [patch(2, 1)], hex: "80" },
+  { name: "above in the first row", patches: [patch(2, 1)], hex: "80 01" },
+  {
+    name: "above in the next patch's first row",
+    patches: [patch(1, 1), patch(1, 1)],
+    hex: "80 01",
+  },
+  { name: "before at the start of a patch", patches: [patch(1, 1), patch(1, 1)], hex: "80 41" },
+  { name: "a run past the patch", patches: [patch(2, 1), patch(2, 1)], hex: "80 42 80" },
+  { name: "a count of nought", patches: [patch(2, 1)], hex: "80 40 41" },
+  { name: "said pixels that are cut off", patches: [patch(2, 1)], hex: "c2 0000ff 00ff" },
+  { name: "a long count that is cut off", patches: [patch(100, 1)], hex: "80 7f" },
+  { name: "a long count without end", patches: [patch(100, 1)], hex: "80 7f ffffffffff" },
+  { name: "a huge count", patches: [patch(100, 1)], hex: "80 7f ffffff7f" },
+];
 
 export const ACK_CASES: readonly CodecCase<DiffAck>[] = [
   { name: "painted", value: { frame: 1, outcome: "painted" }, hex: "fa 00 00000001" },

@@ -8,6 +8,7 @@ import {
   MAX_DIFF_MESSAGE_BYTES,
   patchPixels,
   type Rect,
+  unpackRuns,
 } from "@farglass/protocol";
 
 /** What a console does with diff messages: paint at the last message of a whole frame, then answer. */
@@ -39,8 +40,9 @@ export class DiffReceiver {
     if (m.part !== this.#parts) this.#complete = false;
     this.#parts = m.part + 1;
     const raw = m.deflated ? new Uint8Array(inflateRawSync(m.body)) : m.body.slice();
-    assert.equal(raw.length, patchPixels(m.patches) * 4);
-    const words = new Uint32Array(raw.buffer, raw.byteOffset, raw.length / 4);
+    const words = m.runs ? new Uint32Array(patchPixels(m.patches)) : new Uint32Array(raw.buffer);
+    assert.equal(words.length, patchPixels(m.patches));
+    if (m.runs) assert.ok(unpackRuns(raw, m.patches, words));
     let at = 0;
     for (const patch of m.patches) {
       const size = patch.width * patch.height;
