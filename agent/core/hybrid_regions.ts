@@ -12,8 +12,11 @@ import { TILE_HEIGHT_PX, TILE_WIDTH_PX } from "./tile_map.ts";
 
 /** How often regions are thought over while something moves. */
 const LOOK_MS = 50;
-/** The console did not show an announced region for so long: patches go on, and it is tried later. */
-const SHOW_TIMEOUT_MS = 2_000;
+/**
+ * The console did not show an announced region for so long: patches go on, and it is tried later.
+ * A video that stalls is found out by the console before, with evidence; this is for hidden pages.
+ */
+const SHOW_TIMEOUT_MS = 4_000;
 const PAUSE_MS = 10_000;
 /** For so long after the start a moving screen stays video as a whole. */
 const SETTLE_MS = 400;

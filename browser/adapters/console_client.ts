@@ -101,7 +101,7 @@ class Client {
       onExact: (proved) => this.dispatch({ type: "exact", proved }),
       onFault: (code) => this.dispatch({ type: "diff-fault", code }),
       onRegions: (version) => this.dispatch({ type: "regions", version }),
-      onVideoShown: (shown) => this.dispatch({ type: "video-shown", shown }),
+      onVideoNeeded: (needed) => this.dispatch({ type: "video-needed", needed }),
     }, this.#state.environment.hybrid);
     this.input = new InputListener({
       picture: () => ({ rect: this.#pictureRect(), screen: this.#screen() }),

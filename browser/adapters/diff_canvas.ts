@@ -11,6 +11,7 @@ import {
   type Composition,
   type CompositionEvent,
   type DiffSource,
+  expectsVideo,
   isOpaque,
   newComposition,
   paintable,
@@ -30,8 +31,8 @@ export interface DiffCanvasEvents {
   onFault(code: ErrorCode): void;
   /** Hybrid mode: the regions of that version are what is shown. */
   onRegions(version: number): void;
-  /** Hybrid mode: the video begins or ceases to show a part of the screen. */
-  onVideoShown(shown: boolean): void;
+  /** Hybrid mode: the video is needed for a part of the screen, or no longer. */
+  onVideoNeeded(needed: boolean): void;
 }
 
 /** One canvas, and the one source it takes diff messages from. */
@@ -47,7 +48,7 @@ export class DiffCanvas {
   #exact = false;
   /** Hybrid mode: which parts of the canvas are transparent. */
   #composition: Composition | null = null;
-  #videoShown = false;
+  #videoNeeded = false;
   /** The canvas shows something else: paint everything next time. */
   #stale = true;
   #faulty = false;
@@ -88,7 +89,7 @@ export class DiffCanvas {
     this.#epoch = epoch;
     this.#setExact(false);
     this.#composition = hybrid ? newComposition : null;
-    this.#tellVideoShown();
+    this.#tellVideoNeeded();
     if (epoch !== null) this.#picture.begin();
   }
 
@@ -179,14 +180,14 @@ export class DiffCanvas {
           never(effect);
       }
     }
-    this.#tellVideoShown();
+    this.#tellVideoNeeded();
   }
 
-  #tellVideoShown(): void {
-    const shown = (this.#composition?.open.length ?? 0) > 0;
-    if (shown === this.#videoShown) return;
-    this.#videoShown = shown;
-    this.#events.onVideoShown(shown);
+  #tellVideoNeeded(): void {
+    const needed = this.#composition !== null && expectsVideo(this.#composition);
+    if (needed === this.#videoNeeded) return;
+    this.#videoNeeded = needed;
+    this.#events.onVideoNeeded(needed);
   }
 
   /** A data channel message that is no binary frame at all. */

@@ -108,6 +108,10 @@ export const paintable = (state: Composition, rects: readonly Rect[]): readonly 
 export const isOpaque = (state: Composition): boolean =>
   state.sized && state.open.length === 0 && state.wanted.length === 0;
 
+/** The video shows a part of the screen or is about to: it must not stall. */
+export const expectsVideo = (state: Composition): boolean =>
+  state.open.length > 0 || state.wanted.length > 0;
+
 const screenOf = ({ width, height }: Composition): Rect => ({ x: 0, y: 0, width, height });
 
 function onVideo(

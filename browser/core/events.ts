@@ -68,8 +68,8 @@ export type ConsoleEvent =
   | { readonly type: "diff-fault"; readonly code: ErrorCode }
   /** Hybrid mode: the regions of that version are what is shown. */
   | { readonly type: "regions"; readonly version: number }
-  /** Hybrid mode: the video begins or ceases to show a part of the screen. */
-  | { readonly type: "video-shown"; readonly shown: boolean }
+  /** Hybrid mode: the video is needed for a part of the screen, or no longer. */
+  | { readonly type: "video-needed"; readonly needed: boolean }
   /** The browser does not tell the RTP times of video frames after all. */
   | { readonly type: "no-frame-times" }
   /** The video element reported an error. */

@@ -73,7 +73,7 @@ function stall(h: ConsoleHarness): void {
 
 Deno.test("video that shows a part of the screen stalls → diff-dc with evidence", () => {
   const h = live();
-  h.do({ type: "video-shown", shown: true });
+  h.do({ type: "video-needed", needed: true });
   stall(h);
   equal(h.session.transport, "diff-dc");
   deepEqual(fallbacks(h), ["hybrid→diff-dc rtp-stalled"]);
@@ -81,7 +81,7 @@ Deno.test("video that shows a part of the screen stalls → diff-dc with evidenc
 
 Deno.test("while patches show everything, no video is no stall", () => {
   const h = live();
-  h.do({ type: "video-shown", shown: false });
+  h.do({ type: "video-needed", needed: false });
   stall(h);
   equal(h.session.transport, "hybrid");
   deepEqual(fallbacks(h), []);
@@ -101,7 +101,7 @@ Deno.test("the path breaks → diff-ws; when it is proved again → hybrid", () 
 
 Deno.test("figures of both ways are added; the livelier picture rate counts", () => {
   const h = live();
-  h.do({ type: "video-shown", shown: true });
+  h.do({ type: "video-needed", needed: true });
   for (let i = 0; i < 8; i++) {
     h.do({ type: "diff-stats", frames: i * 5, bytes: i * 62_500 });
     h.stats(i * 15);

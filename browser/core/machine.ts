@@ -62,7 +62,7 @@ import {
   transportPainted,
   transportSelected,
   videoFailed,
-  videoShown,
+  videoNeeded,
 } from "./transport.ts";
 import { controls } from "./view.ts";
 
@@ -171,8 +171,8 @@ function handle(d: Draft, event: ConsoleEvent): void {
       return takeExact(d, event.proved);
     case "regions":
       return sendControl(d, { op: "regions", version: event.version });
-    case "video-shown":
-      return videoShown(d, event.shown);
+    case "video-needed":
+      return videoNeeded(d, event.needed);
     case "no-frame-times":
       return d.set({ environment: { ...d.state.environment, hybrid: false } });
     case "diff-fault":

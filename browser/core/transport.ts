@@ -272,10 +272,10 @@ function pendingFailed(d: Draft, pending: Pending, why: "broken" | "timeout"): v
   d.patchTransport({ pending: null });
 }
 
-/** Hybrid mode: the video begins or ceases to show a part of the screen; only then can it stall. */
-export function videoShown(d: Draft, shown: boolean): void {
+/** Hybrid mode: the video is needed for a part of the screen, or no longer; only then can it stall. */
+export function videoNeeded(d: Draft, needed: boolean): void {
   if (d.session?.transport.shown.transport !== "hybrid") return;
-  d.patch({ stall: shown ? newStall(d.now) : null });
+  d.patch({ stall: needed ? newStall(d.now) : null });
 }
 
 /** The carrier's video is of no use, its channels may be. */

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 /** When the network breaks the picture stays, the operator is told why, and WebRTC comes back. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import { clockIn, readScreen, waitFor, waitForTransport } from "../support/console_page.ts";
 import { e2eTest, eventsOf, startWorld, waitForExactPicture } from "../support/e2e.ts";
 import { createNetns } from "../support/netns.ts";
 import { poll } from "../support/process.ts";
 import { startAgent, startPainter, startServer } from "../support/stack.ts";
+import { gateVideo, stallVideo, watchedFrames, watchForBlack } from "../support/video_gate.ts";
 
 e2eTest("UDP cut in mid-session: fallback with evidence, no black frame, return", async (t) => {
   await using netns = await createNetns();
@@ -16,7 +16,8 @@ e2eTest("UDP cut in mid-session: fallback with evidence, no black frame, return"
   await using opened = await world.open();
   const { page } = opened;
   await waitForTransport(page, "rtp");
-  await watchForBlack(page);
+  // A place inside the painted blue area.
+  await watchForBlack(page, { x: 600, y: 400 });
 
   await t.step("fallback to the relay, with event and evidence", async () => {
     await netns.setUdpBlocked(true);
@@ -56,13 +57,10 @@ e2eTest("UDP cut in mid-session: fallback with evidence, no black frame, return"
   });
 
   await t.step("the picture was never black, and exactly one screen was visible", async () => {
-    const watched = await page.evaluate(() =>
-      (globalThis as unknown as { watched: { frames: number; black: number; both: number } })
-        .watched
-    );
+    const watched = await watchedFrames(page);
     assert.ok(watched.frames > 50, JSON.stringify(watched));
     assert.equal(watched.black, 0);
-    assert.equal(watched.both, 0);
+    assert.deepEqual([watched.none, watched.both], [0, 0]);
   });
 
   await t.step("metrics count it by reason", async () => {
@@ -75,31 +73,6 @@ e2eTest("UDP cut in mid-session: fallback with evidence, no black frame, return"
     );
   });
 });
-
-/** Samples, with every animation frame, whether a screen is shown and whether it is black. */
-async function watchForBlack(page: Page): Promise<void> {
-  await page.evaluate(() => {
-    const watched = { frames: 0, black: 0, both: 0 };
-    Object.assign(globalThis, { watched });
-    const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })!;
-    const look = () => {
-      const shown = ["screen-video", "screen-canvas"]
-        .map((id) => document.querySelector<HTMLElement>(`[data-testid="${id}"]`))
-        .filter((element) => element?.checkVisibility());
-      watched.frames++;
-      if (shown.length !== 1) watched.both++;
-      else {
-        const screen = shown[0] as HTMLVideoElement | HTMLCanvasElement;
-        // A place inside the painted blue area.
-        probe.drawImage(screen, 600, 400, 1, 1, 0, 0, 1, 1);
-        const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
-        if (r + g + b < 60) watched.black++;
-      }
-      requestAnimationFrame(look);
-    };
-    requestAnimationFrame(look);
-  });
-}
 
 e2eTest("no WebRTC from the start: the relay shows the picture and says why", async () => {
   await using netns = await createNetns();
@@ -149,9 +122,7 @@ e2eTest(
     await using opened = await world.open({ init: gateVideo });
     const { page } = opened;
     await waitForTransport(page, "rtp");
-    await page.evaluate(() => {
-      (globalThis as { stalled?: boolean }).stalled = true;
-    });
+    await stallVideo(page);
     await waitForTransport(page, "diff-dc", 15_000);
     const event = await poll(
       "the fallback event",
@@ -161,31 +132,6 @@ e2eTest(
     assert.match(JSON.stringify(event), /"reason":"rtp-stalled"/);
   },
 );
-
-/** Runs in the page. Gray failure: the path lives, but once told so no frame reaches the decoder. */
-function gateVideo(): void {
-  const state = globalThis as { stalled?: boolean };
-  const Native = RTCPeerConnection;
-  interface EncodedStreams {
-    readonly readable: ReadableStream<unknown>;
-    readonly writable: WritableStream<unknown>;
-  }
-  globalThis.RTCPeerConnection = class extends Native {
-    constructor(configuration?: RTCConfiguration) {
-      super({ ...configuration, encodedInsertableStreams: true } as RTCConfiguration);
-      this.addEventListener("track", ({ receiver }) => {
-        const streams = (receiver as unknown as { createEncodedStreams(): EncodedStreams })
-          .createEncodedStreams();
-        const gate = new TransformStream({
-          transform(frame, controller) {
-            if (state.stalled !== true) controller.enqueue(frame);
-          },
-        });
-        streams.readable.pipeThrough(gate).pipeTo(streams.writable);
-      });
-    }
-  };
-}
 
 e2eTest("server restart: agent and console come back by themselves", async () => {
   await using world = await startWorld();

@@ -172,7 +172,7 @@ e2eTest("resize: the X screen changes size and both transports follow", async ()
   await using opened = await world.open();
   const { page } = opened;
   await waitForTransport(page, "rtp");
-  await resize(world, "1024x768");
+  await world.xvfb.resize({ width: 1024, height: 768 });
   await poll("video of the new size", 15_000, async () => {
     const shown = await readScreen(page);
     return shown.width === 1024 && shown.height === 768 ? true : null;
@@ -180,26 +180,8 @@ e2eTest("resize: the X screen changes size and both transports follow", async ()
   await chooseTransport(page, "diff");
   await waitForTransport(page, "diff-dc");
   await waitForExactPicture(page, world.xvfb.display);
-  await resize(world, "800x600");
+  await world.xvfb.resize({ width: 800, height: 600 });
   await waitForExactPicture(page, world.xvfb.display);
   assert.equal((await readScreen(page)).width, 800);
   assert.equal(eventsOf(world.server, "SESSION_ENDED").length, 0);
 });
-
-/** Gives Xvfb's only output a mode of that size, as an operator would with xrandr. */
-async function resize(world: World, size: string): Promise<void> {
-  const [width, height] = size.split("x");
-  const timings = `0 ${width} 0 0 ${width} ${height} 0 0 ${height}`.split(" ");
-  for (
-    const args of [
-      ["--newmode", `test-${size}`, ...timings],
-      ["--addmode", "screen", `test-${size}`],
-      ["--output", "screen", "--mode", `test-${size}`],
-    ]
-  ) {
-    const { code, stderr } = await new Deno.Command("xrandr", {
-      args: ["--display", world.xvfb.display, ...args],
-    }).output();
-    assert.equal(code, 0, new TextDecoder().decode(stderr));
-  }
-}

@@ -2,7 +2,13 @@
 import type { Browser, Page } from "playwright-core";
 import { launchChromium } from "./chromium.ts";
 import type { Netns } from "./netns.ts";
-import { type ConsolePage, hud, openConsole, readScreen } from "./console_page.ts";
+import {
+  type ConsolePage,
+  hud,
+  openConsole,
+  type OpenOptions,
+  readScreen,
+} from "./console_page.ts";
 import { poll, within } from "./process.ts";
 import {
   type AgentOptions,
@@ -37,7 +43,7 @@ export interface World extends AsyncDisposable {
   readonly agent: TestAgent;
   readonly browser: Browser;
   /** A signed-in console connected to the agent's desktop. */
-  open(options?: { readonly init?: () => void }): Promise<ConsolePage>;
+  open(options?: Pick<OpenOptions, "init" | "viewport">): Promise<ConsolePage>;
 }
 
 export interface WorldOptions {
@@ -64,9 +70,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     server,
     agent,
     browser,
-    open: async ({ init } = {}) => {
+    open: async (page = {}) => {
       const consoleUrl = await server.freshLink();
-      return await openConsole(browser, { consoleUrl, connect: agent.desktopId, init });
+      return await openConsole(browser, { consoleUrl, connect: agent.desktopId, ...page });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
