@@ -82,6 +82,8 @@ export class Agent {
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #viewers = new Map<string, ViewerSession>();
   readonly #peers = new Map<string, OpenPeer>();
+  /** Peers in a row that never connected, by session. */
+  readonly #peerFailures = new Map<string, number>();
   readonly #traces: SessionTraces | null;
   readonly #closing = new Set<Promise<void>>();
   readonly #registered = Promise.withResolvers<void>();
@@ -332,10 +334,12 @@ export class Agent {
       relayOnly: effect.relayOnly,
       loopbackOnly: this.#options.loopbackOnly,
       loopbackToo: this.#options.loopbackToo,
+      failures: this.#peerFailures.get(sessionId) ?? 0,
       gatherTimeoutMs: GATHER_TIMEOUT_MS,
     }, {
       onState: (state) => {
         if (!live()) return;
+        if (state === "connected") this.#peerFailures.delete(sessionId);
         // First the viewer, so that a new peer is in use before the old one goes.
         viewer.onPeerConnected(generation, state === "connected");
         this.#traces?.onPeerState(sessionId, generation, state);
@@ -349,6 +353,7 @@ export class Agent {
       onDrain: (channel) => live() && viewer.onChannelDrain(channel),
       onKeyframeRequest: () => live() && viewer.onKeyframeRequest(),
     });
+    this.#peerFailures.set(sessionId, (this.#peerFailures.get(sessionId) ?? 0) + 1);
     this.#peers.set(peerKey(sessionId, generation), { peer, ...at });
     viewer.addPeer(generation, peer);
     peer.answer(effect.sdp).then(

@@ -9,7 +9,7 @@ import { deflate } from "./adapters/deflate.ts";
 import { openLibavEncoder, probeEncoders } from "./adapters/encoder_libav.ts";
 import { type Log, openLog } from "./adapters/log.ts";
 import { openOtelTracer } from "./adapters/otel_tracer.ts";
-import { createWeriftPeer, warmUpPeers } from "./adapters/peer_werift/mod.ts";
+import { loadPeers } from "./adapters/peers.ts";
 import { fetchNonce, openSignallingSocket } from "./adapters/signalling_socket.ts";
 import { type Identity, loadIdentity } from "./adapters/state_file.ts";
 import { openSynthetic } from "./adapters/synthetic/open_synthetic.ts";
@@ -197,8 +197,12 @@ async function build(
   input.close();
   await capture.close();
   const policy = policyOf(settings);
-  // The first session would wait for the certificate otherwise.
-  const [encoders] = await Promise.all([policy.diffOnly ? [] : probeEncoders(), warmUpPeers()]);
+  const [encoders, createPeer] = await Promise.all([
+    policy.diffOnly ? [] : probeEncoders(),
+    loadPeers(settings["network.peerLibrary"], (why) => {
+      log("warn", `libdatachannel cannot be loaded, the slower werift carries WebRTC: ${why}`);
+    }),
+  ]);
   if (encoders.length === 0 && policy.videoOnly) {
     return {
       ok: false,
@@ -233,7 +237,7 @@ async function build(
     relayOnly: settings["network.relayOnly"],
   }, {
     pipeline,
-    createPeer: createWeriftPeer,
+    createPeer,
     consent,
     deflate,
     base64: (bytes) => Buffer.from(bytes).toString("base64"),

@@ -95,6 +95,7 @@ export const FENCES: readonly { readonly vendor: string; readonly inside: RegExp
   { vendor: "ioredis", inside: /^server\/adapters\/(?:redis_[a-z_]+|sinks\/redis_stream)\.ts$/ },
   { vendor: "prom-client", inside: /^server\/adapters\/prom_metrics\.ts$/ },
   { vendor: "werift", inside: /^agent\/adapters\/peer_werift\// },
+  { vendor: "node-datachannel", inside: /^agent\/adapters\/peer_libdatachannel\// },
   { vendor: "node-av", inside: /^agent\/adapters\/encoder_libav\.ts$/ },
   { vendor: "smol-toml", inside: /^agent\/adapters\/toml_file\.ts$/ },
   { vendor: "fflate", inside: /^browser\/adapters\/inflate\.ts$/ },

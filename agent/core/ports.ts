@@ -124,6 +124,8 @@ export interface PeerOptions {
   readonly loopbackOnly: boolean;
   /** 127.0.0.1 beside the others: server, agent and browser may share one machine. */
   readonly loopbackToo?: boolean;
+  /** Peers of the same session in a row that never connected before this one. */
+  readonly failures?: number;
   /** Milliseconds until this peer's candidates count as complete. */
   readonly gatherTimeoutMs?: number;
 }

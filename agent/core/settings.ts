@@ -3,6 +3,7 @@
  * environment and file. Every problem is named at once, with key, value and what is allowed. Pure.
  */
 import { nearest } from "@farglass/protocol";
+import { PEER_LIBRARIES } from "./peer_choice.ts";
 
 interface TextSpec {
   readonly kind: "text";
@@ -124,6 +125,11 @@ export const SETTINGS = {
     "WebRTC over 127.0.0.1 only (tests, everything on one machine)",
   ),
   "network.relayOnly": toggle("WebRTC through TURN only, so that no own address is told"),
+  "network.peerLibrary": choice(
+    "What carries WebRTC; auto: libdatachannel, and werift for what that cannot do",
+    ["auto", ...PEER_LIBRARIES],
+    "auto",
+  ),
   "policy.consent": choice(
     "Whether operators may see the screen; ask: on this agent's terminal",
     ["allow", "ask", "deny"],

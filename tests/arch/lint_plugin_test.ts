@@ -121,6 +121,8 @@ for (const { from, to, says } of IMPORTS) {
 
 const FENCED: readonly { path: string; vendor: string; allowed: boolean }[] = [
   { path: "agent/adapters/peer_werift/mod.ts", vendor: "werift", allowed: true },
+  { path: "agent/adapters/peer_libdatachannel/mod.ts", vendor: "node-datachannel", allowed: true },
+  { path: "agent/adapters/peers.ts", vendor: "node-datachannel", allowed: false },
   { path: "agent/adapters/encoder_libav.ts", vendor: "werift", allowed: false },
   { path: "agent/main.ts", vendor: "werift", allowed: false },
   { path: "server/adapters/x.ts", vendor: "werift", allowed: false },

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
-import type { PeerEvents } from "../../agent/core/ports.ts";
+import { LibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod.ts";
+import type { PeerEvents, PeerFactory } from "../../agent/core/ports.ts";
 import { chromiumOffer } from "../support/offers.ts";
 import { LOOPBACK } from "../support/peer_viewer.ts";
 
@@ -59,45 +60,52 @@ const candidate = fc.tuple(token, token, token).map(([a, b, c]) =>
   `candidate:${a || "1"} 1 udp ${b} 127.0.0.1 ${c} typ host`
 );
 
-Deno.test("fuzz: mutated offers and candidates at the agent's peer", async () => {
-  let answered = 0;
-  const failures: unknown[] = [];
-  const onRejection = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    failures.push(event.reason);
-  };
-  addEventListener("unhandledrejection", onRejection);
-  try {
-    await fc.assert(
-      fc.asyncProperty(offer, fc.array(candidate, { maxLength: 3 }), async (sdp, candidates) => {
-        const peer = new WeriftPeer(LOOPBACK, ignore);
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        const late = new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new Error("The peer hangs")), LIMIT_MS);
-        });
-        const work = async () => {
+const LIBRARIES: Readonly<Record<string, PeerFactory>> = {
+  werift: (options, events) => new WeriftPeer(options, events),
+  libdatachannel: (options, events) => new LibdatachannelPeer(options, events),
+};
+
+for (const [library, create] of Object.entries(LIBRARIES)) {
+  Deno.test(`fuzz: mutated offers and candidates at the ${library} peer`, async () => {
+    let answered = 0;
+    const failures: unknown[] = [];
+    const onRejection = (event: PromiseRejectionEvent) => {
+      event.preventDefault();
+      failures.push(event.reason);
+    };
+    addEventListener("unhandledrejection", onRejection);
+    try {
+      await fc.assert(
+        fc.asyncProperty(offer, fc.array(candidate, { maxLength: 3 }), async (sdp, candidates) => {
+          const peer = create(LOOPBACK, ignore);
+          let timer: ReturnType<typeof setTimeout> | undefined;
+          const late = new Promise<never>((_, reject) => {
+            timer = setTimeout(() => reject(new Error("The peer hangs")), LIMIT_MS);
+          });
+          const work = async () => {
+            try {
+              await peer.answer(sdp);
+              answered++;
+            } catch (error) {
+              assert.ok(error instanceof Error);
+            }
+            for (const line of candidates) {
+              await peer.addCandidate({ candidate: line, sdpMid: "0", sdpMLineIndex: 0 });
+            }
+            await peer.close();
+          };
           try {
-            await peer.answer(sdp);
-            answered++;
-          } catch (error) {
-            assert.ok(error instanceof Error);
+            await Promise.race([work(), late]);
+          } finally {
+            clearTimeout(timer);
           }
-          for (const line of candidates) {
-            await peer.addCandidate({ candidate: line, sdpMid: "0", sdpMLineIndex: 0 });
-          }
-          await peer.close();
-        };
-        try {
-          await Promise.race([work(), late]);
-        } finally {
-          clearTimeout(timer);
-        }
-        assert.deepEqual(failures, []);
-      }),
-      { numRuns: 150, verbose: 1 },
-    );
-  } finally {
-    removeEventListener("unhandledrejection", onRejection);
-  }
-  assert.ok(answered > 20, `${answered} of 150 answered`);
-});
+          assert.deepEqual(failures, []);
+        }),
+        { numRuns: 150, verbose: 1 },
+      );
+    } finally {
+      removeEventListener("unhandledrejection", onRejection);
+    }
+    assert.ok(answered > 20, `${answered} of 150 answered`);
+  });
+}

@@ -1,8 +1,9 @@
 /** The agent's peer through a real TURN server: by relay only, over UDP and TCP, or not at all. */
 import assert from "node:assert/strict";
+import { createLibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod.ts";
 import { launchChromium } from "../support/chromium.ts";
 import { startCoturn } from "../support/coturn.ts";
-import { openPeerViewer } from "../support/peer_viewer.ts";
+import { LOOPBACK, openPeerViewer } from "../support/peer_viewer.ts";
 import { VideoPump } from "../support/video_pump.ts";
 
 const soon = () => Math.floor(Date.now() / 1000) + 600;
@@ -43,6 +44,29 @@ for (const transport of ["udp", "tcp"] as const) {
     );
   });
 }
+
+Deno.test("libdatachannel peer: allocates over udp, and meets a page that is relay only", async () => {
+  await using turn = await startCoturn();
+  await using browser = await launchChromium();
+  const server = { urls: [turn.udpUrl], ...turn.credentials("peer", soon()) };
+  await using viewer = await openPeerViewer(browser, {
+    create: createLibdatachannelPeer,
+    // TURN by TCP is left out, not an error.
+    peer: { ...LOOPBACK, iceServers: [server, { ...server, urls: [turn.tcpUrl] }] },
+    iceServers: [server],
+    relayOnly: true,
+  });
+  await viewer.connectMs;
+  await viewer.until("the end of gathering", () => viewer.gathered());
+  const types = viewer.localCandidates.map((line) => line.split(" ")[7]);
+  for (const type of ["host", "relay"]) assert.ok(types.includes(type), types.join());
+  await viewer.until("the diff channel", () => viewer.states.includes("open diff"));
+  for (let i = 0; i < 10; i++) viewer.peer.send("diff", new Uint8Array(50_000));
+  await viewer.until(
+    "half a megabyte",
+    async () => await viewer.page.evaluate("viewer.received.diff.length") === 10,
+  );
+});
 
 Deno.test("peer: with two TURN servers a dead first one does not matter", async () => {
   await using turn = await startCoturn();

@@ -1,7 +1,7 @@
 /** A browser page that offers as the console does, joined to an agent's peer without a server. */
 import type { Browser, Page } from "playwright-core";
 import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
-import type { PeerChannel, PeerOptions } from "../../agent/core/ports.ts";
+import type { Peer, PeerChannel, PeerEvents, PeerOptions } from "../../agent/core/ports.ts";
 
 type Candidate = { candidate: string; sdpMid: string | null; sdpMLineIndex: number | null } | null;
 
@@ -11,9 +11,9 @@ export const LOOPBACK: PeerOptions = { iceServers: [], relayOnly: false, loopbac
 const PAGE_SCRIPT = Deno.readTextFileSync(new URL("./peer_viewer_page.js", import.meta.url));
 
 /** A page and its agent's peer. `await using` closes both. */
-export interface PeerViewer extends AsyncDisposable {
+export interface PeerViewer<P extends Peer = WeriftPeer> extends AsyncDisposable {
   readonly page: Page;
-  readonly peer: WeriftPeer;
+  readonly peer: P;
   readonly states: string[];
   /** ICE and DTLS of the agent's side, in order. */
   readonly layers: string[];
@@ -34,22 +34,24 @@ export interface PeerViewer extends AsyncDisposable {
   pixels(points: [number, number][]): Promise<number[][]>;
 }
 
-export interface ViewerOptions {
+export interface ViewerOptions<P extends Peer = WeriftPeer> {
+  /** Makes the agent's peer; werift's without it. */
+  readonly create?: (options: PeerOptions, events: PeerEvents) => P;
   readonly peer?: PeerOptions;
   /** Servers for the page's own side. */
   readonly iceServers?: { urls: string[]; username?: string; credential?: string }[];
   readonly relayOnly?: boolean;
   /** Runs when the agent has answered and has its first candidate, before the page knows. */
-  readonly beforeDelivery?: (peer: WeriftPeer) => void;
+  readonly beforeDelivery?: (peer: P) => void;
   /** Changes the offer on its way. */
   readonly mangleOffer?: (sdp: string) => string;
 }
 
 /** Opens a page, lets it offer and the agent's peer answer. */
-export async function openPeerViewer(
+export async function openPeerViewer<P extends Peer = WeriftPeer>(
   browser: Browser,
-  options: ViewerOptions = {},
-): Promise<PeerViewer> {
+  options: ViewerOptions<P> = {},
+): Promise<PeerViewer<P>> {
   const config = {
     iceServers: options.iceServers ?? [],
     iceTransportPolicy: options.relayOnly ? "relay" : "all",
@@ -69,6 +71,7 @@ export async function openPeerViewer(
   const layers: string[] = [];
   const localCandidates: string[] = [];
   const messages: PeerViewer["messages"] = [];
+  const create = options.create ?? ((...args) => new WeriftPeer(...args) as Peer as P);
   let keyframeRequests = 0;
   let drains = 0;
   let gathered = false;
@@ -80,7 +83,7 @@ export async function openPeerViewer(
   const toPage = (candidate: Candidate) =>
     page.evaluate(`viewer.pc.addIceCandidate(${JSON.stringify(candidate) ?? ""})`)
       .catch(() => {/* the page is closing */});
-  const peer = new WeriftPeer(options.peer ?? LOOPBACK, {
+  const peer = create(options.peer ?? LOOPBACK, {
     onState: (state) => {
       states.push(state);
       if (state === "connected") connected.resolve(performance.now());
@@ -121,7 +124,7 @@ export async function openPeerViewer(
   for (const candidate of early.splice(0)) await toPage(candidate);
   const connectMs = connected.promise.then((at) => at - answeredAt);
   connectMs.catch(() => {/* a test that does not connect does not ask */});
-  const viewer: PeerViewer = {
+  const viewer: PeerViewer<P> = {
     page,
     peer,
     states,

@@ -1,10 +1,13 @@
 /**
- * How fast patches travel through a TURN server: the agent's peer fills the diff channel towards a
- * page in Chromium, by relay only, over UDP and over TCP, and directly for comparison.
+ * How fast patches travel: the agent's peer, by each peer library, fills the diff channel towards a
+ * page in Chromium, directly and through a TURN server over UDP and over TCP.
  *
- *   deno task bench:turn [--seconds 4] [--runs 3] [direct|udp|tcp]
+ *   deno task bench:channel [--seconds 4] [--runs 3] [werift|libdatachannel] [direct|udp|tcp]
  */
 import { cpuUsage } from "node:process";
+import { createLibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod.ts";
+import { createWeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
+import type { Peer, PeerFactory } from "../../agent/core/ports.ts";
 import type { Browser } from "playwright-core";
 import { benchFlags, machine, percentile, progress, round } from "../support/bench.ts";
 import { launchChromium } from "../support/chromium.ts";
@@ -13,6 +16,10 @@ import { LOOPBACK, openPeerViewer, type ViewerOptions } from "../support/peer_vi
 
 const PATHS = ["direct", "udp", "tcp"] as const;
 type Path = (typeof PATHS)[number];
+const LIBRARIES: Readonly<Record<string, PeerFactory>> = {
+  werift: createWeriftPeer,
+  libdatachannel: createLibdatachannelPeer,
+};
 
 /** The size of a diff message, and what may wait in the channel: agent/viewer_session.ts. */
 const MESSAGE_BYTES = 16 * 1024;
@@ -26,7 +33,11 @@ interface Rates {
   readonly perCpuSecond: number;
 }
 
-async function measure(browser: Browser, options: ViewerOptions, seconds: number): Promise<Rates> {
+async function measure(
+  browser: Browser,
+  options: ViewerOptions<Peer>,
+  seconds: number,
+): Promise<Rates> {
   await using viewer = await openPeerViewer(browser, options);
   await viewer.connectMs;
   await viewer.until("the diff channel", () => viewer.states.includes("open diff"));
@@ -52,7 +63,7 @@ async function measure(browser: Browser, options: ViewerOptions, seconds: number
   };
 }
 
-function optionsOf(path: Path, coturn: Coturn): ViewerOptions {
+function optionsOf(path: Path, coturn: Coturn): Omit<ViewerOptions<Peer>, "create"> {
   if (path === "direct") return { peer: LOOPBACK };
   const expiresAt = Math.floor(Date.now() / 1000) + CREDENTIAL_SECONDS;
   const url = path === "udp" ? coturn.udpUrl : coturn.tcpUrl;
@@ -63,28 +74,37 @@ function optionsOf(path: Path, coturn: Coturn): ViewerOptions {
 
 async function main(): Promise<void> {
   const { seconds, runs, only } = benchFlags({ seconds: 4, runs: 3 });
-  const paths = PATHS.filter((path) => only.length === 0 || only.includes(path));
+  const chosen = <T extends string>(all: readonly T[]) => {
+    const named = all.filter((name) => only.includes(name));
+    return named.length === 0 ? all : named;
+  };
+  const cases = chosen(Object.keys(LIBRARIES)).flatMap((library) =>
+    chosen(PATHS)
+      // libdatachannel speaks UDP to a TURN server, nothing else.
+      .filter((path) => library === "werift" || path !== "tcp")
+      .map((path) => ({ library, path, rates: [] as Rates[] }))
+  );
   await using coturn = await startCoturn();
   await using browser = await launchChromium();
-  const rates = new Map<Path, Rates[]>(paths.map((path) => [path, []]));
   for (let run = 1; run <= runs; run++) {
-    for (const path of paths) {
-      const rate = await measure(browser, optionsOf(path, coturn), seconds);
+    for (const { library, path, rates } of cases) {
+      const options = { ...optionsOf(path, coturn), create: LIBRARIES[library] };
+      const rate = await measure(browser, options, seconds);
       progress(
-        `${path}, run ${run} of ${runs}: ${round(rate.perSecond)} MB/s, ${
-          round(rate.perCpuSecond)
-        } a CPU second`,
+        `${library}, ${path}, run ${run} of ${runs}: ` +
+          `${round(rate.perSecond)} MB/s, ${round(rate.perCpuSecond)} a CPU second`,
       );
-      rates.get(path)?.push(rate);
+      rates.push(rate);
     }
   }
-  const results = [...rates].map(([path, list]) => ({
+  const results = cases.map(({ library, path, rates }) => ({
+    library,
     path,
-    medianMBps: round(percentile(list.map((rate) => rate.perSecond), 0.5)),
-    medianMBpCpuSecond: round(percentile(list.map((rate) => rate.perCpuSecond), 0.5)),
-    runs: list.map((rate) => round(rate.perSecond)),
+    medianMBps: round(percentile(rates.map((rate) => rate.perSecond), 0.5)),
+    medianMBpCpuSecond: round(percentile(rates.map((rate) => rate.perCpuSecond), 0.5)),
+    runs: rates.map((rate) => round(rate.perSecond)),
   }));
-  console.log(JSON.stringify({ bench: "turn", machine: machine(), seconds, results }));
+  console.log(JSON.stringify({ bench: "channel", machine: machine(), seconds, results }));
 }
 
 await main();
