@@ -153,6 +153,7 @@ async function setups({ rate, seconds }: Flags) {
     () => ask(load, { ...plan, perSecond: rate, seconds }),
   );
   progress("set-ups, one after the other");
+  await ask(load, { ...plan, pairs: 1, inFlight: 1, seconds: 0.2 });
   const cost = await costOf(async () => {
     const { done } = await ask(load, { ...plan, pairs: 1, inFlight: 1, seconds: 2 });
     return done;
@@ -200,8 +201,11 @@ async function nodes({ budget, seconds }: Flags) {
   await using second = await startNode(data.path, { redis });
   await using load = startLoad();
   const both = [first, second];
-  const warm = { op: "setups", pairs: 20, perSecond: 40, seconds: 2 } as const;
-  await ask(load, { ...warm, targets: both.map((node) => node.target) });
+  // Before the budget: connections for both cases, and programs that are compiled.
+  const plan = { op: "setups", pairs: 40, inFlight: 24 } as const;
+  for (const used of [[first], both]) {
+    await ask(load, { ...plan, targets: used.map((node) => node.target), seconds: 4 });
+  }
   await using groups = new AsyncDisposableStack();
   const limits = await Promise.all(both.map((_, i) => cpuBudget(String(i + 1), budget)));
   for (const limit of limits) if (limit !== null) groups.use(limit);
@@ -210,9 +214,9 @@ async function nodes({ budget, seconds }: Flags) {
   const rounds = [];
   for (let i = 0; i < ROUNDS; i++) {
     progress(`one node, then two: round ${i + 1} of ${ROUNDS}`);
-    const plan = { inFlight: 24, seconds: seconds / 2 };
-    const one = await carried([first], { load, redis: redis.process.pid, plan });
-    const two = await carried(both, { load, redis: redis.process.pid, plan });
+    const how = { load, redis: redis.process.pid, command: { ...plan, seconds: seconds / 2 } };
+    const one = await carried([first], how);
+    const two = await carried(both, how);
     rounds.push({ one, two, factor: round(two.perSecond / one.perSecond, 2) });
   }
   // The groups go after their processes.
@@ -223,14 +227,18 @@ async function nodes({ budget, seconds }: Flags) {
 
 async function carried(
   used: readonly Node[],
-  { load, redis, plan }: { readonly load: Load; readonly redis: number; readonly plan: Plan },
+  { load, redis, command }: {
+    readonly load: Load;
+    readonly redis: number;
+    readonly command: { readonly op: "setups"; readonly pairs: number } & Plan;
+  },
 ) {
   const targets = used.map((node) => node.target);
   const pids: Record<string, number> = { redis, load: load.pid };
   used.forEach(({ pid }, i) => pids[`node${i + 1}`] = pid);
   const { cpuSeconds, value } = await cpuDuring(
     pids,
-    () => ask(load, { op: "setups", targets, pairs: 40, ...plan }),
+    () => ask(load, { ...command, targets }),
   );
   const nodeSeconds = used.reduce((sum, _, i) => sum + cpuSeconds[`node${i + 1}`], 0);
   return {

@@ -16,6 +16,21 @@ export interface LoadAnswer {
   readonly failed: number;
 }
 
+const opened = new Map<string, Promise<unknown>>();
+
+/**
+ * What a load needs is opened by the first command that asks for it and stays: connecting costs
+ * the server more than a thousand messages and must not count as theirs.
+ */
+export function keptOpen<T>(key: unknown, open: () => Promise<T>): Promise<T> {
+  const name = JSON.stringify(key);
+  const known = opened.get(name) as Promise<T> | undefined;
+  if (known !== undefined) return known;
+  const made = open();
+  opened.set(name, made);
+  return made;
+}
+
 /** After the last start this much is waited for the rest. */
 const REST_MS = 10_000;
 

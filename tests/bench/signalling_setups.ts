@@ -4,7 +4,7 @@ import type { Message, Signal } from "@farglass/protocol";
 import { CAPS } from "../../server/testing/samples.ts";
 import { chromiumOffer } from "../support/offers.ts";
 import { type BenchLink, openAgent, openConsole, type Target } from "./signalling_client.ts";
-import { type LoadAnswer, type Plan, Timings } from "./signalling_plan.ts";
+import { keptOpen, type LoadAnswer, type Plan, Timings } from "./signalling_plan.ts";
 
 const CANDIDATES = 10;
 const SDP = chromiumOffer();
@@ -37,13 +37,6 @@ export async function openPairs(targets: readonly Target[], count: number): Prom
   return pairs;
 }
 
-export function closePairs(pairs: readonly Pair[]): void {
-  for (const { agent, viewer } of pairs) {
-    agent.socket.close();
-    viewer.socket.close();
-  }
-}
-
 /** The agent's answer of a standing permission. */
 export function accept({ agent, desktopId }: Pair, sessionId: string): void {
   const payload = {
@@ -67,18 +60,19 @@ export async function setUps(
   targets: readonly Target[],
   { pairs: count, ...plan }: Plan & { readonly pairs: number },
 ): Promise<LoadAnswer> {
-  const pairs = await openPairs(targets, count);
+  const pairs = await keptOpen(
+    ["setups", count, ...targets.map((target) => target.signalUrl)],
+    () => openPairs(targets, count),
+  );
   const timings = new Timings();
   const due = new Map<string, number>();
   for (const pair of pairs) play(pair, { due, timings });
-  const answer = await timings.run(plan, (i, dueAt) => {
+  return await timings.run(plan, (i, dueAt) => {
     const { viewer, desktopId } = pairs[i % pairs.length];
     const requestId = randomUUID();
     due.set(requestId, dueAt);
     viewer.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId } });
   });
-  closePairs(pairs);
-  return answer;
 }
 
 /** Lets both ends do their part of every set-up of this desktop. */
