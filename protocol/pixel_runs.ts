@@ -26,6 +26,8 @@ const SAID = 0xc0;
 const COUNT_MASK = 0x3f;
 const LONG_COUNT = 63;
 const SLOTS = 64;
+/** The fourth byte of a pixel says nothing. */
+const COLOUR_MASK = 0xffffff;
 /** No patch has more than 2^26 pixels, so four bytes of a varint say every count. */
 const MAX_VARINT_BYTES = 4;
 /** An operation without its said pixels. */
@@ -42,7 +44,7 @@ const LONG_RUN_PX = 24;
 const slotOf = (colour: number): number => Math.imul(colour, 0x9e3779b1) >>> 26;
 
 /**
- * Packs `words` (0x00RRGGBB, the pixels of `patches` row by row, one after the other) into `out`.
+ * Packs `words` (0x??RRGGBB, the pixels of `patches` row by row, one after the other) into `out`.
  * Returns the bytes written, or null when they do not fit.
  */
 export function packRuns(
@@ -59,7 +61,7 @@ export function packRuns(
     let said = start;
     let at = start;
     while (at < end) {
-      const colour = words[at];
+      const colour = words[at] & COLOUR_MASK;
       let above = 0;
       if (at >= second) {
         while (at + above < end && words[at + above] === words[at + above - width]) above++;

@@ -61,6 +61,15 @@ Deno.test("runs: what was packed is unpacked to the same pixels, in the room of 
   }));
 });
 
+Deno.test("runs: the fourth byte of a pixel is not told", () => {
+  fc.assert(fc.property(pictures, fc.nat(0xff), ({ patches, words }, noise) => {
+    const noisy = words.map((word, i) => word | Math.imul(i, noise) << 24);
+    const out = new Uint32Array(words.length);
+    assert.equal(unpackRuns(packed(noisy, patches), patches, out), true);
+    assert.deepEqual(out, words);
+  }));
+});
+
 Deno.test("runs: any room is kept to, and enough of it is used", () => {
   fc.assert(fc.property(pictures, fc.nat(4_000), ({ patches, words }, roomBytes) => {
     const out = new Uint8Array(roomBytes);

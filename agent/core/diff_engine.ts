@@ -13,7 +13,7 @@ import {
 } from "@farglass/protocol";
 import { PatchPacker } from "./patch_packer.ts";
 import { hashPicture, type Picture, wordsOf } from "./picture.ts";
-import { type MutableRect, TileMap, type Words } from "./tile_map.ts";
+import { copyWords, type MutableRect, TileMap, type Words } from "./tile_map.ts";
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
@@ -413,8 +413,8 @@ export class DiffEngine {
     let at = 0;
     for (const patch of patches) {
       for (let dy = 0; dy < patch.height; dy++) {
-        const row = this.#packer.words.subarray(at, at + patch.width);
-        this.#reference.set(row, (patch.y + dy) * width + patch.x);
+        const to = (patch.y + dy) * width + patch.x;
+        copyWords(this.#packer.words, at, { to: this.#reference, at: to, count: patch.width });
         at += patch.width;
       }
     }

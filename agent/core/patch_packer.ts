@@ -11,7 +11,7 @@ import {
   RUNS_SLACK_BYTES,
 } from "@farglass/protocol";
 import { cutAfter } from "./picture.ts";
-import { COLOUR_MASK, type Words } from "./tile_map.ts";
+import { copyWords, type Words } from "./tile_map.ts";
 
 /** Pixels of one message before packing, so that one step never holds up the event loop. */
 const MAX_RAW_BYTES = 2 * 1024 * 1024;
@@ -42,7 +42,7 @@ export class PatchPacker {
     this.#deflate = deflate;
   }
 
-  /** The pixels that were packed last, without their fourth byte. */
+  /** The pixels that were packed last. */
   get words(): Uint32Array {
     return this.#blob;
   }
@@ -92,9 +92,8 @@ export class PatchPacker {
       if (height <= 0) break;
       for (let dy = 0; dy < height; dy++) {
         const from = (rect.y + dy) * now.stride + rect.x;
-        for (let dx = 0; dx < rect.width; dx++) {
-          this.#blob[used++] = now.words[from + dx] & COLOUR_MASK;
-        }
+        copyWords(now.words, from, { to: this.#blob, at: used, count: rect.width });
+        used += rect.width;
       }
       patches.push({ x: rect.x, y: rect.y, width: rect.width, height });
       if (height < rect.height) break;

@@ -26,6 +26,20 @@ export interface Words {
   readonly stride: number;
 }
 
+/** From here on the engine's own copying is quicker than a loop. */
+const LONG_COPY_WORDS = 48;
+
+/** Copies `count` words. */
+export function copyWords(
+  from: Uint32Array,
+  start: number,
+  target: { readonly to: Uint32Array; readonly at: number; readonly count: number },
+): void {
+  const { to, at, count } = target;
+  if (count >= LONG_COPY_WORDS) to.set(from.subarray(start, start + count), at);
+  else for (let i = 0; i < count; i++) to[at + i] = from[start + i];
+}
+
 /** Tiles of one viewer's screen with their state. */
 export class TileMap {
   readonly cols: number;
@@ -123,6 +137,7 @@ export class TileMap {
     const y = row * TILE_HEIGHT_PX;
     const height = Math.min(TILE_HEIGHT_PX, this.height - y);
     const rowStart = into.length;
+    const compared = comparison(now, reference, this.width);
     let run: MutableRect | null = null;
     for (let col = 0; col < this.cols; col++) {
       const at = row * this.cols + col;
@@ -132,7 +147,7 @@ export class TileMap {
       const x = col * TILE_WIDTH_PX;
       const width = Math.min(TILE_WIDTH_PX, this.width - x);
       const tile: MutableRect = { x, y, width, height };
-      const changed = (flags & UNKNOWN) !== 0 ? tile : tighten(tile, now, reference, this.width);
+      const changed = (flags & UNKNOWN) !== 0 ? tile : tighten(tile, compared);
       if (changed === null) continue;
       if (run !== null && absorb(run, changed)) continue;
       run = changed;
@@ -152,14 +167,32 @@ export interface MutableRect {
   height: number;
 }
 
-/** The smallest rectangle that holds every changed pixel of `tile`, or null. */
-function tighten(
-  tile: MutableRect,
-  now: Words,
-  reference: Uint32Array,
-  width: number,
-): MutableRect | null {
+/** A picture and what it is compared with, pixel by pixel and two pixels at a time. */
+interface Comparison {
+  readonly now: Words;
+  readonly reference: Uint32Array;
+  readonly width: number;
+  /**
+   * Pairs of pixels as numbers of 64 bits, where both have even rows: equal numbers are equal
+   * colours (nought and minus nought differ in a fourth byte only), which is asked twice as
+   * quickly. Unequal numbers may still be equal colours; that is asked pixel by pixel.
+   */
+  readonly pairs: { readonly now: Float64Array; readonly reference: Float64Array } | null;
+}
+
+function comparison(now: Words, reference: Uint32Array, width: number): Comparison {
   const { words, stride } = now;
+  const even = (stride | width) % 2 === 0 && words.byteOffset % 8 === 0 &&
+    reference.byteOffset % 8 === 0;
+  const pairsOf = ({ buffer, byteOffset, length }: Uint32Array) =>
+    new Float64Array(buffer, byteOffset, length >>> 1);
+  const pairs = even ? { now: pairsOf(words), reference: pairsOf(reference) } : null;
+  return { now, reference, width, pairs };
+}
+
+/** The smallest rectangle that holds every changed pixel of `tile`, or null. */
+function tighten(tile: MutableRect, compared: Comparison): MutableRect | null {
+  const { now: { words, stride }, reference, width, pairs } = compared;
   let left = tile.width;
   let right = -1;
   let top = -1;
@@ -168,6 +201,7 @@ function tighten(
     const a = (tile.y + dy) * stride + tile.x;
     const b = (tile.y + dy) * width + tile.x;
     let first = 0;
+    if (pairs !== null) first = equalFromStart(pairs, { a, b, length: tile.width });
     while (first < tile.width && ((words[a + first] ^ reference[b + first]) & COLOUR_MASK) === 0) {
       first++;
     }
@@ -176,6 +210,11 @@ function tighten(
     bottom = dy;
     if (first < left) left = first;
     let last = tile.width - 1;
+    if (pairs !== null) {
+      while (last - 1 > right && pairs.now[a + last >> 1] === pairs.reference[b + last >> 1]) {
+        last -= 2;
+      }
+    }
     while (last > right && ((words[a + last] ^ reference[b + last]) & COLOUR_MASK) === 0) last--;
     if (last > right) right = last;
   }
@@ -186,6 +225,22 @@ function tighten(
     width: right - left + 1,
     height: bottom - top + 1,
   };
+}
+
+/** How many pixels are surely equal from `a` and `b` on, which are even as `length` is. */
+function equalFromStart(
+  pairs: NonNullable<Comparison["pairs"]>,
+  row: { readonly a: number; readonly b: number; readonly length: number },
+): number {
+  const { now, reference } = pairs;
+  const end = row.a + row.length >> 1;
+  let a = row.a >> 1;
+  let b = row.b >> 1;
+  while (a < end && now[a] === reference[b]) {
+    a++;
+    b++;
+  }
+  return (a << 1) - row.a;
 }
 
 /** Widens `run` by `next`, which lies to its right, when that costs few pixels more. */

@@ -11,7 +11,7 @@ import { ShmImage } from "./shm_image.ts";
 import { Waiter } from "./waiter.ts";
 
 /** More rectangles than this tell an encoder nothing that a few larger ones do not. */
-const MAX_DAMAGE_RECTS = 128;
+const MAX_DAMAGE_RECTS = 512;
 const STRUCTURE_NOTIFY_MASK = 1n << 17n;
 /** A moving pointer is reported this often; the console draws it between the frames. */
 const POINTER_INTERVAL_MS = 16;
