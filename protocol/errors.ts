@@ -114,6 +114,12 @@ export const ERRORS = {
     advice: "Nothing: signalling goes on by itself when the store is back",
     retryable: true,
   },
+  "desktop-newer": {
+    status: 503,
+    message: "The desktop is looked after by servers of a newer version",
+    advice: "Try again in a moment, and update this server",
+    retryable: true,
+  },
   "unauthorized": {
     status: 401,
     message: "You are not signed in",

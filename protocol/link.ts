@@ -74,3 +74,21 @@ export function linkResume(
   const acked = linkAck(link, peerLastSeq);
   return { link: acked, resend: acked.unacked.map((m) => m.text) };
 }
+
+/** The numbers of a message that cannot be read otherwise; null where they cannot either. */
+export function numbersOf(text: string): { readonly seq: number; readonly ack: number } | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // Not JSON, so it has none.
+    return null;
+  }
+  if (typeof json !== "object" || json === null || !("seq" in json) || !("ack" in json)) {
+    return null;
+  }
+  const { seq, ack } = json;
+  return Number.isSafeInteger(seq) && Number.isSafeInteger(ack)
+    ? { seq: Number(seq), ack: Number(ack) }
+    : null;
+}

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import WebSocket from "ws";
-import { MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
+import { MAX_ENVELOPE_BYTES, PROTOCOL_VERSION, SUBPROTOCOL } from "@farglass/protocol";
 import type { RunningServer } from "./app.ts";
 import { DEFAULT_SETTINGS } from "./settings_schema.ts";
 import {
@@ -152,5 +152,45 @@ Deno.test("sockets: an oversize message, whole or in fragments, is closed with 1
     bystander.client.send({ type: "PING", payload: {} });
     await bystander.client.next("PONG");
     await bystander.client.close();
+  });
+});
+
+Deno.test("versions: older and newer clients are refused with both numbers, additions are no offence", async () => {
+  await withServer({}, async ({ server }) => {
+    const cookie = await signIn(server);
+    const refusal = async (version: number, role: "console" | "agent") => {
+      const client = new LinkClient();
+      const agentId = randomUUID();
+      const headers: Record<string, string> = role === "agent"
+        ? { authorization: await agentAuthorization(server, agentId) }
+        : { cookie, origin: server.baseUrl };
+      const opened = client.open(server.signalUrl, headers, {
+        ...{ role, version, agent: agentInfo(agentId) },
+        ticket: await ticketFor(server, cookie),
+      });
+      opened.catch(() => {
+        // No WELCOME comes.
+      });
+      const { payload } = await client.next("ERROR");
+      const { code } = await client.closed;
+      client.abandon();
+      return [payload.code, payload.message.split(": ")[1], payload.retryable, code];
+    };
+    for (const role of ["agent", "console"] as const) {
+      for (const version of [PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1]) {
+        const both = `${role} ${version}, server ${PROTOCOL_VERSION}`;
+        assert.deepEqual(await refusal(version, role), ["wrong-version", both, false, 4002]);
+      }
+    }
+    // A newer client of the same protocol says things that this server does not know.
+    const newer = await connectConsole(server, { cookie });
+    for (let i = 0; i < 40; i++) {
+      const seq = newer.client.send({ type: "SOMETHING_NEW", payload: { i } } as never);
+      const { payload } = await newer.client.next("ERROR", 0, (m) => m.payload.refSeq === seq);
+      assert.equal(payload.code, "unknown-type");
+    }
+    newer.client.send({ type: "PING", payload: { battery: 0.5 }, mood: "good" } as never);
+    await newer.client.next("PONG");
+    await newer.client.close();
   });
 });

@@ -17,6 +17,7 @@ import {
   type MessageOf,
   never,
   newLink,
+  numbersOf,
   PROTOCOL_VERSION,
   SOFTWARE_VERSION,
 } from "@farglass/protocol";
@@ -265,7 +266,7 @@ const silentAtMs = (phase: { readonly heardMs: number; readonly heartbeatMs: num
 function onUnreadable(state: LinkClient, text: string, why: string, { now }: Moment): Step {
   const log: LinkEffect = { kind: "log", level: "warn", text: `Ignored a message: ${why}` };
   if (state.phase.kind !== "online") return [state, [log]];
-  const numbers = sequenceOf(text);
+  const numbers = numbersOf(text);
   if (numbers === null) return [state, [log]];
   const receipt = linkReceive(state.link, {
     type: "PONG",
@@ -275,22 +276,6 @@ function onUnreadable(state: LinkClient, text: string, why: string, { now }: Mom
   });
   const link = receipt.kind === "gap" ? state.link : receipt.link;
   return [{ ...state, link, phase: { ...state.phase, heardMs: now } }, [log]];
-}
-
-function sequenceOf(text: string): { seq: number; ack: number } | null {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof json !== "object" || json === null || !("seq" in json) || !("ack" in json)) {
-    return null;
-  }
-  const { seq, ack } = json;
-  return Number.isSafeInteger(seq) && Number.isSafeInteger(ack)
-    ? { seq: Number(seq), ack: Number(ack) }
-    : null;
 }
 
 function onWelcome(state: LinkClient, message: MessageOf<"WELCOME">, { now }: Moment): Step {

@@ -1,6 +1,7 @@
 /** The signalling link: ticket, socket, greeting, heartbeat, and reconnects for ever. */
 import {
   CLOSE,
+  type CodedError,
   codedError,
   decodeMessage,
   LINK_TIMEOUT_MS,
@@ -11,6 +12,7 @@ import {
   type MessageOf,
   never,
   newLink,
+  numbersOf,
   PROTOCOL_VERSION,
   SOFTWARE_VERSION,
 } from "@farglass/protocol";
@@ -115,6 +117,9 @@ export function linkText(d: Draft, text: string): LinkNews {
   const { phase } = d.link;
   if (phase.kind !== "greeting" && phase.kind !== "online") return nothing;
   const decoded = decodeMessage(text, "server");
+  if (!decoded.ok && decoded.error.code === "unknown-type" && phase.kind === "online") {
+    return passOver(d, text, decoded.error);
+  }
   if (!decoded.ok) {
     // What it was cannot be known, so the sequence cannot go on.
     linkBreak(d, CLOSE.policyViolation, true);
@@ -141,6 +146,18 @@ export function linkText(d: Draft, text: string): LinkNews {
     return nothing;
   }
   return { kind: "message", message };
+}
+
+/** A newer server may send what this page does not know: its number counts, so the rest comes. */
+function passOver(d: Draft, text: string, error: CodedError): LinkNews {
+  const numbers = numbersOf(text);
+  const receipt = numbers === null
+    ? null
+    : linkReceive(d.link.numbers, { type: "PONG", ...numbers, ts: 0, payload: {} });
+  if (receipt === null || receipt.kind === "gap") linkBreak(d, CLOSE.policyViolation, true);
+  else d.setLink({ numbers: receipt.link });
+  d.noteError(error);
+  return { kind: "nothing" };
 }
 
 function setStoreAway(d: Draft, storeAway: boolean): void {

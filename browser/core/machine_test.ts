@@ -189,6 +189,16 @@ Deno.test("a refused request: offline waits, a full desktop is told", () => {
   }
 });
 
+Deno.test("a newer server's unknown message is passed over, and what follows is heard", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  h.server({ type: "SOMETHING_NEW", payload: {} } as never);
+  equal(viewOf(h.state).link.state, "online");
+  h.list(summary({ name: "Renamed" }));
+  equal(viewOf(h.state).desktops?.[0]?.name, "Renamed");
+  equal(h.session.phase.kind, "live");
+});
+
 Deno.test("a store that is away is said until the server speaks of the desktops again", () => {
   const h = new ConsoleHarness();
   h.live();

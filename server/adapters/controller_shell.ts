@@ -22,6 +22,7 @@ import {
   type Metrics,
   type Outgoing,
   type Stored,
+  StoreNewer,
   StoreUnavailable,
 } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
@@ -331,6 +332,8 @@ export class ControllerShell {
     const timer = setTimeout(() => {
       this.#timers.delete(desktopId);
       this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
+        // Newer nodes look after it.
+        if (cause instanceof StoreNewer) return;
         if (cause instanceof StoreUnavailable) return this.#armAt(desktopId, TICK_RETRY_MS);
         this.#options.log.write("error", "controller-failed", {
           desktopId,

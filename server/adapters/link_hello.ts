@@ -24,7 +24,10 @@ export function readHello(text: string, identity: Identity): HelloRead {
     return no(codedError("out-of-state", "HELLO first"), CLOSE.policyViolation);
   }
   const { version, role, ticket, agent, resume } = decoded.value.payload;
-  if (version !== PROTOCOL_VERSION) return no(codedError("wrong-version"), CLOSE.wrongVersion);
+  if (version !== PROTOCOL_VERSION) {
+    const detail = `${role} ${version}, server ${PROTOCOL_VERSION}`;
+    return no(codedError("wrong-version", detail), CLOSE.wrongVersion);
+  }
   const mine = role === identity.role &&
     (identity.role === "console" || agent?.agentId === identity.agentId);
   if (!mine) return no(codedError("unauthorized"), CLOSE.unauthorized);

@@ -18,7 +18,7 @@ import {
   newServerLink,
   type ServerLink,
 } from "../core/link_machine.ts";
-import { type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
+import { isMail, type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
 import { backlogOf, heartbeatMs, slowest } from "../core/link_pressure.ts";
 import { inRounds } from "./in_rounds.ts";
 import { LinkInbox } from "./link_inbox.ts";
@@ -264,7 +264,7 @@ export class LinkHub {
   }
 
   #onMail(entry: Entry, mail: LinkMail): void {
-    if (this.#links.get(entry.linkId) !== entry) return;
+    if (this.#links.get(entry.linkId) !== entry || !isMail(mail)) return;
     if (entry.shared !== null) entry.shared.onMail(mail);
     else if ("draft" in mail) this.#step(entry, { kind: "send", draft: mail.draft });
   }

@@ -9,6 +9,7 @@ import {
   type Log,
   type OnceStore,
   type OperatorPlaces,
+  StoreNewer,
 } from "../core/ports.ts";
 import { routeOf } from "../core/routes.ts";
 import { ROUTES_TOPIC } from "./controller_shell.ts";
@@ -90,7 +91,7 @@ export async function openRedisBackend(
       });
     },
   });
-  const links = new RedisLinkStore({ client, nodeId, linkMs });
+  const links = new RedisLinkStore({ client, nodeId, linkMs, log });
   const places = new RedisOperatorPlaces(client, desktopMs);
   const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID });
   const stops: (() => void)[] = [];
@@ -169,7 +170,7 @@ async function bury(dead: string, links: RedisLinkStore, shell: ControllerShell)
     const link = await links.glance(linkId);
     if (link === null || link.node !== dead) continue;
     for (const desktopId of link.desktopIds) {
-      await shell.dispatch(desktopId, { kind: "link", linkId, change: "lost" });
+      await tell(shell, desktopId, { linkId, change: "lost" });
     }
     const now = await links.glance(linkId);
     if (now === null) continue;
@@ -177,12 +178,23 @@ async function bury(dead: string, links: RedisLinkStore, shell: ControllerShell)
     else {
       // It came back elsewhere meanwhile, and that node may have said so before "lost".
       for (const desktopId of now.desktopIds) {
-        await shell.dispatch(desktopId, { kind: "link", linkId, change: "resumed" });
+        await tell(shell, desktopId, { linkId, change: "resumed" });
       }
     }
   }
   await links.forgetNode(dead);
   await shell.start();
+}
+
+/** A desktop of a newer version is the newer nodes' to look after. */
+async function tell(
+  shell: ControllerShell,
+  desktopId: string,
+  about: { readonly linkId: string; readonly change: "lost" | "resumed" },
+): Promise<void> {
+  await shell.dispatch(desktopId, { kind: "link", ...about }).catch((error) => {
+    if (!(error instanceof StoreNewer)) throw error;
+  });
 }
 
 interface Stores {
@@ -197,7 +209,7 @@ async function sayAgain({ hub, shell }: BackendUsers, stores: Stores): Promise<v
   for (const { linkId, desktopIds } of hub.links()) {
     if (hub.socketOf(linkId) === null) continue;
     for (const desktopId of desktopIds) {
-      await shell.dispatch(desktopId, { kind: "link", linkId, change: "resumed" });
+      await tell(shell, desktopId, { linkId, change: "resumed" });
     }
   }
 }

@@ -143,6 +143,13 @@ export class RedisBus implements Bus {
       this.#log.write("error", "bus-corrupt", { code: "malformed" });
       return;
     }
-    for (const subscriber of [...entry.subscribers]) subscriber.json(json);
+    for (const subscriber of [...entry.subscribers]) {
+      try {
+        subscriber.json(json);
+      } catch (error) {
+        // Anybody may publish there: what a subscriber trips over must not end the process.
+        this.#log.write("error", "bus-corrupt", { code: "malformed", error: String(error) });
+      }
+    }
   }
 }

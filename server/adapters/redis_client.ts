@@ -296,3 +296,7 @@ async function tlsOf(settings: RedisSettings, host: string) {
   const name = serverName || (/^[\d.]+$|:/.test(host) ? undefined : host);
   return { ca, cert, key, ...(name === undefined ? {} : { servername: name }) };
 }
+
+/** Whether a key holds another kind of value than ours. */
+export const isWrongType = (error: unknown): boolean =>
+  error instanceof Error && /WRONGTYPE/.test(error.message);

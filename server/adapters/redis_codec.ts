@@ -103,6 +103,17 @@ export function decodeRecord(text: string): EndedRecord | null {
   return v.is(recordSchema, record) ? record as unknown as EndedRecord : null;
 }
 
+/**
+ * Version of what is stored, in the field `v`; absent means 1. Raised when a node of the old version
+ * would misread or destroy a value: it then leaves the value alone and says so. New fields alone
+ * raise nothing: whoever does not know them keeps them.
+ */
+export const STORE_VERSION = 1;
+
+/** Whether a value says that it is of a newer version. */
+const isNewer = (version: string | undefined): boolean =>
+  version !== undefined && /^\d{1,9}$/.test(version) && Number(version) > STORE_VERSION;
+
 export type Fields = Readonly<Record<string, string>>;
 
 /** What a write changes: fields to set and fields to delete. */
@@ -156,12 +167,15 @@ export function changeOf(
 export type Decoded =
   | { readonly kind: "none" }
   | { readonly kind: "desktop"; readonly stored: Stored }
+  /** A newer node's. */
+  | { readonly kind: "newer" }
   /** Nothing of it can be used. */
   | { readonly kind: "broken" };
 
 /** Reads a hash; sessions that are no sessions are left out and named. */
 export function decodeDesktop(desktopId: string, fields: Fields): Decoded {
   if (Object.keys(fields).length === 0) return { kind: "none" };
+  if (isNewer(fields.v)) return { kind: "newer" };
   const revision = Number(fields.rev);
   const head = parse(fields.d);
   if (!Number.isSafeInteger(revision) || revision < 1) return { kind: "broken" };

@@ -5,15 +5,18 @@ import {
   type LinkRecord,
   type LinkStore,
   linkTopic,
+  type Log,
   type MailRef,
 } from "../core/ports.ts";
-import { type RedisClient, scriptOf } from "./redis_client.ts";
+import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { channelOf, linkKey, mailKey, nodeLinksKey } from "./redis_keys.ts";
-import { toFields } from "./redis_codec.ts";
+import { STORE_VERSION, toFields } from "./redis_codec.ts";
 
-/** KEYS: link. ARGV: owner, node, identity, ttlMs, channel, notice. Null when it is another's. */
+/** KEYS: link. ARGV: owner, node, identity, ttlMs, channel, notice, version.
+ * Null when it is another's or of a newer version. */
 const CLAIM = scriptOf(`
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[3] then return false end
+if (tonumber(redis.call('HGET', KEYS[1], 'v') or '1') or 0) > tonumber(ARGV[7]) then return false end
 redis.call('HSET', KEYS[1], 'token', ARGV[1], 'node', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
@@ -54,6 +57,7 @@ export interface RedisLinksOptions {
   readonly client: RedisClient;
   readonly nodeId: string;
   readonly linkMs: number;
+  readonly log?: Log;
 }
 
 /** What a node that clears away after a dead one needs of a link. */
@@ -90,9 +94,15 @@ export class RedisLinkStore implements LinkStore {
   async claim(linkId: string, owner: string, identity: string): Promise<LinkRecord | null> {
     const { client, nodeId, linkMs } = this.#options;
     const notice = JSON.stringify({ movedTo: owner });
-    const args = [owner, nodeId, identity, linkMs, channelOf(linkTopic(linkId)), notice];
-    const answer = await client.run(CLAIM, [linkKey(linkId)], args);
+    const channel = channelOf(linkTopic(linkId));
+    const args = [owner, nodeId, identity, linkMs, channel, notice, STORE_VERSION];
+    const answer = await client.run(CLAIM, [linkKey(linkId)], args)
+      .catch((error) => this.#ours(error));
     if (answer === null) return null;
+    if (!/^\d{1,15}$/.test(toFields(answer).sent ?? "")) {
+      this.#corrupt();
+      return null;
+    }
     await client.calls(this.#mine(linkId));
     return recordOf(toFields(answer));
   }
@@ -152,7 +162,10 @@ export class RedisLinkStore implements LinkStore {
       .map(([field, text]) => ({ n: Number(field.slice(2)), text }))
       .filter(({ n }) => n > after)
       .sort((a, b) => a.n - b.n)
-      .map(({ n, text }) => ({ n, draft: JSON.parse(text) as Draft }));
+      .flatMap(({ n, text }) => {
+        const draft = this.#draftOf(text);
+        return draft === null ? [] : [{ n, draft }];
+      });
   }
 
   async drop(linkId: string, mail: MailRef): Promise<void> {
@@ -205,6 +218,29 @@ export class RedisLinkStore implements LinkStore {
 
   async forgetNode(nodeId: string): Promise<void> {
     await this.#options.client.call("DEL", nodeLinksKey(nodeId));
+  }
+
+  /** Mail that is none is passed over: what follows must not wait for it for ever. */
+  #draftOf(text: string): Draft | null {
+    try {
+      const draft: unknown = JSON.parse(text);
+      if (typeof draft === "object" && draft !== null && "type" in draft) return draft as Draft;
+    } catch {
+      // Not JSON, so not ours.
+    }
+    this.#corrupt();
+    return null;
+  }
+
+  /** A key of another type is as good as none: the client begins a new link. */
+  #ours(error: unknown): null {
+    if (!isWrongType(error)) throw error;
+    this.#corrupt();
+    return null;
+  }
+
+  #corrupt(): void {
+    this.#options.log?.write("error", "store-corrupt", { code: "malformed" });
   }
 
   #mine(linkId: string) {

@@ -9,9 +9,9 @@ import type {
   Saved,
   Stored,
 } from "../core/ports.ts";
-import { linkTopic, newlyEnded } from "../core/ports.ts";
+import { linkTopic, newlyEnded, StoreNewer } from "../core/ports.ts";
 import type { DesktopState, EndedRecord } from "../core/state.ts";
-import { type RedisClient, scriptOf } from "./redis_client.ts";
+import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
 import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
@@ -27,6 +27,8 @@ local at = 1
 local function take() at = at + 1 return ARGV[at - 1] end
 local revision = tonumber(take())
 local stateMs, linkMs, delete = take(), take(), take() == '1'
+-- A foreign key breaks the script here, before anything is written.
+for i = 2, #KEYS do redis.call('HLEN', KEYS[i]) end
 local handled = {}
 for i = 1, tonumber(take()) do
   handled[i] = { KEYS[tonumber(take())], tonumber(take()), take() }
@@ -99,6 +101,10 @@ export class RedisDesktopStore implements DesktopStore {
           this.#options.log.write("error", "store-corrupt", { desktopId, sessionId });
         }
         return decoded.stored;
+      case "newer":
+        this.#known.delete(desktopId);
+        this.#options.log.write("debug", "store-newer", { desktopId });
+        throw new StoreNewer("desktop");
       case "broken":
         return await this.#discard(desktopId);
     }
@@ -141,6 +147,8 @@ export class RedisDesktopStore implements DesktopStore {
       }
     } catch (error) {
       this.#known.delete(desktopId);
+      // Nothing was written: decide again without it.
+      if (isWrongType(error) && await this.#discardMail(keys.slice(1))) return "conflict";
       throw error;
     }
     if (write.desktop === null) {
@@ -160,11 +168,18 @@ export class RedisDesktopStore implements DesktopStore {
       const known = this.#known.get(id);
       // This node may have written meanwhile; then it knows more than was just read.
       const current = known !== undefined && known.revision >= Number(revisions[i]);
-      return current ? known : this.load(id);
+      if (current) return known;
+      return this.load(id).catch((error) => {
+        // Nodes of that version list it.
+        if (error instanceof StoreNewer) return undefined;
+        throw error;
+      });
     }));
     const gone = ids.filter((_, i) => found[i] === null);
     if (gone.length > 0) await client.call("ZREM", DESKTOPS_KEY, ...gone);
-    return found.flatMap((stored) => stored === null ? [] : [stored.desktop]);
+    return found.flatMap((stored) =>
+      stored === null || stored === undefined ? [] : [stored.desktop]
+    );
   }
 
   async size(): Promise<number> {
@@ -272,8 +287,26 @@ export class RedisDesktopStore implements DesktopStore {
 
   /** A key of another type is a foreign value, not a failure. */
   #ours<T>(error: Error, foreign: T): T {
-    if (/WRONGTYPE/.test(error.message)) return foreign;
+    if (isWrongType(error)) return foreign;
     throw error;
+  }
+
+  /** Removes what is no mail; whether there was any. */
+  async #discardMail(keys: readonly string[]): Promise<boolean> {
+    const { client, log } = this.#options;
+    const types = await client.calls(keys.map((key) => ["TYPE", key] as const));
+    const foreign = keys.filter((_, i) => types[i] !== "hash" && types[i] !== "none");
+    for (const key of foreign) {
+      log.write("error", "store-corrupt", { code: "malformed", key });
+      // Its mail is counted on from a number that no link has taken yet.
+      const above = Date.now();
+      await client.calls([
+        ["DEL", key],
+        ["HSET", key, "n", above],
+        ["PEXPIRE", key, this.#options.linkMs],
+      ]);
+    }
+    return foreign.length > 0;
   }
 
   async #discard(desktopId: string): Promise<null> {

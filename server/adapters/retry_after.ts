@@ -5,6 +5,7 @@ import { type CodedError, codedError, type ErrorCode, retryLater } from "@fargla
 const WAIT_MS: Readonly<Partial<Record<ErrorCode, number>>> = {
   "too-many-connections": 5_000,
   "too-many-sessions": 10_000,
+  "desktop-newer": 5_000,
   "server-stopping": 1_000,
   "rate-limited": 1_000,
   "buffer-full": 1_000,

@@ -1,7 +1,13 @@
 /** Brings the links' messages to the controller, and the desktop list to the consoles. */
 import { type ErrorCode, type Message, never, parseTraceparent } from "@farglass/protocol";
 import type { ControllerEvent, Effect, MessageRef } from "../core/events.ts";
-import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../core/ports.ts";
+import {
+  type DesktopStore,
+  type Log,
+  type Metrics,
+  StoreNewer,
+  StoreUnavailable,
+} from "../core/ports.ts";
 import { traceIdIn } from "../core/trace.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
@@ -254,11 +260,22 @@ export class SignalRouter implements LinkHandlers {
     } catch (cause) {
       // Either a list, which is sent again when the store is back, or this node is closing.
       if (cause instanceof StoreUnavailable) return;
+      if (cause instanceof StoreNewer) return this.#newer(link, message);
       this.#options.log.write("error", "controller-failed", {
         type: message?.type ?? "link",
         error: String(cause),
       });
       if (message !== undefined) this.#fail(link, message, "internal");
+    }
+  }
+
+  /** A node of that version may do it: an agent comes back, perhaps there. */
+  #newer(link: HubLink, message?: Message): void {
+    if (message === undefined) return;
+    this.#fail(link, message, "desktop-newer");
+    const { desktopId } = message;
+    if (link.identity.role === "agent" && desktopId !== undefined) {
+      this.#options.hub().renew(desktopId);
     }
   }
 

@@ -270,8 +270,10 @@ function onBad(
 ): Stepped {
   const { error, seq, type } = bad;
   const heard = seq > 0 && (state.adopted || seq === state.heard + 1) ? seq : state.heard;
-  // A burst is no bad message; its errors fill the link's own bounded buffer if it never ends.
-  const badMessages = state.badMessages + (error.code === "rate-limited" ? 0 : 1);
+  // A burst is no bad message, nor is what a newer client knows and this server does not; their
+  // errors fill the link's own bounded buffer if they never end.
+  const innocent = error.code === "rate-limited" || error.code === "unknown-type";
+  const badMessages = state.badMessages + (innocent ? 0 : 1);
   const adopted = state.adopted && seq === 0;
   const next = settle({ ...state, heard, adopted, badMessages });
   const rejected = { kind: "rejected", code: error.code } as const;

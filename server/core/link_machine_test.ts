@@ -172,6 +172,7 @@ Deno.test("link: bad messages use up their number and get an ERROR; too many end
   assert.deepEqual(d.say(selected).kinds, ["deliver"], "no gap after it");
   assert.equal(bad("{").written[0].payload.code, "malformed");
   assert.equal(bad(JSON.stringify({ type: "WELCOME" })).written[0].payload.code, "wrong-direction");
+  assert.equal(bad("]").written[0].payload.code, "malformed", "the unknown one was no offence");
   assert.deepEqual(bad("[").kinds, ["rejected", "close", "gone"]);
   assert.deepEqual(d.say(selected).kinds, [], "a dead link does nothing");
 });

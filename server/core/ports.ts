@@ -35,6 +35,12 @@ export type LinkMail =
   /** Another node took the link over. */
   | { readonly movedTo: string };
 
+/** Only servers publish to a link's topic, but one of another version may publish something new. */
+export const isMail = (mail: unknown): mail is LinkMail =>
+  typeof mail === "object" && mail !== null && ("movedTo" in mail ||
+    "draft" in mail && typeof mail.draft === "object" && mail.draft !== null &&
+      "type" in mail.draft);
+
 /** The numbered message of a link that a write deals with. */
 export interface Handled {
   readonly linkId: string;
@@ -55,6 +61,11 @@ export type Saved = "saved" | "conflict" | "duplicate";
 /** The store cannot be reached or takes no writes now; the message is a word, not a sentence. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
+}
+
+/** A stored value of a newer version than this node knows: it is left alone. */
+export class StoreNewer extends Error {
+  override readonly name = "StoreNewer";
 }
 
 /** Live state of all desktops, shared by all nodes. Every method may reject with StoreUnavailable. */

@@ -2,7 +2,13 @@
 import { type Context, Hono } from "hono";
 import { SOFTWARE_VERSION } from "@farglass/protocol";
 import type { OriginPolicy } from "../../core/origins.ts";
-import { type DesktopStore, type Log, type Metrics, StoreUnavailable } from "../../core/ports.ts";
+import {
+  type DesktopStore,
+  type Log,
+  type Metrics,
+  StoreNewer,
+  StoreUnavailable,
+} from "../../core/ports.ts";
 import type { Telemetry } from "../../core/telemetry/ports.ts";
 import type { ControllerShell } from "../controller_shell.ts";
 import type { Identities } from "../identity.ts";
@@ -90,6 +96,7 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
   });
   app.onError((cause, c) => {
     if (cause instanceof StoreUnavailable) return fail(c, options, { code: "store-unavailable" });
+    if (cause instanceof StoreNewer) return fail(c, options, { code: "desktop-newer" });
     options.log.write("error", "request-failed", { error: String(cause) });
     return fail(c, options, { code: "internal" });
   });
