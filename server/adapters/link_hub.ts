@@ -74,7 +74,8 @@ export class LinkHub {
     this.#identities.set(socket, identity);
     let entry: Entry | null = null;
     let greeted = false;
-    let closed = false;
+    /** The code, once the socket is closed. */
+    let closed: number | null = null;
     const timer = setTimeout(
       () => this.#refuse(socket, codedError("out-of-state", "no HELLO"), CLOSE.policyViolation),
       HELLO_DEADLINE_MS,
@@ -99,7 +100,7 @@ export class LinkHub {
         };
         this.#hello(socket, identity, { text, onOpen }).then(() => {
           this.#greeting.delete(socket);
-          if (closed && entry !== null) this.#detach(entry, socket, CLOSE.goingAway);
+          if (closed !== null && entry !== null) this.#detach(entry, socket, closed);
         }, (cause) => {
           const away = cause instanceof StoreUnavailable;
           const code = away ? CLOSE.tryAgainLater : CLOSE.internalError;
@@ -116,7 +117,7 @@ export class LinkHub {
         this.#options.handlers.binary(entry, bytes);
       },
       closed: (code) => {
-        closed = true;
+        closed = code;
         clearTimeout(timer);
         this.#greeting.delete(socket);
         if (entry !== null) this.#detach(entry, socket, code);

@@ -126,6 +126,30 @@ Deno.test("hub: a resume takes the link over from its old socket without a loss"
   });
 });
 
+Deno.test("hub: a socket that breaks while it is greeted leaves the link to be resumed", async () => {
+  await withHub(async ({ log, open }) => {
+    const operator = { operatorId: "op", name: "op" };
+    const greet = (resume?: { linkId: string; lastSeq: number }) => {
+      const { socket, text } = open({ role: "console", operator });
+      text(hello({ role: "console", ticket: "t", agent: undefined, resume }));
+      return socket;
+    };
+    const settled = async () => {
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+    };
+    const first = greet();
+    await settled();
+    first.close(1006);
+    const resume = { linkId: LINKS[0], lastSeq: 0 };
+    greet(resume).close(1006);
+    await settled();
+    const third = greet(resume);
+    await settled();
+    assert.equal(third.sent[0].payload.resumed, true);
+    assert.ok(!log.some((line) => line.startsWith("gone")), log.join(", "));
+  });
+});
+
 Deno.test("hub: a new link of the same agent replaces the old one", async () => {
   await withHub(async ({ log, connect }) => {
     const first = await connect();

@@ -2,7 +2,8 @@
 /** Every stage × every event, illegal ones too. */
 import assert from "node:assert/strict";
 import { STAGES } from "@farglass/protocol";
-import { expand, NEGOTIATION, type Row, SCRIPT_OF } from "../testing/negotiation_table.ts";
+import { expand, prepare, type Row, SCRIPT_OF } from "../testing/negotiation_rows.ts";
+import { NEGOTIATION } from "../testing/negotiation_table.ts";
 import { AGENT_LINK, ControllerDriver, on } from "../testing/controller_driver.ts";
 import type { ControllerEvent } from "./events.ts";
 import { isLegalEdge } from "./stages.ts";
@@ -14,12 +15,10 @@ for (const row of NEGOTIATION.flatMap((group) => group.rows)) {
 function checkRow(row: Row): void {
   const expected = expand(row.cells);
   for (const [i, stage] of STAGES.entries()) {
-    const driver = new ControllerDriver().run(...SCRIPT_OF[stage]);
-    assert.equal(driver.stage, stage);
-    const events = [row.events(Math.max(1, driver.session?.negotiation.generation ?? 1))].flat();
-    driver.run(...events.slice(0, -1));
+    assert.equal(new ControllerDriver().run(...SCRIPT_OF[stage]).stage, stage);
+    const { driver, last } = prepare(row, stage);
     const before = driver.desktop;
-    driver.run(...events.slice(-1));
+    driver.run(last);
     const where = `${stage} + ${row.name}`;
     if (expected[i].startsWith("!")) {
       assert.equal(driver.rejection, expected[i].slice(1), where);
@@ -61,6 +60,7 @@ function wholeDesktop(event: ControllerEvent): boolean {
   switch (event.kind) {
     case "caps":
     case "request":
+    case "tick":
       return true;
     case "link":
       return event.linkId === AGENT_LINK;

@@ -2,8 +2,9 @@
 import { ERROR_CODES, ERRORS, type Stage, STAGES } from "@farglass/protocol";
 import { DEFAULT_POLICY, MAX_CANDIDATES_PER_GENERATION } from "../core/policy.ts";
 import { STAGE_EDGES } from "../core/stages.ts";
-import { AGENT_LINK, CONSOLE_LINK, ControllerDriver } from "./controller_driver.ts";
-import { NEGOTIATION, type Row, SCRIPT_OF } from "./negotiation_table.ts";
+import { AGENT_LINK, CONSOLE_LINK } from "./controller_driver.ts";
+import { prepare, type Row } from "./negotiation_rows.ts";
+import { NEGOTIATION } from "./negotiation_table.ts";
 
 /** Where the document lies, from the project's root. */
 export const NEGOTIATION_DOC = "docs/negotiation.md";
@@ -92,9 +93,8 @@ function section(row: Row): string[] {
 
 /** The cells of one stage, as text. */
 function outcomeOf(row: Row, stage: Stage): string {
-  const driver = new ControllerDriver().run(...SCRIPT_OF[stage]);
-  const events = [row.events(Math.max(1, driver.session?.negotiation.generation ?? 1))].flat();
-  driver.run(...events);
+  const { driver, last } = prepare(row, stage);
+  driver.run(last);
   const code = driver.rejection;
   if (code !== undefined) return `– | \`${code}\` | – | – | –`;
   const becomes = driver.stage === stage ? "the same" : `**${driver.stage}**`;

@@ -2,41 +2,10 @@
  * The negotiation, row by row: what the controller does with each event in each stage, illegal
  * ones included. One table feeds the test and docs/negotiation.md.
  */
-import { STAGES } from "@farglass/protocol";
-import type { ControllerEvent } from "../core/events.ts";
-import { AGENT_LINK, CONSOLE_LINK, on, SCRIPTS } from "./controller_driver.ts";
+import { DEFAULT_POLICY } from "../core/policy.ts";
+import { AGENT_LINK, CONSOLE_LINK, on } from "./controller_driver.ts";
+import { type Group, row } from "./negotiation_rows.ts";
 import { CAPS, sampleSdp } from "./samples.ts";
-
-/** One kind of event. */
-export interface Row {
-  readonly name: string;
-  /** One sentence on what happens. */
-  readonly text: string;
-  /**
-   * `g` is the session's generation, 1 before the first offer. All but the last only prepare the
-   * state; a preparation that is refused leaves the stage as it is.
-   */
-  readonly events: (g: number) => ControllerEvent | readonly ControllerEvent[];
-  /**
-   * What becomes of a session in each of STAGES, in their order: a new stage, `=` for the same
-   * one, `!code` for a rejection that changes nothing; `*n` repeats a cell.
-   */
-  readonly cells: string;
-}
-
-/** Rows that belong together. */
-export interface Group {
-  readonly title: string;
-  readonly text: string;
-  readonly rows: readonly Row[];
-}
-
-const row = (
-  name: string,
-  text: string,
-  events: Row["events"],
-  cells: string,
-): Row => ({ name, text, events, cells });
 
 const NO_WEBRTC = { ...CAPS, transports: ["diff"] as const } as unknown as typeof CAPS;
 const RESIZED = { ...CAPS, displays: [{ ...CAPS.displays[0], width: 1920, height: 1080 }] };
@@ -141,6 +110,13 @@ export const NEGOTIATION: readonly Group[] = [
         "Eleven offers at once: the session's budget of ten is used up.",
         (g) => Array.from({ length: 11 }, (_, i) => on.offer(g + 1 + i)),
         "!out-of-state !rate-limited*8 !session-ended*2",
+      ),
+      row(
+        "offers without end",
+        "The limit of attempts, here three, counts from the last connection; the diff relay is left.",
+        (g) => Array.from({ length: 4 }, (_, i) => on.offer(g + 1 + i)),
+        "!out-of-state !retries-exhausted*8 !session-ended*2",
+        { policy: { maxRetries: 3 } },
       ),
     ],
   },
@@ -459,23 +435,56 @@ export const NEGOTIATION: readonly Group[] = [
       ),
       row("console lost", "", () => on.link(CONSOLE_LINK, "lost"), "=*11"),
       row("console gone", "", () => on.link(CONSOLE_LINK, "gone"), "failed*9 =*2"),
+      row(
+        "agent back in time",
+        "What waited for it is sent.",
+        () => [on.link(AGENT_LINK, "lost"), on.link(AGENT_LINK, "resumed")],
+        "=*11",
+        { afterMs: DEFAULT_POLICY.resumeMs - 1 },
+      ),
+      row(
+        "console back in time",
+        "",
+        () => [on.link(CONSOLE_LINK, "lost"), on.link(CONSOLE_LINK, "resumed")],
+        "=*11",
+        { afterMs: DEFAULT_POLICY.resumeMs - 1 },
+      ),
+    ],
+  },
+  {
+    title: "Time that passes",
+    text:
+      "Nothing waits for ever: each wait has an end, and a session whose picture comes is not " +
+      "ended by one of the negotiation.",
+    rows: [
+      row(
+        "no connection in time",
+        "Neither an offer after the approval, nor a connection after an offer.",
+        () => on.tick,
+        "= failed*4 =*2 degraded =*3",
+        { afterMs: DEFAULT_POLICY.negotiationMs },
+      ),
+      row(
+        "no decision in time",
+        "The agent has asked its owner in vain.",
+        () => on.tick,
+        "failed*5 =*2 degraded =*3",
+        { afterMs: DEFAULT_POLICY.consentMs },
+      ),
+      row(
+        "agent lost for too long",
+        "",
+        () => [on.link(AGENT_LINK, "lost"), on.tick],
+        "failed*9 =*2",
+        { afterMs: DEFAULT_POLICY.resumeMs },
+      ),
+      row(
+        "console lost for too long",
+        "",
+        () => [on.link(CONSOLE_LINK, "lost"), on.tick],
+        "failed*9 =*2",
+        { afterMs: DEFAULT_POLICY.resumeMs },
+      ),
     ],
   },
 ];
-
-/** What brings a session to each stage. */
-export const SCRIPT_OF = {
-  ...SCRIPTS,
-  closed: [...SCRIPTS.connected, on.kill()],
-  failed: [...SCRIPTS.requested, on.decision("deny")],
-} as const;
-
-/** The cells of a row, one for each of STAGES. */
-export function expand(cells: string): readonly string[] {
-  const all = cells.split(" ").flatMap((cell) => {
-    const [value, times = "1"] = cell.split("*");
-    return Array.from({ length: Number(times) }, () => value);
-  });
-  if (all.length !== STAGES.length) throw new Error(`${all.length} cells: ${cells}`);
-  return all;
-}
