@@ -190,6 +190,37 @@ e2eTest("nodes: no WebRTC, agent and console at different nodes: the relay cross
   await waitForExactPicture(opened.page, xvfb.display);
 });
 
+/** Another operator's cookie, signed in at a node. */
+async function operatorAt(node: Node): Promise<string> {
+  const link = await node.server.freshLink();
+  const { pathname, search } = new URL(link);
+  const answer = await fetch(`http://127.0.0.1:${node.port}${pathname}${search}`, {
+    redirect: "manual",
+    headers: { host: new URL(link).host },
+  });
+  await answer.body?.cancel();
+  return answer.headers.getSetCookie()[0].split(";")[0];
+}
+
+/** Asks for a session by REST; whether the agent has decided it. It is ended again. */
+async function decidedSession(node: Node, cookie: string, desktopId: string): Promise<boolean> {
+  const path = `http://127.0.0.1:${node.port}/api/v1/remote-desktop/sessions`;
+  const headers = { cookie };
+  const made = await fetch(path, { method: "POST", headers, body: JSON.stringify({ desktopId }) });
+  const { data } = await made.json();
+  if (made.status !== 201) return false;
+  const url = `${path}/${data.sessionId}`;
+  try {
+    await poll("a decision", 3_000, async () => {
+      const { data: now } = await (await fetch(url, { headers })).json();
+      return now.stage === "approved" || null;
+    });
+    return true;
+  } finally {
+    await (await fetch(url, { method: "DELETE", headers })).body?.cancel();
+  }
+}
+
 e2eTest("nodes: kill -9 in a live session: video goes on, the other node takes over", async (t) => {
   await using cluster = await startCluster();
   const [a, b] = cluster.nodes;
@@ -220,6 +251,14 @@ e2eTest("nodes: kill -9 in a live session: video goes on, the other node takes o
       "both links at the other node",
       3_000,
       async () => await linksAt(b) === "1 agents, 1 consoles" || null,
+    );
+    // Not only connected: a request reaches the agent, and its decision comes back.
+    const leftMs = Math.max(1, 3_000 - (performance.now() - killedAt));
+    const cookie = await operatorAt(b);
+    await poll(
+      "a session asked for and decided",
+      leftMs,
+      async () => await decidedSession(b, cookie, agent.desktopId) || null,
     );
     console.log(`nodes: signalling again after ${Math.round(performance.now() - killedAt)} ms`);
     const { frames } = await seenBy(page);
