@@ -74,6 +74,8 @@ export class RedisNodes {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer ?? undefined);
+    // Without Redis there is nobody to tell, and the beat would wait for it for ever.
+    if (!this.#options.client.up) return;
     await this.#beating;
     await this.#options.client.call("ZADD", BEATS_KEY, LEFT, this.#options.nodeId).catch(() => {
       // Redis is away: the lease ends by itself.

@@ -104,3 +104,17 @@ Deno.test("corrupt: a foreign session ends for its ends, the other one goes on",
   await one.client.next("DESKTOP_LIST", from, (m) => m.payload.desktops.some((d) => d.online));
   await approve(one.client, agent.client, desktopId);
 });
+
+Deno.test("stop: SIGTERM while Redis is away still ends a node with 0 within 10 s", async () => {
+  await using redis = await startRedis();
+  const server = await startServer({ config: { redis: { url: redis.url } } });
+  await redis.stop("SIGKILL");
+  await poll("word of it", 10_000, async () => {
+    const answer = await fetch(`${server.origin}/readyz`);
+    await answer.body?.cancel();
+    return answer.status === 503 || null;
+  });
+  Deno.kill(server.process.pid, "SIGTERM");
+  await server.process.waitForLine(/server-stopped/, 10_000);
+  await server.stop();
+});
