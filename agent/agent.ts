@@ -351,7 +351,7 @@ export class Agent {
       onChannelClose: (channel) => live() && viewer.onChannelClose(generation, channel),
       onMessage: (channel, data) => live() && viewer.onChannelMessage(generation, channel, data),
       onDrain: (channel) => live() && viewer.onChannelDrain(channel),
-      onKeyframeRequest: () => live() && viewer.onKeyframeRequest(),
+      onKeyframeRequest: (reason) => live() && viewer.onKeyframeRequest(reason),
     });
     this.#peerFailures.set(sessionId, (this.#peerFailures.get(sessionId) ?? 0) + 1);
     this.#peers.set(peerKey(sessionId, generation), { peer, ...at });

@@ -6,7 +6,9 @@ import { type DesktopPolicy, never, readOtelEnv, SOFTWARE_VERSION } from "@fargl
 import { openConsentPrompt, ownTerminal } from "./adapters/consent_terminal.ts";
 import { agentGone, askAgent, openControlServer } from "./adapters/control_socket.ts";
 import { deflate } from "./adapters/deflate.ts";
-import { openLibavEncoder, probeEncoders } from "./adapters/encoder_libav.ts";
+import { openConverter } from "./adapters/libav/converter.ts";
+import { openLibavEncoder } from "./adapters/libav/encoder.ts";
+import { probeSoftware } from "./adapters/libav/probe.ts";
 import { type Log, openLog } from "./adapters/log.ts";
 import { openOtelTracer } from "./adapters/otel_tracer.ts";
 import { loadPeers } from "./adapters/peers.ts";
@@ -197,12 +199,13 @@ async function build(
   input.close();
   await capture.close();
   const policy = policyOf(settings);
-  const [encoders, createPeer] = await Promise.all([
-    policy.diffOnly ? [] : probeEncoders(),
+  const [probed, createPeer] = await Promise.all([
+    policy.diffOnly ? [] : probeSoftware(),
     loadPeers(settings["network.peerLibrary"], (why) => {
       log("warn", `libdatachannel cannot be loaded, the slower werift carries WebRTC: ${why}`);
     }),
   ]);
+  const encoders = probed.flatMap((one) => one.works ? [one.caps] : []);
   if (encoders.length === 0 && policy.videoOnly) {
     return {
       ok: false,
@@ -218,7 +221,15 @@ async function build(
   const now = () => performance.now();
   const random = () => Math.random();
   const pipeline = new Pipeline(
-    { openDesktop, openEncoder: openLibavEncoder, now, random, log },
+    {
+      openDesktop,
+      openEncoder: openLibavEncoder,
+      openConverter,
+      encoders: () => encoders,
+      now,
+      random,
+      log,
+    },
     { bitrateKbps: settings["encoder.bitrateKbps"], maxFps: settings["encoder.maxFps"] },
     screen,
   );

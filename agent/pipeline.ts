@@ -11,11 +11,14 @@ import type {
   EncodedFrame,
   Frame,
   InputSink,
+  PictureConverter,
   VideoEncoder,
   VideoEncoderOptions,
   VideoRate,
 } from "./core/ports.ts";
-import { VideoLane } from "./video_lane.ts";
+import type { EncoderChoice } from "./core/encoder_chain.ts";
+import type { KeyframeReason } from "./core/video_pacer.ts";
+import { VideoPool, type VideoStatus, type VideoWish } from "./video_pool.ts";
 
 export interface OpenedDesktop {
   readonly capture: Capture;
@@ -26,6 +29,11 @@ export interface OpenedDesktop {
 export interface PipelinePorts {
   openDesktop(): Promise<Result<OpenedDesktop, { readonly message: string }>>;
   openEncoder(options: VideoEncoderOptions): Promise<Result<VideoEncoder, CodedError>>;
+  openConverter(
+    size: { readonly width: number; readonly height: number },
+  ): Promise<Result<PictureConverter, CodedError>>;
+  /** The encoders that have proved to work here, the best first. */
+  encoders(): readonly EncoderChoice[];
   now(): number;
   random(): number;
   log(level: "info" | "warn", text: string): void;
@@ -71,7 +79,7 @@ export class Pipeline {
   #closing: Promise<void> = Promise.resolve();
   #reopenAttempts = 0;
   #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
-  readonly #video: VideoLane;
+  readonly #video: VideoPool;
   #captured = 0;
   #screen: { width: number; height: number };
   #hash: { picture: number; value: number } | null = null;
@@ -87,8 +95,10 @@ export class Pipeline {
     this.#ports = ports;
     this.#settings = settings;
     this.#screen = { ...screen };
-    this.#video = new VideoLane({
+    this.#video = new VideoPool({
       openEncoder: (options) => ports.openEncoder(options),
+      openConverter: (size) => ports.openConverter(size),
+      encoders: () => ports.encoders(),
       current: () => this.current(),
       now: () => ports.now(),
       log: (level, text) => ports.log(level, text),
@@ -106,6 +116,9 @@ export class Pipeline {
   /** The screen cannot be read at the moment; it is tried again and again. */
   get captureFailed(): boolean {
     return this.#desktop.kind === "failed";
+  }
+  get videoStatus(): VideoStatus {
+    return this.#video.status();
   }
   get videoAvailable(): boolean {
     return this.#video.available;
@@ -149,8 +162,8 @@ export class Pipeline {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined || entry.video === video) return;
     entry.video = video;
-    if (video) this.#video.add(viewer, entry.target);
-    else this.#video.remove(viewer);
+    if (video) this.#video.join(viewer, wishOf(entry));
+    else this.#video.leave(viewer);
   }
 
   /**
@@ -161,11 +174,11 @@ export class Pipeline {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined) return;
     entry.target = target;
-    this.#video.setTarget(viewer, target);
+    this.#video.setWish(viewer, wishOf(entry));
   }
 
-  requestKeyframe(): void {
-    this.#video.requestKeyframe();
+  requestKeyframe(viewer: PipelineViewer, reason: KeyframeReason): void {
+    this.#video.requestKeyframe(viewer, reason);
   }
 
   play(input: InputMessage): void {
@@ -226,7 +239,7 @@ export class Pipeline {
       this.onScreen(frame.width, frame.height);
     }
     // The encoder reads the pixels before anything else can run.
-    this.#video.frame();
+    this.#video.frame(frame);
     this.#each((v) => v.onFrame(frame));
   }
 
@@ -266,6 +279,12 @@ export class Pipeline {
     this.#timers.delete(name);
   }
 }
+
+const wishOf = ({ target }: ViewerEntry): VideoWish => ({
+  ...target,
+  quality: "balanced",
+  codec: "h264",
+});
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {
   input.releaseAll();

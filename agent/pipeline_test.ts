@@ -10,8 +10,10 @@ import type {
   EncodedFrame,
   Frame,
   InputSink,
+  PictureConverter,
   VideoEncoder,
-  VideoRate,
+  VideoKnobs,
+  VideoPicture,
 } from "./core/ports.ts";
 import { type OpenedDesktop, Pipeline, type PipelineViewer } from "./pipeline.ts";
 
@@ -66,11 +68,11 @@ class FakeEncoder implements VideoEncoder {
   readonly rates: string[] = [];
   readonly asked: { keyframe: boolean; width: number; finish: (fails?: Error) => void }[] = [];
   constructor(readonly onAsked: () => void) {}
-  encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame> {
+  encode(picture: VideoPicture, keyframe: boolean): Promise<EncodedFrame> {
     const { promise, resolve, reject } = Promise.withResolvers<EncodedFrame>();
     this.asked.push({
       keyframe,
-      width: frame.width,
+      width: picture.width,
       finish: (fails) =>
         fails === undefined
           ? resolve({ nals: [new Uint8Array(10)], keyframe, capturedAtMs: 0 })
@@ -79,12 +81,22 @@ class FakeEncoder implements VideoEncoder {
     this.onAsked();
     return promise;
   }
-  setRate({ bitrateKbps, maxFps }: VideoRate): void {
+  setRate({ bitrateKbps, maxFps }: VideoKnobs): void {
     this.rates.push(`${bitrateKbps}/${maxFps}`);
   }
   close(): void {
     this.closed = true;
   }
+}
+
+/** Takes the picture as it is. */
+class FakeConverter implements PictureConverter {
+  constructor(readonly size: { readonly width: number; readonly height: number }) {}
+  damage(): void {}
+  convert({ width, height, capturedAtMs }: Frame): Promise<VideoPicture> {
+    return Promise.resolve({ width, height, capturedAtMs });
+  }
+  close(): void {}
 }
 
 class FakeViewer implements PipelineViewer {
@@ -138,6 +150,8 @@ class World implements AsyncDisposable {
         this.encoders.push(encoder);
         return Promise.resolve(ok(encoder));
       },
+      openConverter: (size) => Promise.resolve(ok(new FakeConverter(size))),
+      encoders: () => [{ name: "fake", codec: "h264" }],
       now: () => this.now,
       random: () => 0,
       log: (_level, text) => this.logs.push(text),
@@ -294,26 +308,99 @@ Deno.test("a screen that cannot be opened is tried again while somebody wants to
   await world.until(() => viewer.heard.includes("frame"));
 });
 
-Deno.test("setVideoTarget: the encoder follows the least target, within the settings, without a keyframe", async () => {
-  await using world = new World();
+/** Two viewers of one encoder, with their keyframe. */
+async function twoViewers(world: World): Promise<readonly [FakeViewer, FakeViewer, FakeEncoder]> {
   const [slow, quick] = [world.viewer(), world.viewer()];
   await world.until(() => quick.heard.includes("frame"));
   world.pipeline.setVideo(slow, true);
   world.pipeline.setVideo(quick, true);
   await world.until(() => world.encoders[0]?.asked.length === 1);
-  const encoder = world.encoders[0];
-  encoder.asked[0].finish();
-  // One more for the viewer that came meanwhile.
+  world.encoders[0].asked[0].finish();
+  await world.until(() => quick.heard.includes("I"));
+  return [slow, quick, world.encoders[0]];
+}
+
+Deno.test("setVideoTarget: small differences → one encoder at the least rate, without a keyframe", async () => {
+  await using world = new World();
+  const [slow, quick, encoder] = await twoViewers(world);
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 950, maxFps: 20 });
+  world.pipeline.setVideoTarget(quick, { bitrateKbps: 99_000, maxFps: 90 });
+  world.pipeline.setVideo(slow, false);
+  assert.deepEqual(encoder.rates, ["1000/30", "950/20", "1000/30"]);
+  world.now = 500;
+  world.desktops[0].change();
+  await world.until(() => encoder.asked.length === 2);
+  assert.equal(encoder.asked[1].keyframe, false);
+  assert.equal(world.encoders.length, 1);
+});
+
+Deno.test("setVideoTarget: an only viewer's encoder follows any rate, without a keyframe", async () => {
+  await using world = new World();
+  const [slow, quick, encoder] = await twoViewers(world);
+  world.pipeline.setVideo(quick, false);
+  for (const bitrateKbps of [400, 90, 1_000]) {
+    world.pipeline.setVideoTarget(slow, { bitrateKbps, maxFps: 30 });
+  }
+  assert.deepEqual(encoder.rates, ["1000/30", "400/30", "100/30", "1000/30"]);
+  assert.equal(world.encoders.length, 1);
+});
+
+Deno.test("a viewer whose network falls gets its own encoder; the others go on, even while it is stuck", async () => {
+  await using world = new World();
+  const [slow, quick, shared] = await twoViewers(world);
+  world.now = 2_000;
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30 });
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  const own = world.encoders[1];
+  assert.equal(own.asked[0].keyframe, true);
+  // Until its first picture is ready, the old one serves on.
+  world.desktops[0].change();
+  await world.until(() => shared.asked.length === 2);
+  shared.asked[1].finish();
+  await world.until(() => quick.heard.at(-1) === "P");
+  assert.equal(slow.heard.at(-1), "P");
+  own.asked[0].finish();
+  await world.until(() => slow.heard.at(-1) === "I");
+  assert.equal(quick.heard.filter((what) => what === "I").length, 1);
+  // Its encoder hangs now: neither the capture nor the other encoder waits.
+  for (let i = 0; i < 5; i++) {
+    world.now += 100;
+    world.desktops[0].change();
+    await world.until(() => shared.asked.length === 3 + i);
+    shared.asked[2 + i].finish();
+    await world.until(() => quick.heard.filter((what) => what === "P").length === 2 + i);
+  }
+  assert.equal(own.asked.length, 2);
+  assert.equal(shared.asked.filter(({ keyframe }) => keyframe).length, 1);
+});
+
+Deno.test("a viewer whose network recovers comes back after 3 s, with one keyframe", async () => {
+  await using world = new World();
+  const [slow, _quick, shared] = await twoViewers(world);
+  world.now = 2_000;
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30 });
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  world.encoders[1].asked[0].finish();
+  await world.until(() => slow.heard.filter((what) => what === "I").length === 2);
+  world.now = 3_000;
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30 });
+  assert.equal(shared.asked.length, 1);
+  world.now = 6_000;
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30 });
+  await world.until(() => shared.asked.length === 2);
+  assert.equal(shared.asked[1].keyframe, true);
+  shared.asked[1].finish();
+  await world.until(() => slow.heard.filter((what) => what === "I").length === 3);
+  assert.deepEqual(world.pipeline.videoStatus.encoders.map(({ viewers }) => viewers), [2]);
+});
+
+Deno.test("keyframes are counted by their reason", async () => {
+  await using world = new World();
+  const [slow, _quick, encoder] = await twoViewers(world);
+  world.now = 2_000;
+  world.pipeline.requestKeyframe(slow, "pli");
   await world.until(() => encoder.asked.length === 2);
   encoder.asked[1].finish();
   await world.until(() => slow.heard.filter((what) => what === "I").length === 2);
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 400, maxFps: 10 });
-  world.pipeline.setVideoTarget(quick, { bitrateKbps: 99_000, maxFps: 90 });
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1, maxFps: 0 });
-  world.pipeline.setVideo(slow, false);
-  assert.deepEqual(encoder.rates, ["1000/30", "400/10", "100/1", "1000/30"]);
-  world.now = 500;
-  world.desktops[0].change();
-  await world.until(() => encoder.asked.length === 3);
-  assert.equal(encoder.asked[2].keyframe, false);
+  assert.deepEqual(world.pipeline.videoStatus.keyframes, { start: 1, pli: 1 });
 });

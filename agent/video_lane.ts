@@ -1,31 +1,44 @@
 /**
  * One video encoder and the viewers it serves. Shell: what is encoded when is decided by
- * core/video_pacer.ts.
+ * core/video_pacer.ts, which encoder by core/encoder_chain.ts.
  */
-import { type CodedError, never, type Result } from "@farglass/protocol";
-import type {
-  EncodedFrame,
-  Frame,
-  VideoEncoder,
-  VideoEncoderOptions,
-  VideoRate,
+import type { CodedError, Result } from "@farglass/protocol";
+import {
+  type EncodedFrame,
+  VIDEO_QUALITIES,
+  type VideoEncoder,
+  type VideoEncoderOptions,
+  type VideoKnobs,
+  type VideoPicture,
+  type VideoRate,
 } from "./core/ports.ts";
 import {
+  type KeyframeReason,
   newVideoPacer,
   stepVideo,
   videoDeadline,
   type VideoPacerEvent,
 } from "./core/video_pacer.ts";
 
-/** What a lane asks of the machine and of the desktop. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What a lane asks of its pool. */
 export interface VideoLanePorts {
   openEncoder(options: VideoEncoderOptions): Promise<Result<VideoEncoder, CodedError>>;
-  /** The desktop's last picture; null while it cannot be read. */
-  current(): Frame | null;
+  /** Size of the picture that the next `encode` will bring; null while there is none. */
+  size(): PictureSize | null;
+  /** Calls `encode` with the newest picture, or `nothing`. */
+  want(lane: VideoLane): void;
+  pickEncoder(size: PictureSize): string | null;
+  onEncoderWorked(name: string): void;
+  onEncoderFailed(name: string, size: PictureSize, why: string): void;
+  /** No encoder is left for these viewers. */
+  onUnavailable(lane: VideoLane): void;
+  onKeyframe(reason: KeyframeReason): void;
   now(): number;
-  log(level: "info" | "warn", text: string): void;
-  /** The encoder failed for good, or may be tried again. */
-  onAvailable(available: boolean): void;
 }
 
 /** One who is sent the encoded pictures. No call may throw. */
@@ -33,86 +46,111 @@ export interface VideoReceiver {
   onVideo(frame: EncodedFrame): void;
 }
 
-/** An encoder that failed twice in a row gets another chance after so long. */
-const ENCODER_REST_MS = 30_000;
-/** Below this, text cannot be read any more and motion does not get better. */
-const MIN_BITRATE_KBPS = 100;
+interface Member {
+  knobs: VideoKnobs;
+  /** Has had a keyframe of this lane, and so can go on. */
+  live: boolean;
+  readonly onLive: () => void;
+}
 
-type EncodeResult =
-  | { readonly kind: "encoded"; readonly frame: EncodedFrame }
-  | { readonly kind: "nothing" }
-  | { readonly kind: "failed"; readonly why: string };
+/** A picture takes some 10 ms; an encoder that says nothing for so long has hung. */
+const HANG_MS = 900;
 
-/** One encoder, opened when somebody wants its pictures. */
+/** One encoder, opened when its first picture is due. */
 export class VideoLane {
   readonly #ports: VideoLanePorts;
   readonly #most: VideoRate;
-  readonly #receivers = new Map<VideoReceiver, VideoRate>();
+  readonly #members = new Map<VideoReceiver, Member>();
   #pacer: ReturnType<typeof newVideoPacer>;
-  #rate: VideoRate;
+  #knobs: VideoKnobs;
   #encoder: VideoEncoder | null = null;
-  #size = { width: 0, height: 0 };
-  #failures = 0;
-  #encodeDone: Promise<void> = Promise.resolve();
+  #size: PictureSize = { width: 0, height: 0 };
+  /** Why the picture under way is a keyframe. */
+  #keyframe: KeyframeReason | null = null;
+  #work: Promise<void> = Promise.resolve();
   #tick: ReturnType<typeof setTimeout> | undefined;
-  #rest: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  constructor(ports: VideoLanePorts, most: VideoRate) {
+  constructor(
+    /** Names the class that its viewers have in common. */
+    public key: string,
+    readonly codec: string,
+    ports: VideoLanePorts,
+    most: VideoRate,
+  ) {
     this.#ports = ports;
     this.#most = most;
-    this.#rate = most;
+    this.#knobs = { ...most, quality: "balanced" };
     this.#pacer = newVideoPacer(most);
   }
 
-  get available(): boolean {
-    return this.#rest === undefined;
+  get members(): ReadonlyMap<VideoReceiver, { readonly live: boolean }> {
+    return this.#members;
+  }
+  get knobs(): VideoKnobs {
+    return this.#knobs;
+  }
+  get encoderName(): string | null {
+    return this.#encoder?.name ?? null;
   }
 
-  /** Sends pictures to `receiver` from now on, a keyframe first. */
-  add(receiver: VideoReceiver, target: VideoRate): void {
-    if (this.#receivers.has(receiver)) return;
-    this.#receivers.set(receiver, clampRate(target, this.#most));
-    this.#setRate();
-    this.#step({ kind: "viewer-joined" });
+  /** Sends pictures to `receiver` from the next keyframe on, which is asked for. */
+  add(
+    receiver: VideoReceiver,
+    knobs: VideoKnobs,
+    { reason, onLive }: { readonly reason: KeyframeReason; readonly onLive: () => void },
+  ): void {
+    if (this.#members.has(receiver)) return;
+    this.#members.set(receiver, { knobs, live: false, onLive });
+    this.#setKnobs();
+    this.#step({ kind: "viewer-joined", reason });
   }
 
   remove(receiver: VideoReceiver): void {
-    if (!this.#receivers.delete(receiver)) return;
-    this.#setRate();
+    if (!this.#members.delete(receiver)) return;
+    this.#setKnobs();
     this.#step({ kind: "viewer-left" });
-    if (this.#pacer.viewers === 0) this.#encodeDone.then(() => this.#dropIdleEncoder());
   }
 
-  setTarget(receiver: VideoReceiver, target: VideoRate): void {
-    if (!this.#receivers.has(receiver)) return;
-    this.#receivers.set(receiver, clampRate(target, this.#most));
-    this.#setRate();
+  /** What a member's network and preset allow; null when it is about to leave and does not count. */
+  setMember(receiver: VideoReceiver, knobs: VideoKnobs): void {
+    const member = this.#members.get(receiver);
+    if (member === undefined) return;
+    member.knobs = knobs;
+    this.#setKnobs();
   }
 
-  /** The desktop changed. The pixels are read before anything else can run, or not at all. */
+  /** The desktop changed. */
   frame(): void {
     this.#step({ kind: "frame" });
   }
 
-  requestKeyframe(): void {
-    this.#step({ kind: "keyframe-request" });
+  /** The next picture needs a new encoder. */
+  restart(reason: KeyframeReason): void {
+    this.#step({ kind: "restart", reason });
+  }
+
+  requestKeyframe(reason: KeyframeReason): void {
+    this.#step({ kind: "keyframe-request", reason });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#tick);
-    clearTimeout(this.#rest);
-    this.#receivers.clear();
-    await this.#encodeDone;
+    this.#members.clear();
     this.#encoder?.close();
     this.#encoder = null;
+    await this.#work;
   }
 
   #step(event: VideoPacerEvent): void {
+    if (this.#closed) return;
     const [next, effects] = stepVideo(this.#pacer, event, this.#ports.now());
     this.#pacer = next;
-    for (const effect of effects) this.#encodeDone = this.#encode(effect.keyframe);
+    for (const { keyframe } of effects) {
+      this.#keyframe = keyframe;
+      this.#prepare();
+    }
     const due = videoDeadline(this.#pacer);
     clearTimeout(this.#tick);
     if (due === null || this.#closed) return;
@@ -120,104 +158,112 @@ export class VideoLane {
     this.#tick = setTimeout(() => this.#step({ kind: "tick" }), waitMs);
   }
 
-  /** The encoder fits the viewer with the least. */
-  #setRate(): void {
-    const targets = [...this.#receivers.values()];
-    if (targets.length === 0) return;
-    const bitrateKbps = Math.min(...targets.map((target) => target.bitrateKbps));
-    const maxFps = Math.min(...targets.map((target) => target.maxFps));
-    if (bitrateKbps === this.#rate.bitrateKbps && maxFps === this.#rate.maxFps) return;
-    this.#rate = { bitrateKbps, maxFps };
-    this.#encoder?.setRate(this.#rate);
-    this.#step({ kind: "rate", rate: this.#rate });
+  /** The encoder fits the viewer with the least, and looks as the most demanding one likes it. */
+  #setKnobs(): void {
+    const all = [...this.#members.values()].map(({ knobs }) => knobs);
+    if (all.length === 0) return;
+    const bitrateKbps = Math.min(...all.map((one) => one.bitrateKbps));
+    const maxFps = Math.min(...all.map((one) => one.maxFps));
+    const quality = VIDEO_QUALITIES.find((one) => all.some((k) => k.quality === one)) ?? "balanced";
+    const before = this.#knobs;
+    if (
+      bitrateKbps === before.bitrateKbps && maxFps === before.maxFps && quality === before.quality
+    ) return;
+    this.#knobs = { bitrateKbps, maxFps, quality };
+    this.#encoder?.setRate(this.#knobs);
+    this.#step({ kind: "rate", rate: this.#knobs });
   }
 
-  async #encode(keyframe: boolean): Promise<void> {
-    const result = await this.#encodeOnce(keyframe);
-    if (this.#closed) return;
-    switch (result.kind) {
-      case "encoded":
-        this.#failures = 0;
-        for (const receiver of this.#receivers.keys()) receiver.onVideo(result.frame);
-        this.#step({
-          kind: "encoded",
-          bytes: result.frame.nals.reduce((sum, nal) => sum + nal.length, 0),
-          keyframe: result.frame.keyframe,
-        });
-        break;
-      case "nothing":
-        this.#step({ kind: "encode-failed" });
-        break;
-      case "failed":
-        this.#onFailed(result.why);
-        break;
-      default:
-        never(result);
-    }
+  // --- one picture --------------------------------------------------------------------------
+
+  /** Asks for the picture once an encoder of its size is there. */
+  #prepare(): void {
+    const size = this.#ports.size();
+    if (size === null || this.#fits(size)) this.#ports.want(this);
+    else this.#work = this.#open(size);
   }
 
-  async #encodeOnce(keyframe: boolean): Promise<EncodeResult> {
-    let frame = this.#ports.current();
-    while (frame !== null && !this.#fits(frame)) {
-      const failure = await this.#open(frame.width, frame.height);
-      if (failure !== null) return { kind: "failed", why: failure };
-      // The screen may have changed its size meanwhile.
-      frame = this.#ports.current();
-    }
-    if (frame === null || this.#encoder === null) return { kind: "nothing" };
-    try {
-      return { kind: "encoded", frame: await this.#encoder.encode(frame, keyframe) };
-    } catch (error) {
-      this.#encoder?.close();
-      this.#encoder = null;
-      return { kind: "failed", why: error instanceof Error ? error.message : "unknown" };
-    }
+  #fits(size: PictureSize): boolean {
+    return this.#encoder !== null && this.#size.width === size.width &&
+      this.#size.height === size.height;
   }
 
-  #fits(frame: Frame): boolean {
-    return this.#encoder !== null && this.#size.width === frame.width &&
-      this.#size.height === frame.height;
-  }
-
-  async #open(width: number, height: number): Promise<string | null> {
+  async #open(size: PictureSize): Promise<void> {
     this.#encoder?.close();
     this.#encoder = null;
-    const opened = await this.#ports.openEncoder({ width, height, ...this.#most });
-    if (!opened.ok) return opened.error.message;
-    this.#encoder = opened.value;
-    this.#encoder.setRate(this.#rate);
-    this.#size = { width, height };
-    return null;
-  }
-
-  #onFailed(why: string): void {
-    this.#ports.log("warn", `The video encoder failed: ${why}`);
-    this.#step({ kind: "encode-failed" });
-    // Once may be chance: the next picture gets a new encoder.
-    if (++this.#failures < 2) {
-      this.#step({ kind: "frame" });
+    const encoder = this.#ports.pickEncoder(size);
+    if (encoder === null) {
+      this.#step({ kind: "encode-failed" });
+      this.#ports.onUnavailable(this);
       return;
     }
-    this.#failures = 0;
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => {
-      this.#rest = undefined;
-      this.#ports.onAvailable(true);
-    }, ENCODER_REST_MS);
-    this.#ports.onAvailable(false);
+    const { width, height } = size;
+    const options = { encoder, width, height, ...this.#knobs, most: this.#most };
+    const opened = await this.#ports.openEncoder(options);
+    if (this.#closed) {
+      if (opened.ok) opened.value.close();
+      return;
+    }
+    if (!opened.ok) return this.#onFailed(encoder, size, opened.error.message);
+    this.#encoder = opened.value;
+    this.#encoder.setRate(this.#knobs);
+    this.#size = size;
+    // The screen may have changed its size meanwhile.
+    this.#prepare();
   }
 
-  #dropIdleEncoder(): void {
-    if (this.#pacer.viewers > 0 || this.#pacer.encoding) return;
-    this.#encoder?.close();
-    this.#encoder = null;
+  /** There is no picture at the moment. */
+  nothing(): void {
+    this.#step({ kind: "encode-failed" });
   }
-}
 
-function clampRate(rate: VideoRate, most: VideoRate): VideoRate {
-  const least = Math.min(MIN_BITRATE_KBPS, most.bitrateKbps);
-  return {
-    bitrateKbps: Math.round(Math.max(least, Math.min(rate.bitrateKbps, most.bitrateKbps))),
-    maxFps: Math.max(1, Math.min(rate.maxFps, most.maxFps)),
-  };
+  /** The picture that was wanted; it is held before this returns. */
+  encode(picture: VideoPicture): void {
+    if (this.#closed) return;
+    if (this.#fits(picture) && this.#encoder !== null) {
+      this.#work = this.#encode(this.#encoder, picture);
+    } else this.#prepare();
+  }
+
+  async #encode(encoder: VideoEncoder, picture: VideoPicture): Promise<void> {
+    const size = this.#size;
+    const keyframe = this.#keyframe;
+    let hung: ReturnType<typeof setTimeout> | undefined;
+    const limit = new Promise<never>((_resolve, reject) => {
+      hung = setTimeout(() => reject(new Error(`silent for ${HANG_MS} ms`)), HANG_MS);
+    });
+    try {
+      const frame = await Promise.race([encoder.encode(picture, keyframe !== null), limit]);
+      if (!this.#closed) this.#deliver(encoder, frame);
+    } catch (error) {
+      encoder.close();
+      if (this.#encoder === encoder) this.#encoder = null;
+      if (this.#closed) return;
+      this.#onFailed(encoder.name, size, error instanceof Error ? error.message : "unknown");
+    } finally {
+      clearTimeout(hung);
+    }
+  }
+
+  #deliver(encoder: VideoEncoder, frame: EncodedFrame): void {
+    this.#ports.onEncoderWorked(encoder.name);
+    if (frame.keyframe) this.#ports.onKeyframe(this.#keyframe ?? "encoder");
+    for (const [receiver, member] of [...this.#members]) {
+      if (!member.live && !frame.keyframe) continue;
+      if (!member.live) {
+        member.live = true;
+        member.onLive();
+      }
+      receiver.onVideo(frame);
+    }
+    const bytes = frame.nals.reduce((sum, nal) => sum + nal.length, 0);
+    this.#step({ kind: "encoded", bytes, keyframe: frame.keyframe });
+  }
+
+  #onFailed(name: string, size: PictureSize, why: string): void {
+    this.#ports.onEncoderFailed(name, size, why);
+    this.#step({ kind: "encode-failed" });
+    if (this.#ports.pickEncoder(size) === null) this.#ports.onUnavailable(this);
+    else this.restart("fail-over");
+  }
 }

@@ -15,6 +15,7 @@ import { cropCursor } from "./core/cursor_shape.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
 import { HybridRegions } from "./core/hybrid_regions.ts";
 import type { CursorShape, EncodedFrame, Frame, Peer, PeerChannel } from "./core/ports.ts";
+import type { KeyframeReason } from "./core/video_pacer.ts";
 import {
   type ControlPath,
   newViewer,
@@ -126,7 +127,9 @@ export class ViewerSession implements PipelineViewer {
     const slot = this.#peers.get(generation);
     if (slot === undefined) return;
     slot.connected = connected;
-    if (connected && this.#usesVideo()) this.#ports.pipeline.requestKeyframe();
+    if (connected && this.#usesVideo()) {
+      this.#ports.pipeline.requestKeyframe(this, "viewer-joined");
+    }
     this.#pump();
   }
 
@@ -164,8 +167,8 @@ export class ViewerSession implements PipelineViewer {
     }
   }
 
-  onKeyframeRequest(): void {
-    if (this.#usesVideo()) this.#ports.pipeline.requestKeyframe();
+  onKeyframeRequest(reason: KeyframeReason): void {
+    if (this.#usesVideo()) this.#ports.pipeline.requestKeyframe(this, reason);
   }
 
   onRelayControl(message: ControlMessage): void {
@@ -328,7 +331,7 @@ export class ViewerSession implements PipelineViewer {
         this.#setTransport(effect.transport);
         break;
       case "keyframe":
-        pipeline.requestKeyframe();
+        pipeline.requestKeyframe(this, "console");
         break;
       case "refresh":
         this.#engine.reset(this.#ports.now());

@@ -93,7 +93,9 @@ class World implements AsyncDisposable {
     this.pipeline = new Pipeline(
       {
         openDesktop: () => Promise.resolve(ok({ capture, input })),
-        openEncoder: () => Promise.reject(new Error("not used")),
+        openConverter: () => Promise.reject(new Error("no video here")),
+      encoders: () => [],
+      openEncoder: () => Promise.reject(new Error("not used")),
         now: () => this.now,
         random: () => 0,
         log: () => {},

@@ -96,7 +96,7 @@ export const FENCES: readonly { readonly vendor: string; readonly inside: RegExp
   { vendor: "prom-client", inside: /^server\/adapters\/prom_metrics\.ts$/ },
   { vendor: "werift", inside: /^agent\/adapters\/peer_werift\// },
   { vendor: "node-datachannel", inside: /^agent\/adapters\/peer_libdatachannel\// },
-  { vendor: "node-av", inside: /^agent\/adapters\/encoder_libav\.ts$/ },
+  { vendor: "node-av", inside: /^agent\/adapters\/libav\// },
   { vendor: "smol-toml", inside: /^agent\/adapters\/toml_file\.ts$/ },
   { vendor: "fflate", inside: /^browser\/adapters\/inflate\.ts$/ },
   { vendor: "react", inside: /^browser\/(?:ui\/|main\.tsx$)/ },

@@ -11,6 +11,20 @@ export const hasIdr = (nals: readonly Uint8Array[]): boolean =>
   nals.some((nal) => nalType(nal) === NAL.idr);
 
 /**
+ * A keyframe with its SPS and PPS before it, so that a decoder can start there: some encoders send
+ * them with their first picture only. `known` are those that came before; the result says which
+ * hold now.
+ */
+export function withParameterSets(
+  nals: readonly Uint8Array[],
+  known: readonly Uint8Array[],
+): { readonly nals: readonly Uint8Array[]; readonly parameterSets: readonly Uint8Array[] } {
+  const own = nals.filter((nal) => nalType(nal) === NAL.sps || nalType(nal) === NAL.pps);
+  if (own.length > 0) return { nals, parameterSets: own.map((nal) => nal.slice()) };
+  return { nals: hasIdr(nals) ? [...known, ...nals] : nals, parameterSets: known };
+}
+
+/**
  * Splits an Annex B byte stream (H.264 section B.1) into NAL units, as views into `stream`.
  * Start codes of three and four bytes, zero bytes after a unit and anything before the first
  * start code are left out, and so are empty units.

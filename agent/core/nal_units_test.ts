@@ -1,7 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { hasIdr, joinAnnexB, nalType, splitAnnexB } from "./nal_units.ts";
+import { hasIdr, joinAnnexB, nalType, splitAnnexB, withParameterSets } from "./nal_units.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 
@@ -65,4 +65,12 @@ Deno.test("nalType and hasIdr read the low five bits", () => {
   assert.equal(nalType(bytes(0x41)), 1);
   assert.equal(hasIdr([bytes(0x67), bytes(0x65)]), true);
   assert.equal(hasIdr([bytes(0x41)]), false);
+});
+
+Deno.test("withParameterSets: a keyframe without its own gets the last ones; others stay as they are", () => {
+  const [sps, pps, idr, slice] = [bytes(0x67, 1), bytes(0x68, 2), bytes(0x65, 3), bytes(0x41, 4)];
+  const first = withParameterSets([sps, pps, idr], []);
+  assert.deepEqual(first, { nals: [sps, pps, idr], parameterSets: [sps, pps] });
+  assert.deepEqual(withParameterSets([slice], first.parameterSets).nals, [slice]);
+  assert.deepEqual(withParameterSets([idr], first.parameterSets).nals, [sps, pps, idr]);
 });

@@ -1,3 +1,4 @@
+import type { Rect } from "@farglass/protocol";
 import type { Frame } from "./ports.ts";
 
 const BYTES_PER_PIXEL = 4;
@@ -6,32 +7,38 @@ const BYTES_PER_PIXEL = 4;
 export const evenSide = (side: number): number => side + (side & 1);
 
 /**
- * Copies a frame's BGRX rows into `target` with rows of `targetStrideBytes`. When a side is odd,
- * the last column or row is written twice, so that the padding does not bleed a foreign colour
- * into the picture's edge.
+ * Copies a rectangle of a frame's BGRX rows to the same place in `target`. Where the rectangle
+ * reaches one pixel over an odd side, the last column or row is written twice, so that the padding
+ * does not bleed a foreign colour into the picture's edge.
  */
 export function copyPadded(
   frame: Pick<Frame, "width" | "height" | "strideBytes" | "pixels">,
-  target: Uint8Array,
-  targetStrideBytes: number,
+  rect: Rect,
+  target: { readonly bytes: Uint8Array; readonly strideBytes: number },
 ): void {
-  const { width, height, strideBytes, pixels } = frame;
-  const rowBytes = width * BYTES_PER_PIXEL;
-  if (width % 2 === 0 && strideBytes === targetStrideBytes) {
-    target.set(pixels.subarray(0, (height - 1) * strideBytes + rowBytes));
+  const { strideBytes, pixels } = frame;
+  const columns = Math.min(rect.width, frame.width - rect.x);
+  const rows = Math.min(rect.height, frame.height - rect.y);
+  const rowBytes = columns * BYTES_PER_PIXEL;
+  const left = rect.x * BYTES_PER_PIXEL;
+  const whole = columns === rect.width && rowBytes === strideBytes &&
+    strideBytes === target.strideBytes;
+  if (whole) {
+    const from = rect.y * strideBytes;
+    target.bytes.set(pixels.subarray(from, from + rows * strideBytes), from);
   } else {
-    for (let y = 0; y < height; y++) {
-      const from = y * strideBytes;
-      const to = y * targetStrideBytes;
-      target.set(pixels.subarray(from, from + rowBytes), to);
-      if (width % 2 === 1) {
-        target.copyWithin(to + rowBytes, to + rowBytes - BYTES_PER_PIXEL, to + rowBytes);
+    for (let y = rect.y; y < rect.y + rows; y++) {
+      const from = y * strideBytes + left;
+      const to = y * target.strideBytes + left;
+      target.bytes.set(pixels.subarray(from, from + rowBytes), to);
+      if (columns < rect.width) {
+        target.bytes.copyWithin(to + rowBytes, to + rowBytes - BYTES_PER_PIXEL, to + rowBytes);
       }
     }
   }
-  if (height % 2 === 1) {
-    const last = (height - 1) * targetStrideBytes;
-    const paddedBytes = evenSide(width) * BYTES_PER_PIXEL;
-    target.copyWithin(height * targetStrideBytes, last, last + paddedBytes);
+  if (rows < rect.height) {
+    const last = (rect.y + rows - 1) * target.strideBytes + left;
+    const paddedBytes = rect.width * BYTES_PER_PIXEL;
+    target.bytes.copyWithin(last + target.strideBytes, last, last + paddedBytes);
   }
 }

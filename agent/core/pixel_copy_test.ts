@@ -19,7 +19,19 @@ Deno.test("copyPadded: every pixel arrives, and padding repeats the edge", () =>
     );
     const targetStride = (evenSide(width) + targetPad) * 4;
     const target = new Uint8Array(targetStride * evenSide(height));
-    copyPadded({ width, height, strideBytes, pixels }, target, targetStride);
+    const whole = { x: 0, y: 0, width: evenSide(width), height: evenSide(height) };
+    // In two parts, as damage comes.
+    const half = evenSide(whole.height >> 1);
+    for (
+      const rect of [{ ...whole, height: half }, { ...whole, y: half, height: whole.height - half }]
+    ) {
+      if (rect.height > 0) {
+        copyPadded({ width, height, strideBytes, pixels }, rect, {
+          bytes: target,
+          strideBytes: targetStride,
+        });
+      }
+    }
     for (let y = 0; y < evenSide(height); y++) {
       for (let x = 0; x < evenSide(width); x++) {
         const from = Math.min(y, height - 1) * strideBytes + Math.min(x, width - 1) * 4;

@@ -76,21 +76,53 @@ export interface VideoRate {
   readonly maxFps: number;
 }
 
-export interface VideoEncoderOptions extends VideoRate {
-  readonly width: number;
-  readonly height: number;
+/** How well a still picture looks, where the rate allows a choice. */
+export const VIDEO_QUALITIES = ["sharp", "balanced", "smooth"] as const;
+export type VideoQuality = (typeof VIDEO_QUALITIES)[number];
+
+export interface VideoKnobs extends VideoRate {
+  readonly quality: VideoQuality;
 }
 
-/** Turns frames into H.264. One call at a time: the caller waits for the result. */
+export interface VideoEncoderOptions extends VideoKnobs {
+  /** Its name, such as `libx264`. */
+  readonly encoder: string;
+  readonly width: number;
+  readonly height: number;
+  /** The rate may grow to this while it runs; without it, to what is asked for now. */
+  readonly most?: VideoRate;
+}
+
+/** A desktop's picture as encoders take it; made by the adapter that brings the encoders. */
+export interface VideoPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly capturedAtMs: number;
+}
+
+/** Converts a desktop's pictures for all its encoders; one size for its whole life. */
+export interface PictureConverter {
+  readonly size: { readonly width: number; readonly height: number };
+  /** What changed since the last frame; everything counts as changed at the beginning. */
+  damage(rects: readonly Rect[]): void;
+  /**
+   * Brings the picture up to date. The pixels of `frame` are read before the first suspension.
+   * The result is good until the next call; one call at a time.
+   */
+  convert(frame: Frame): Promise<VideoPicture>;
+  close(): void;
+}
+
+/** Turns pictures into H.264. One call at a time: the caller waits for the result. */
 export interface VideoEncoder {
   readonly name: string;
   /**
-   * The pixels of `frame` are read before the first suspension; `keyframe` forces an IDR picture.
-   * Rejects when the encoder fails; it is of no use afterwards.
+   * `picture` is held before the first suspension, so that the next conversion leaves it alone;
+   * `keyframe` forces an IDR picture. Rejects when the encoder fails; it is of no use afterwards.
    */
-  encode(frame: Frame, keyframe: boolean): Promise<EncodedFrame>;
+  encode(picture: VideoPicture, keyframe: boolean): Promise<EncodedFrame>;
   /** Holds from the next picture on, without a keyframe; may be called while one is encoded. */
-  setRate(rate: VideoRate): void;
+  setRate(rate: VideoKnobs): void;
   close(): void;
 }
 
@@ -109,8 +141,8 @@ export interface PeerEvents {
   onMessage(channel: PeerChannel, data: string | Uint8Array): void;
   /** The channel's buffer fell to its low-water mark. */
   onDrain(channel: PeerChannel): void;
-  /** PLI or FIR (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1). */
-  onKeyframeRequest(): void;
+  /** PLI, FIR, or pictures that were left out on the way, so that only a keyframe helps. */
+  onKeyframeRequest(reason: "pli" | "fir" | "skipped"): void;
 }
 
 export interface PeerOptions {

@@ -1,9 +1,34 @@
 /**
- * When to encode which picture: one encode at a time, always of the newest picture, keyframes
- * coalesced, and a few refinements after motion so that the still picture gets crisp. Pure.
+ * When one encoder encodes which picture: one at a time, always the newest, keyframes coalesced
+ * and at most two a second, and a few refinements after motion so that the still picture gets
+ * crisp. Pure.
  */
 import { never } from "@farglass/protocol";
 import type { VideoRate } from "./ports.ts";
+
+/** Why a keyframe was made; the name under which it is counted. */
+export const KEYFRAME_REASONS = [
+  /** The encoder's first picture. */
+  "start",
+  /** The screen has another size. */
+  "resize",
+  "viewer-joined",
+  /** A viewer comes from an encoder with another rate. */
+  "viewer-moved",
+  /** Picture loss indication (RFC 4585 section 6.3.1). */
+  "pli",
+  /** Full intra request (RFC 5104 section 4.3.1). */
+  "fir",
+  /** The console asked by its control channel. */
+  "console",
+  /** Pictures for one viewer were left out on the way. */
+  "skipped",
+  /** Another encoder took over from one that failed. */
+  "fail-over",
+  /** The encoder made one that nobody asked for. */
+  "encoder",
+] as const;
+export type KeyframeReason = (typeof KEYFRAME_REASONS)[number];
 
 export interface VideoPacer {
   /** Viewers that are shown video; nothing is encoded without one. */
@@ -11,10 +36,15 @@ export interface VideoPacer {
   /** A newer picture than the last encoded one exists. */
   readonly dirty: boolean;
   readonly encoding: boolean;
-  /** The running encode makes a keyframe. */
-  readonly encodingKeyframe: boolean;
-  readonly keyframe: "no" | "soon" | "now";
-  readonly lastKeyframeMs: number;
+  /** The last encode failed: nothing is tried until something new happens. */
+  readonly halted: boolean;
+  /** Why the running encode makes a keyframe. */
+  readonly encodingKeyframe: KeyframeReason | null;
+  readonly keyframe: WantedKeyframe | null;
+  /** Nothing but a keyframe can come next: the encoder is a new one. */
+  readonly fromScratch: boolean;
+  /** When the last two keyframes were begun, the older one first. */
+  readonly keyframesMs: readonly [number, number];
   /** Pictures of the current motion so far. */
   readonly burst: number;
   readonly lastFrameMs: number;
@@ -29,26 +59,38 @@ export interface VideoPacer {
   readonly intervalMs: number;
 }
 
+export interface WantedKeyframe {
+  readonly reason: KeyframeReason;
+  /** Somebody sees nothing without it, so it does not wait for its distance to the last one. */
+  readonly urgent: boolean;
+}
+
 export type VideoPacerEvent =
   /** Something changed on the screen. */
   | { readonly kind: "frame" }
-  | { readonly kind: "viewer-joined" }
+  | { readonly kind: "viewer-joined"; readonly reason: KeyframeReason }
   | { readonly kind: "viewer-left" }
-  /** PLI, FIR, or the control message. */
-  | { readonly kind: "keyframe-request" }
+  | { readonly kind: "keyframe-request"; readonly reason: KeyframeReason }
+  /** The next picture is the first of a new encoder. */
+  | { readonly kind: "restart"; readonly reason: KeyframeReason }
   | { readonly kind: "encoded"; readonly bytes: number; readonly keyframe: boolean }
   | { readonly kind: "encode-failed" }
   /** The encoder's bounds changed. */
   | { readonly kind: "rate"; readonly rate: VideoRate }
   | { readonly kind: "tick" };
 
-/** Encode the current picture now. */
-export type VideoPacerEffect = { readonly kind: "encode"; readonly keyframe: boolean };
+/** Encode the current picture now; as a keyframe when there is a reason. */
+export type VideoPacerEffect = {
+  readonly kind: "encode";
+  readonly keyframe: KeyframeReason | null;
+};
 
 type Step = readonly [VideoPacer, readonly VideoPacerEffect[]];
 
 /** A lossy viewer asks again and again; a keyframe costs as much as many pictures. */
 const KEYFRAME_INTERVAL_MS = 500;
+/** No second has more than two of them, whoever asks. */
+const TWO_KEYFRAMES_MS = 1_000;
 const REFINE_EVERY_MS = 80;
 /** Small pictures in a row are typing, too: only their end is worth another encode. */
 const REFINE_BURST_AFTER_MS = 250;
@@ -73,9 +115,11 @@ export function newVideoPacer(rate: VideoRate): VideoPacer {
     viewers: 0,
     dirty: false,
     encoding: false,
-    encodingKeyframe: false,
-    keyframe: "no",
-    lastKeyframeMs: -KEYFRAME_INTERVAL_MS,
+    halted: false,
+    encodingKeyframe: null,
+    keyframe: { reason: "start", urgent: true },
+    fromScratch: true,
+    keyframesMs: [-TWO_KEYFRAMES_MS, -TWO_KEYFRAMES_MS],
     burst: 0,
     lastFrameMs: -BURST_GAP_MS,
     refinements: 0,
@@ -97,29 +141,50 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
     case "frame": {
       const burst = now - state.lastFrameMs < BURST_GAP_MS ? state.burst + 1 : 1;
       return next(
-        { ...state, dirty: true, burst, lastFrameMs: now, refinements: 0, refineAtMs: null },
+        {
+          ...state,
+          halted: false,
+          dirty: true,
+          burst,
+          lastFrameMs: now,
+          refinements: 0,
+          refineAtMs: null,
+        },
         now,
       );
     }
-    case "viewer-joined":
-      // One that arrives while a keyframe is being made may have missed it.
-      return next({ ...state, viewers: state.viewers + 1, keyframe: "now" }, now);
+    case "viewer-joined": {
+      const joined = { ...state, halted: false, viewers: state.viewers + 1 };
+      // A keyframe that is being made reaches everybody who is here when it is ready.
+      if (state.encodingKeyframe !== null) return [joined, []];
+      return next(want(joined, { reason: event.reason, urgent: true }), now);
+    }
     case "viewer-left": {
       const viewers = Math.max(0, state.viewers - 1);
       return viewers === 0
-        ? [{ ...state, viewers, keyframe: "no", refineAtMs: null }, []]
+        ? [{ ...state, viewers, keyframe: forNobody(state), refineAtMs: null }, []]
         : [{ ...state, viewers }, []];
     }
     case "keyframe-request":
-      if (state.keyframe !== "no" || state.encodingKeyframe) return [state, []];
-      return next({ ...state, keyframe: "soon" }, now);
+      if (state.encodingKeyframe !== null) return [state, []];
+      return next(want(state, { reason: event.reason, urgent: false }), now);
+    case "restart":
+      return next({
+        ...want(state, { reason: event.reason, urgent: true }),
+        halted: false,
+        fromScratch: true,
+        dirty: true,
+      }, now);
     case "encoded":
-      return next(afterEncode(state, event.bytes, event.keyframe, now), now);
+      return next(afterEncode(state, event, now), now);
     case "encode-failed":
       return [{
         ...state,
         encoding: false,
-        encodingKeyframe: false,
+        halted: true,
+        encodingKeyframe: null,
+        // What was promised is still owed.
+        keyframe: state.keyframe ?? owed(state.encodingKeyframe),
         refineAtMs: null,
         keepAlive: false,
       }, []];
@@ -134,16 +199,43 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
 
 /** When `tick` is due, or null. */
 export function videoDeadline(state: VideoPacer): number | null {
-  if (state.viewers === 0 || state.encoding) return null;
+  if (state.viewers === 0 || state.encoding || state.halted) return null;
+  const keyframeMs = keyframeAllowedMs(state);
+  if (state.fromScratch) return keyframeMs;
   const due: number[] = [];
   if (state.keepAlive) due.push(state.lastEncodeMs + KEEPALIVE_MS);
   if (state.dirty) due.push(state.lastEncodeMs + state.intervalMs);
-  if (state.keyframe === "soon") due.push(state.lastKeyframeMs + KEYFRAME_INTERVAL_MS);
+  if (keyframeMs !== null) due.push(keyframeMs);
   if (state.refineAtMs !== null) due.push(state.refineAtMs);
   return due.length === 0 ? null : Math.min(...due);
 }
 
-function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: number): VideoPacer {
+/** When the wanted keyframe may be begun; null when none is wanted. */
+function keyframeAllowedMs({ keyframe, keyframesMs: [older, last] }: VideoPacer): number | null {
+  if (keyframe === null) return null;
+  const two = older + TWO_KEYFRAMES_MS;
+  return keyframe.urgent ? two : Math.max(two, last + KEYFRAME_INTERVAL_MS);
+}
+
+/** The first reason stays, but one that cannot wait makes it urgent. */
+function want(state: VideoPacer, wanted: WantedKeyframe): VideoPacer {
+  if (state.keyframe === null) return { ...state, keyframe: wanted };
+  const urgent = state.keyframe.urgent || wanted.urgent;
+  return { ...state, keyframe: { ...state.keyframe, urgent } };
+}
+
+const owed = (reason: KeyframeReason | null): WantedKeyframe | null =>
+  reason === null ? null : { reason, urgent: true };
+
+/** A new encoder begins with a keyframe also when nobody waits for it now. */
+const forNobody = ({ fromScratch, keyframe }: VideoPacer): WantedKeyframe | null =>
+  fromScratch ? keyframe : null;
+
+function afterEncode(
+  state: VideoPacer,
+  { bytes, keyframe }: { readonly bytes: number; readonly keyframe: boolean },
+  now: number,
+): VideoPacer {
   const large = bytes >= state.frameBudgetBytes * REFINE_ABOVE;
   const worthIt = large || (state.refinements === 0 && state.burst >= BURST);
   const refine = worthIt && state.refinements < MAX_REFINEMENTS;
@@ -151,29 +243,33 @@ function afterEncode(state: VideoPacer, bytes: number, keyframe: boolean, now: n
   return {
     ...state,
     encoding: false,
-    encodingKeyframe: false,
-    lastKeyframeMs: keyframe ? now : state.lastKeyframeMs,
+    encodingKeyframe: null,
+    keyframesMs: keyframe ? [state.keyframesMs[1], state.lastEncodeMs] : state.keyframesMs,
     refineAtMs: refine ? refineAtMs : null,
     keepAlive: true,
   };
 }
 
 function next(state: VideoPacer, now: number): Step {
-  if (state.viewers === 0 || state.encoding) return [state, []];
-  const keyframe = state.keyframe === "now" ||
-    (state.keyframe === "soon" && now - state.lastKeyframeMs >= KEYFRAME_INTERVAL_MS);
+  if (state.viewers === 0 || state.encoding || state.halted) return [state, []];
+  const allowedMs = keyframeAllowedMs(state);
+  const keyframe = allowedMs !== null && now >= allowedMs ? state.keyframe : null;
+  if (keyframe === null) {
+    const refine = state.refineAtMs !== null && state.refineAtMs <= now;
+    const fresh = state.dirty && now - state.lastEncodeMs >= state.intervalMs;
+    const keepAlive = state.keepAlive && now - state.lastEncodeMs >= KEEPALIVE_MS;
+    if (state.fromScratch || (!fresh && !refine && !keepAlive)) return [state, []];
+  }
   const refine = state.refineAtMs !== null && state.refineAtMs <= now;
-  const fresh = state.dirty && now - state.lastEncodeMs >= state.intervalMs;
-  const keepAlive = state.keepAlive && now - state.lastEncodeMs >= KEEPALIVE_MS;
-  if (!fresh && !keyframe && !refine && !keepAlive) return [state, []];
   return [{
     ...state,
     dirty: false,
     lastEncodeMs: now,
     encoding: true,
-    encodingKeyframe: keyframe,
-    keyframe: keyframe ? "no" : state.keyframe,
+    encodingKeyframe: keyframe?.reason ?? null,
+    keyframe: keyframe === null ? state.keyframe : null,
+    fromScratch: false,
     refineAtMs: null,
     refinements: refine && !state.dirty ? state.refinements + 1 : state.refinements,
-  }, [{ kind: "encode", keyframe }]];
+  }, [{ kind: "encode", keyframe: keyframe?.reason ?? null }]];
 }

@@ -18,7 +18,8 @@ const encoded = (bytes = 100, keyframe = false): VideoPacerEvent => ({
   keyframe,
 });
 const frame: VideoPacerEvent = { kind: "frame" };
-const joined: VideoPacerEvent = { kind: "viewer-joined" };
+const joined: VideoPacerEvent = { kind: "viewer-joined", reason: "viewer-joined" };
+const pli: VideoPacerEvent = { kind: "keyframe-request", reason: "pli" };
 
 /** Runs events at their times; returns the state and, for each event, `-`, `P` or `I`. */
 function run(events: readonly (readonly [number, VideoPacerEvent])[]): [VideoPacer, string] {
@@ -56,7 +57,7 @@ Deno.test("pictures faster than the limit wait for the interval; the newest one 
   assert.equal(videoDeadline(state), 8.5);
   assert.deepEqual(stepVideo(state, { kind: "tick" }, 8.5)[1], [{
     kind: "encode",
-    keyframe: false,
+    keyframe: null,
   }]);
 });
 
@@ -64,26 +65,64 @@ Deno.test("keyframe requests: coalesced, 500 ms apart, served when still", () =>
   const [state, log] = run([
     [0, joined],
     [10, encoded(100, true)],
-    [20, { kind: "keyframe-request" }],
-    [30, { kind: "keyframe-request" }],
+    [20, pli],
+    [30, pli],
   ]);
   assert.equal(log, "I---");
-  assert.equal(videoDeadline(state), 510);
-  assert.equal(stepVideo(state, { kind: "tick" }, 509)[1].length, 0);
-  assert.deepEqual(stepVideo(state, { kind: "tick" }, 510)[1], [{
+  assert.equal(videoDeadline(state), 500);
+  assert.equal(stepVideo(state, { kind: "tick" }, 499)[1].length, 0);
+  assert.deepEqual(stepVideo(state, { kind: "tick" }, 500)[1], [{
     kind: "encode",
-    keyframe: true,
+    keyframe: "pli",
   }]);
 });
 
 Deno.test("a request while a keyframe is being made is served by that one", () => {
-  const [state] = run([[0, joined], [1, { kind: "keyframe-request" }], [2, encoded(100, true)]]);
+  const [state] = run([[0, joined], [1, pli], [2, encoded(100, true)]]);
   assert.equal(videoDeadline(state), 2_500);
 });
 
-Deno.test("a second viewer gets its keyframe at once, also right after the first", () => {
+Deno.test("a second viewer gets its keyframe at once; one under way serves it too", () => {
   assert.equal(run([[0, joined], [5, encoded(100, true)], [6, joined]])[1], "I-I");
-  assert.equal(run([[0, joined], [5, joined], [6, encoded(100, true)]])[1], "I-I");
+  assert.equal(run([[0, joined], [5, joined], [6, encoded(100, true)]])[1], "I--");
+});
+
+Deno.test("a storm of joins gets two keyframes a second, and nobody is forgotten", () => {
+  const [state, log] = run([
+    [0, joined],
+    [5, encoded(100, true)],
+    [6, joined],
+    [9, encoded(100, true)],
+    [10, joined],
+    [20, joined],
+    [30, frame],
+  ]);
+  assert.equal(log, "I-I---P");
+  const [free] = stepVideo(state, encoded(), 40);
+  assert.equal(videoDeadline(free), 1_000);
+  assert.deepEqual(stepVideo(free, { kind: "tick" }, 1_000)[1], [{
+    kind: "encode",
+    keyframe: "viewer-joined",
+  }]);
+});
+
+Deno.test("restart: nothing but a keyframe comes next, at once unless two were just made", () => {
+  const resize: VideoPacerEvent = { kind: "restart", reason: "resize" };
+  assert.equal(run([[0, joined], [5, encoded(100, true)], [20, resize]])[1], "I-I");
+  const [state, log] = run([
+    [0, joined],
+    [5, encoded(100, true)],
+    [20, resize],
+    [25, encoded(100, true)],
+    [60, resize],
+    [70, frame],
+  ]);
+  assert.equal(log, "I-I---");
+  assert.equal(videoDeadline(state), 1_000);
+  assert.deepEqual(stepVideo(state, { kind: "tick" }, 1_000)[1], [{
+    kind: "encode",
+    keyframe: "resize",
+  }]);
 });
 
 Deno.test("after large pictures: at most four refinements, then next to silence", () => {
@@ -93,7 +132,7 @@ Deno.test("after large pictures: at most four refinements, then next to silence"
     const due = videoDeadline(state)!;
     at.push(due);
     const [encoding, effects] = stepVideo(state, { kind: "tick" }, due);
-    assert.deepEqual(effects, [{ kind: "encode", keyframe: false }]);
+    assert.deepEqual(effects, [{ kind: "encode", keyframe: null }]);
     [state] = stepVideo(encoding, encoded(BUDGET), due + 5);
   }
   // Then only what keeps the browser from asking for a keyframe.
@@ -111,47 +150,57 @@ Deno.test("a small picture needs no refinement; the end of a motion gets one", (
   assert.equal(videoDeadline(moved), 2071 + 250);
 });
 
-Deno.test("after a failed encode: silent until the next frame", () => {
+Deno.test("after a failed encode: silent until the next frame, which is the keyframe still owed", () => {
   assert.equal(
     run([[0, joined], [1, { kind: "encode-failed" }], [2, { kind: "tick" }], [10, frame]])[1],
-    "I--P",
+    "I--I",
   );
 });
 
-Deno.test("property: one encode at a time, keyframe requests at least 500 ms apart, no encode without viewers", () => {
-  const events = fc.array(
-    fc.tuple(
-      fc.integer({ min: 0, max: 400 }),
-      fc.constantFrom<VideoPacerEvent["kind"]>(
-        "frame",
-        "viewer-joined",
-        "viewer-left",
-        "keyframe-request",
-        "encoded",
-        "tick",
-      ),
-    ),
-    { maxLength: 80 },
-  );
+Deno.test("property: one encode at a time, at most two keyframes a second, no encode without viewers", () => {
+  const kinds = [
+    "frame",
+    "viewer-joined",
+    "viewer-left",
+    "keyframe-request",
+    "restart",
+    "encoded",
+    "encode-failed",
+    "tick",
+  ] as const;
+  const events = fc.array(fc.tuple(fc.integer({ min: 0, max: 400 }), fc.constantFrom(...kinds)), {
+    maxLength: 120,
+  });
   fc.assert(fc.property(events, (list) => {
     let state = newVideoPacer(SETTINGS);
     let now = 0;
-    let running: boolean | null = null;
+    let running: { keyframe: boolean } | null = null;
+    const keyframes: number[] = [];
     for (const [pause, kind] of list) {
       now += pause;
-      if (kind === "encoded" && running === null) continue;
-      const event: VideoPacerEvent = kind === "encoded"
-        ? { kind, bytes: 100, keyframe: running! }
-        : { kind } as VideoPacerEvent;
-      if (kind === "encoded") running = null;
+      const ends = kind === "encoded" || kind === "encode-failed";
+      if (ends && running === null) continue;
+      const event = (kind === "encoded"
+        ? { kind, bytes: 100, keyframe: running!.keyframe }
+        : { kind, reason: "pli" }) as VideoPacerEvent;
+      if (ends) {
+        running = null;
+      }
       const [next, effects] = stepVideo(state, event, now);
-      for (const effect of effects) {
+      for (const { keyframe } of effects) {
         assert.equal(running, null);
         assert.ok(next.viewers > 0);
-        running = effect.keyframe;
+        if (state.fromScratch || kind === "restart") {
+          assert.notEqual(keyframe, null);
+        }
+        running = { keyframe: keyframe !== null };
+        if (keyframe !== null) {
+          keyframes.push(now);
+        }
       }
       state = next;
     }
+    keyframes.forEach((at, i) => assert.ok(i < 2 || at - keyframes[i - 2] >= 1_000));
   }));
 });
 
@@ -164,5 +213,5 @@ Deno.test("rate: the interval holds at once, and no keyframe is made for it", ()
   assert.equal(log, "I----");
   assert.equal(videoDeadline(state), 85);
   const back: VideoPacerEvent = { kind: "rate", rate: SETTINGS };
-  assert.deepEqual(stepVideo(state, back, 12)[1], [{ kind: "encode", keyframe: false }]);
+  assert.deepEqual(stepVideo(state, back, 12)[1], [{ kind: "encode", keyframe: null }]);
 });

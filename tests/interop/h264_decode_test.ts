@@ -1,10 +1,10 @@
 /** What FFmpeg decodes after packetise and depacketise is what went into the encoder. */
 import assert from "node:assert/strict";
-import { openLibavEncoder } from "../../agent/adapters/encoder_libav.ts";
 import { packetize } from "../../agent/core/h264_packetizer.ts";
 import { joinAnnexB } from "../../agent/core/nal_units.ts";
 import { evenSide } from "../../agent/core/pixel_copy.ts";
 import { decodeAnnexB, probeAnnexB } from "../support/ffmpeg.ts";
+import { openTestEncoder } from "../support/libav.ts";
 import { depacketize } from "../support/h264_depacketizer.ts";
 import { BAR_COLOURS, colourAt, colourDistance, Picture, psnr } from "../support/pictures.ts";
 
@@ -17,8 +17,7 @@ async function throughRtp(
   count: number,
   draw: (picture: Picture, index: number) => void,
 ): Promise<{ stream: Uint8Array; sent: Picture[] }> {
-  const opened = await openLibavEncoder({ width, height, bitrateKbps: 20_000, maxFps: 30 });
-  assert.ok(opened.ok);
+  const encoder = await openTestEncoder({ width, height, bitrateKbps: 20_000, maxFps: 30 });
   const picture = new Picture(width, height);
   const sent: Picture[] = [];
   const nals: Uint8Array[] = [];
@@ -27,10 +26,10 @@ async function throughRtp(
     const copy = new Picture(width, height);
     copy.pixels.set(picture.pixels);
     sent.push(copy);
-    const encoded = await opened.value.encode(picture.frame(i + 1, i * 33), i === 0 || i === 8);
+    const encoded = await encoder.encode(picture.frame(i + 1, i * 33), i === 0 || i === 8);
     nals.push(...depacketize(packetize(encoded.nals, PAYLOAD_BYTES)));
   }
-  opened.value.close();
+  encoder.close();
   return { stream: joinAnnexB(nals), sent };
 }
 

@@ -5,12 +5,14 @@ import { clearImmediate, setImmediate } from "node:timers";
 import { readFile } from "node:fs/promises";
 import type { DesktopPolicy } from "@farglass/protocol";
 import { deflate } from "../../agent/adapters/deflate.ts";
-import { openLibavEncoder } from "../../agent/adapters/encoder_libav.ts";
+import { openConverter } from "../../agent/adapters/libav/converter.ts";
+import { openLibavEncoder } from "../../agent/adapters/libav/encoder.ts";
 import { createWeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
 import { fetchNonce, openSignallingSocket } from "../../agent/adapters/signalling_socket.ts";
 import { openSynthetic } from "../../agent/adapters/synthetic/open_synthetic.ts";
 import { Agent, type AgentPorts } from "../../agent/agent.ts";
 import { Pipeline } from "../../agent/pipeline.ts";
+import { LIBX264 } from "./libav.ts";
 
 const SIZE = { width: 800, height: 600 };
 
@@ -44,6 +46,8 @@ export async function startInProcess(options: {
       openDesktop: () =>
         Promise.resolve({ ok: true, value: openSynthetic({ ...SIZE, maxFps: 60 }) }),
       openEncoder: openLibavEncoder,
+      openConverter,
+      encoders: () => [LIBX264],
       now,
       random,
       log,

@@ -1,6 +1,6 @@
 /** Feeds a drawn picture through the encoder to peers, as the agent does. */
-import { openLibavEncoder } from "../../agent/adapters/encoder_libav.ts";
-import type { EncodedFrame, Peer, VideoEncoder } from "../../agent/core/ports.ts";
+import type { EncodedFrame, Peer } from "../../agent/core/ports.ts";
+import { openTestEncoder, type TestEncoder } from "./libav.ts";
 import { Picture } from "./pictures.ts";
 
 /** Draws, encodes and sends at `fps` until it is disposed of. */
@@ -12,7 +12,7 @@ export class VideoPump implements AsyncDisposable {
   #running: Promise<void> | null = null;
 
   private constructor(
-    private encoder: VideoEncoder,
+    private encoder: TestEncoder,
     private picture: Picture,
     private readonly draw: (picture: Picture, index: number) => void,
     private readonly send: (frame: EncodedFrame) => void,
@@ -71,12 +71,5 @@ export class VideoPump implements AsyncDisposable {
   }
 }
 
-async function openEncoder(
-  width: number,
-  height: number,
-  bitrateKbps = 12_000,
-): Promise<VideoEncoder> {
-  const opened = await openLibavEncoder({ width, height, bitrateKbps, maxFps: 30 });
-  if (!opened.ok) throw new Error(opened.error.message);
-  return opened.value;
-}
+const openEncoder = (width: number, height: number, bitrateKbps = 12_000): Promise<TestEncoder> =>
+  openTestEncoder({ width, height, bitrateKbps, maxFps: 30 });

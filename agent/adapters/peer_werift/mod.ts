@@ -161,7 +161,7 @@ export class WeriftPeer implements Peer {
       this.#video = new VideoSender(
         new WeriftRtp(transceiver, transceiver.dtlsTransport),
         offer.video,
-        () => this.#guarded(() => this.events.onKeyframeRequest()),
+        (reason) => this.#guarded(() => this.events.onKeyframeRequest(reason)),
       );
     }
     await this.pc.setLocalDescription({ type: "answer", sdp });
@@ -203,7 +203,7 @@ export class WeriftPeer implements Peer {
     }
     if (this.#relayStalled && !frame.keyframe) {
       // Pictures were left out, so nothing but a keyframe can be decoded now.
-      this.#guarded(() => this.events.onKeyframeRequest());
+      this.#guarded(() => this.events.onKeyframeRequest("skipped"));
       return 0;
     }
     this.#relayStalled = false;

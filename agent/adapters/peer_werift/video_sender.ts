@@ -81,7 +81,7 @@ export class VideoSender {
   constructor(
     private readonly transport: RtpTransport,
     private readonly choice: VideoChoice,
-    private readonly onKeyframeRequest: () => void,
+    private readonly onKeyframeRequest: (reason: "pli" | "fir" | "skipped") => void,
   ) {
     transport.onRtcp((packet) => this.#onRtcp(packet));
   }
@@ -102,7 +102,7 @@ export class VideoSender {
     if (this.#queue.length + payloads.length > MAX_QUEUED_PACKETS) {
       // A part of a picture is worth nothing: start again with a keyframe.
       this.#queue.length = 0;
-      this.onKeyframeRequest();
+      this.onKeyframeRequest("skipped");
       return 0;
     }
     const timestamp = this.timeOf(frame.capturedAtMs);
@@ -188,11 +188,12 @@ export class VideoSender {
       const feedback = packet.feedback as typeof packet.feedback | undefined;
       if (feedback === undefined) return;
       const { ssrc } = this.transport;
-      const wanted = feedback instanceof PictureLossIndication
+      const pli = feedback instanceof PictureLossIndication;
+      const wanted = pli
         ? feedback.mediaSsrc === ssrc
         // FIR names its targets in its entries (RFC 5104 section 4.3.1.1).
         : "fir" in feedback && feedback.fir.some((entry) => entry.ssrc === ssrc);
-      if (wanted) this.onKeyframeRequest();
+      if (wanted) this.onKeyframeRequest(pli ? "pli" : "fir");
     } else if (packet instanceof RtcpTransportLayerFeedback) {
       const { feedback } = packet;
       if (feedback instanceof GenericNack) this.#onNack(feedback.lost);

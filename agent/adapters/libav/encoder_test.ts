@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { Picture } from "../../tests/support/pictures.ts";
-import { NAL, nalType } from "../core/nal_units.ts";
-import type { VideoEncoder } from "../core/ports.ts";
-import { openLibavEncoder, probeEncoders } from "./encoder_libav.ts";
+import { openTestEncoder, type TestEncoder } from "../../../tests/support/libav.ts";
+import { Picture } from "../../../tests/support/pictures.ts";
+import { NAL, nalType } from "../../core/nal_units.ts";
+import { openConverter } from "./converter.ts";
+import { openLibavEncoder } from "./encoder.ts";
+import { probeSoftware } from "./probe.ts";
 
-async function open(width: number, height: number): Promise<VideoEncoder> {
-  const opened = await openLibavEncoder({ width, height, bitrateKbps: 4000, maxFps: 30 });
-  assert.ok(opened.ok);
-  return opened.value;
-}
+const open = (width: number, height: number): Promise<TestEncoder> =>
+  openTestEncoder({ width, height, bitrateKbps: 4000, maxFps: 30 });
 
 function picture(width: number, height: number): Picture {
   const drawn = new Picture(width, height);
@@ -16,18 +15,21 @@ function picture(width: number, height: number): Picture {
   return drawn;
 }
 
-Deno.test("probeEncoders names libx264 with sane bounds", async () => {
-  const caps = await probeEncoders();
-  assert.equal(caps.length, 1);
-  assert.equal(caps[0].name, "libx264");
-  assert.ok(caps[0].minBitrateKbps < caps[0].defaultBitrateKbps);
-  assert.ok(caps[0].defaultBitrateKbps < caps[0].maxBitrateKbps);
+Deno.test("probeSoftware: libx264 works, with sane bounds", async () => {
+  const [libx264] = await probeSoftware();
+  assert.ok(libx264.works);
+  const { name, minBitrateKbps, defaultBitrateKbps, maxBitrateKbps } = libx264.caps;
+  assert.equal(name, "libx264");
+  assert.ok(minBitrateKbps < defaultBitrateKbps && defaultBitrateKbps < maxBitrateKbps);
 });
 
-Deno.test("openLibavEncoder: an impossible size is a coded error", async () => {
-  const opened = await openLibavEncoder({ width: 0, height: 0, bitrateKbps: 1, maxFps: 30 });
-  assert.ok(!opened.ok);
-  assert.equal(opened.error.code, "encoder-failed");
+Deno.test("openLibavEncoder: an impossible size and an unknown name are coded errors", async () => {
+  const knobs = { bitrateKbps: 1, maxFps: 30, quality: "balanced" } as const;
+  for (const [encoder, side] of [["libx264", 0], ["libx263", 64]] as const) {
+    const opened = await openLibavEncoder({ encoder, width: side, height: side, ...knobs });
+    assert.ok(!opened.ok);
+    assert.equal(opened.error.code, "encoder-failed");
+  }
 });
 
 Deno.test("encode: the first picture is an IDR with its parameter sets, and so is each asked for", async () => {
@@ -68,22 +70,40 @@ Deno.test("encode: a clock that stands still or jumps back still gives a picture
   encoder.close();
 });
 
-Deno.test("encode: a frame of another size, a second one at a time and a closed encoder reject", async () => {
-  const encoder = await open(64, 64);
-  await assert.rejects(encoder.encode(picture(66, 64).frame(1, 0), false), /66x64/);
-  const first = encoder.encode(picture(64, 64).frame(1, 0), false);
-  await assert.rejects(encoder.encode(picture(64, 64).frame(2, 33), false), /one frame at a time/);
+Deno.test("encode: a picture of another size, a second one at a time and a closed encoder reject", async () => {
+  const { encoder, encode, close } = await open(64, 64);
+  const other = await openConverter({ width: 66, height: 64 });
+  assert.ok(other.ok);
+  const wide = await other.value.convert(picture(66, 64).frame(1, 0));
+  await assert.rejects(encoder.encode(wide, false), /66x64/);
+  other.value.close();
+  const own = await openConverter({ width: 64, height: 64 });
+  assert.ok(own.ok);
+  const fits = await own.value.convert(picture(64, 64).frame(1, 0));
+  const first = encoder.encode(fits, false);
+  await assert.rejects(encoder.encode(fits, false), /one frame at a time/);
   await first;
+  const last = await own.value.convert(picture(64, 64).frame(3, 66));
   encoder.close();
   encoder.close();
-  await assert.rejects(encoder.encode(picture(64, 64).frame(3, 66), false), /closed/);
+  await assert.rejects(encoder.encode(last, false), /closed/);
+  own.value.close();
+  close();
+  await assert.rejects(encode(picture(64, 64).frame(4, 99), false), /closed/);
 });
 
 Deno.test("close during encode waits for the picture under way", async () => {
-  const encoder = await open(640, 480);
-  const encoding = encoder.encode(picture(640, 480).frame(1, 0), false);
+  const { encoder, close } = await open(640, 480);
+  const converter = await openConverter({ width: 640, height: 480 });
+  assert.ok(converter.ok);
+  const encoding = encoder.encode(
+    await converter.value.convert(picture(640, 480).frame(1, 0)),
+    false,
+  );
   encoder.close();
+  converter.value.close();
   assert.ok((await encoding).keyframe);
+  close();
 });
 
 Deno.test("encode: odd sizes and padded rows", async () => {
@@ -116,7 +136,7 @@ Deno.test("setRate: libx264 follows from the next picture on, up and down, witho
   };
   await measure(15, fps);
   for (const [bitrateKbps, maxFps] of [[1_000, 30], [4_000, 30], [1_000, 10], [2_000, 15]]) {
-    encoder.setRate({ bitrateKbps, maxFps });
+    encoder.setRate({ bitrateKbps, maxFps, quality: "balanced" });
     await measure(5, maxFps);
     const kbps = await measure(20, maxFps);
     // Noise cannot be coded well at any rate, so the bound is what decides.
