@@ -33,6 +33,8 @@ export interface VideoLanePorts {
   /** Calls `encode` with the newest picture, or `nothing`. */
   want(lane: VideoLane): void;
   pickEncoder(size: PictureSize): string | null;
+  /** Whether another encoder would take over from this one. */
+  hasSuccessor(name: string, size: PictureSize): boolean;
   onEncoderWorked(name: string): void;
   onEncoderFailed(name: string, size: PictureSize, why: string): void;
   /** No encoder is left for these viewers. */
@@ -53,8 +55,12 @@ interface Member {
   readonly onLive: () => void;
 }
 
-/** A picture takes some 10 ms; an encoder that says nothing for so long has hung. */
-const HANG_MS = 900;
+/**
+ * A picture takes some 10 ms; an encoder that says nothing for so long has hung. An only encoder
+ * is given more time: on a machine that is far too busy, another try would not be quicker.
+ */
+const HANG_MS = 700;
+const ONLY_HANG_MS = 10_000;
 
 /** One encoder, opened when its first picture is due. */
 export class VideoLane {
@@ -112,7 +118,7 @@ export class VideoLane {
     this.#step({ kind: "viewer-left" });
   }
 
-  /** What a member's network and preset allow; null when it is about to leave and does not count. */
+  /** What a member's network and preset allow from now on. */
   setMember(receiver: VideoReceiver, knobs: VideoKnobs): void {
     const member = this.#members.get(receiver);
     if (member === undefined) return;
@@ -228,9 +234,10 @@ export class VideoLane {
   async #encode(encoder: VideoEncoder, picture: VideoPicture): Promise<void> {
     const size = this.#size;
     const keyframe = this.#keyframe;
+    const limitMs = this.#ports.hasSuccessor(encoder.name, size) ? HANG_MS : ONLY_HANG_MS;
     let hung: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_resolve, reject) => {
-      hung = setTimeout(() => reject(new Error(`silent for ${HANG_MS} ms`)), HANG_MS);
+      hung = setTimeout(() => reject(new Error(`silent for ${limitMs} ms`)), limitMs);
     });
     try {
       const frame = await Promise.race([encoder.encode(picture, keyframe !== null), limit]);

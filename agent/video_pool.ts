@@ -257,6 +257,8 @@ export class VideoPool {
       size: () => this.#ports.current(),
       want: (lane) => this.#want(lane),
       pickEncoder: (size) => this.#chain.pick({ codec, ...pick(size) }, this.#ports.now()),
+      hasSuccessor: (name, size) =>
+        this.#chain.hasSuccessor(name, { codec, ...pick(size) }, this.#ports.now()),
       onEncoderWorked: (name) => this.#chain.worked(name),
       onEncoderFailed: (name, size, why) => {
         this.#ports.log("warn", `The video encoder failed: ${name}: ${why}`);

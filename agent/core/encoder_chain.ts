@@ -40,14 +40,16 @@ export class EncoderChain {
     return found?.name ?? null;
   }
 
+  /** Whether another one could take over from `name`. */
+  hasSuccessor(name: string, wanted: EncoderWanted, now: number): boolean {
+    return this.#fitting(wanted).some((one) => one.name !== name && !this.#rests(one.name, now));
+  }
+
   failed(name: string, wanted: EncoderWanted, now: number): void {
     const before = this.#failures.get(name);
     const inARow = (before?.inARow ?? 0) + 1;
     const restMs = Math.min(MAX_REST_MS, (before?.restMs ?? REST_MS / 2) * 2);
-    const successor = this.#fitting(wanted).some((one) =>
-      one.name !== name && !this.#rests(one.name, now)
-    );
-    const rests = successor || inARow >= TRIES;
+    const rests = this.hasSuccessor(name, wanted, now) || inARow >= TRIES;
     this.#failures.set(name, {
       inARow: rests ? 0 : inARow,
       restMs: rests ? restMs : before?.restMs ?? REST_MS / 2,
