@@ -94,8 +94,8 @@ class World implements AsyncDisposable {
       {
         openDesktop: () => Promise.resolve(ok({ capture, input })),
         openConverter: () => Promise.reject(new Error("no video here")),
-      encoders: () => [],
-      openEncoder: () => Promise.reject(new Error("not used")),
+        encoders: () => [],
+        openEncoder: () => Promise.reject(new Error("not used")),
         now: () => this.now,
         random: () => 0,
         log: () => {},

@@ -114,16 +114,30 @@ class LibavConverter implements PictureConverter {
         const [source, strides] = [this.#sourceOf(live, frame.strideBytes, rect), [
           frame.strideBytes,
         ]];
-        const rows = this.#scaler(rect).scaleSync(source, strides, 0, rect.height, ...to(target, rect));
+        const rows = this.#scaler(rect).scaleSync(
+          source,
+          strides,
+          0,
+          rect.height,
+          ...to(target, rect),
+        );
         this.lib.av.FFmpegError.throwIfError(rows, "sws_scale");
       }
       return;
     }
     const stride = this.#width * BYTES_PER_PIXEL;
-    for (const rect of rects) copyPadded(frame, rect, { bytes: this.#staging, strideBytes: stride });
+    for (const rect of rects) {
+      copyPadded(frame, rect, { bytes: this.#staging, strideBytes: stride });
+    }
     for (const rect of rects) {
       const source = this.#sourceOf(this.#staging, stride, rect);
-      const rows = await this.#scaler(rect).scale(source, [stride], 0, rect.height, ...to(target, rect));
+      const rows = await this.#scaler(rect).scale(
+        source,
+        [stride],
+        0,
+        rect.height,
+        ...to(target, rect),
+      );
       this.lib.av.FFmpegError.throwIfError(rows, "sws_scale");
     }
   }
@@ -194,9 +208,7 @@ function powerOfTwoRows(rect: Rect): Rect[] {
 /** Where a rectangle begins in each plane. */
 function to({ data, strides }: Planes, { x, y }: Rect): [Buffer[], number[]] {
   const at = data.map((plane, i) =>
-    i === 0
-      ? plane.subarray(y * strides[i] + x)
-      : plane.subarray((y >> 1) * strides[i] + (x >> 1))
+    i === 0 ? plane.subarray(y * strides[i] + x) : plane.subarray((y >> 1) * strides[i] + (x >> 1))
   );
   return [at, [...strides]];
 }

@@ -67,7 +67,10 @@ for (const [width, height] of [[640, 360], [1030, 614], [333, 201]]) {
       assert.deepEqual(parts[0], whole[0]);
       for (const plane of [1, 2]) {
         // swscale rounds chroma by its place in the call.
-        const worst = parts[plane].reduce((most, v, at) => Math.max(most, Math.abs(v - whole[plane][at])), 0);
+        const worst = parts[plane].reduce(
+          (most, v, at) => Math.max(most, Math.abs(v - whole[plane][at])),
+          0,
+        );
         assert.ok(worst <= 1, `plane ${plane} differs by ${worst}`);
       }
     }

@@ -193,7 +193,9 @@ class LibavEncoder implements VideoEncoder {
     const endsAt = performance.now() + PACKET_WAIT_MS;
     for (;;) {
       const code = context.receivePacketSync(packet);
-      if (code !== k.AVERROR_EAGAIN) return av.FFmpegError.throwIfError(code, "avcodec_receive_packet");
+      if (code !== k.AVERROR_EAGAIN) {
+        return av.FFmpegError.throwIfError(code, "avcodec_receive_packet");
+      }
       if (performance.now() > endsAt) throw new Error("The encoder holds pictures back");
       await new Promise((resolve) => setTimeout(resolve, PACKET_POLL_MS));
     }

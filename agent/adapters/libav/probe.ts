@@ -6,7 +6,7 @@ import type { CodecContext, Frame as AvFrame, Packet } from "node-av/lib";
 import { Buffer } from "node:buffer";
 import { joinAnnexB } from "../../core/nal_units.ts";
 import type { EncodedFrame, Frame } from "../../core/ports.ts";
-import { type EncoderCaps, type EncoderSpec, ENCODERS } from "./catalogue.ts";
+import { type EncoderCaps, ENCODERS, type EncoderSpec } from "./catalogue.ts";
 import { openConverter } from "./converter.ts";
 import { openLibavEncoder } from "./encoder.ts";
 import { type Libav, loadLibav, messageOf } from "./load.ts";
@@ -68,12 +68,16 @@ async function tryEncoder(encoder: string): Promise<void> {
     // The third one, because some drivers honour only their own idea of a keyframe's place.
     const wantsKeyframe = i === 0 || i === 2;
     const encoded = await opened.value.encode(picture, wantsKeyframe);
-    if (wantsKeyframe && !encoded.keyframe) throw new Error("makes no keyframe when it is asked to");
+    if (wantsKeyframe && !encoded.keyframe) {
+      throw new Error("makes no keyframe when it is asked to");
+    }
     const luma = await decoder.luma(encoded);
     // BGRX 0..255 became 16..235 (ITU-R BT.601).
     const expected = 16 + level * 219 / 255;
     if (Math.abs(luma - expected) > LEVEL_TOLERANCE) {
-      throw new Error(`makes another picture: luma ${Math.round(luma)}, not ${Math.round(expected)}`);
+      throw new Error(
+        `makes another picture: luma ${Math.round(luma)}, not ${Math.round(expected)}`,
+      );
     }
   }
 }
