@@ -21,6 +21,7 @@ import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/s
 import type { Tracer } from "./core/trace.ts";
 import { Link, type LinkPorts } from "./link.ts";
 import type { Pipeline } from "./pipeline.ts";
+import type { VideoStatus } from "./video_pool.ts";
 import { SessionTraces } from "./session_trace.ts";
 import { type ViewerPorts, ViewerSession } from "./viewer_session.ts";
 
@@ -51,6 +52,7 @@ export interface AgentPorts extends LinkPorts {
   deflate(bytes: Uint8Array): Uint8Array;
   base64(bytes: Uint8Array): string;
   soon(task: () => void): () => void;
+  probes?(): readonly EncoderProbe[];
   /** Null when nobody collects traces. */
   readonly tracer?: Tracer | null;
 }
@@ -62,6 +64,15 @@ export interface AgentStatus {
   readonly connected: boolean;
   readonly desktop: { readonly name: string; readonly width: number; readonly height: number };
   readonly viewers: readonly { readonly operator: string; readonly transport: Transport }[];
+  readonly video: VideoStatus;
+  /** What became of each encoder's probe; empty for those whose probe is not over. */
+  readonly probes: readonly EncoderProbe[];
+}
+
+/** An encoder's name, and why it does not work here; null when it does. */
+export interface EncoderProbe {
+  readonly name: string;
+  readonly refused: string | null;
 }
 
 interface OpenPeer {
@@ -88,9 +99,11 @@ export class Agent {
   readonly #closing = new Set<Promise<void>>();
   readonly #registered = Promise.withResolvers<void>();
   #stopped = false;
+  #encoders: AgentOptions["encoders"];
 
   constructor(options: AgentOptions, ports: AgentPorts) {
     this.#options = options;
+    this.#encoders = options.encoders;
     this.#ports = ports;
     const { tracer = null, now } = ports;
     this.#traces = tracer === null ? null : new SessionTraces(tracer, now);
@@ -131,6 +144,8 @@ export class Agent {
         operator,
         transport,
       })),
+      video: this.#ports.pipeline.videoStatus,
+      probes: this.#ports.probes?.() ?? [],
     };
   }
 
@@ -154,12 +169,19 @@ export class Agent {
     this.#registered.resolve();
   }
 
+  /** What the probes have found since the start. */
+  setEncoders(encoders: AgentOptions["encoders"]): void {
+    this.#encoders = encoders;
+    if (this.#link.online) this.#sendCaps();
+  }
+
   #sendCaps(): void {
     if (!this.#stopped) this.#link.send(this.#caps());
   }
 
   #caps(): Draft {
-    const { desktopId, desktopName, encoders, hybrid, input, capture, policy } = this.#options;
+    const { desktopId, desktopName, hybrid, input, capture, policy } = this.#options;
+    const encoders = this.#encoders;
     const { width, height } = this.#ports.pipeline.screen;
     const video = encoders.length > 0;
     return {

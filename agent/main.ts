@@ -8,7 +8,7 @@ import { agentGone, askAgent, openControlServer } from "./adapters/control_socke
 import { deflate } from "./adapters/deflate.ts";
 import { openConverter } from "./adapters/libav/converter.ts";
 import { openLibavEncoder } from "./adapters/libav/encoder.ts";
-import { probeSoftware } from "./adapters/libav/probe.ts";
+import { ownProbeCommand, PROBE_VERB, runProbes } from "./adapters/libav/probe_hardware.ts";
 import { type Log, openLog } from "./adapters/log.ts";
 import { openOtelTracer } from "./adapters/otel_tracer.ts";
 import { loadPeers } from "./adapters/peers.ts";
@@ -17,6 +17,7 @@ import { type Identity, loadIdentity } from "./adapters/state_file.ts";
 import { openSynthetic } from "./adapters/synthetic/open_synthetic.ts";
 import { openX11 } from "./adapters/x11/open_x11.ts";
 import { Agent, type AgentStatus } from "./agent.ts";
+import { EncoderList } from "./encoders.ts";
 import { loadSettings, readSecret, stateDirOf } from "./config.ts";
 import { type CommandLine, readCommandLine, usage } from "./core/command_line.ts";
 import {
@@ -38,6 +39,11 @@ const complain = (text: string) => Deno.stderr.writeSync(encoder.encode(text + "
 
 /** Runs one verb; returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
+  // The agent calls itself so: a driver that crashes takes only the probe with it.
+  if (args[0] === PROBE_VERB) {
+    await runProbes(args.slice(1));
+    return EXIT.ok;
+  }
   const command = readCommandLine(args);
   if (command.help) {
     say(usage());
@@ -100,8 +106,17 @@ function describeStatus(facts: AgentStatus): string {
     `Desktop  ${name} (${facts.desktopId}), ${width}×${height}`,
     facts.viewers.length === 0 ? "Viewers  nobody" : "Viewers",
     ...facts.viewers.map((v) => `  ${v.operator} by ${v.transport}`),
+    "Encoders",
+    ...facts.probes.map((p) => `  ${p.name}: ${p.refused ?? "works"}`),
+    ...facts.video.encoders.map((e) =>
+      `  ${e.name ?? "none yet"} serves ${e.viewers} at ${e.bitrateKbps} kb/s, ${e.maxFps} a second`
+    ),
+    `Keyframes ${keyframes(facts.video.keyframes)}`,
   ].join("\n");
 }
+
+const keyframes = (counts: AgentStatus["video"]["keyframes"]): string =>
+  Object.entries(counts).map(([reason, count]) => `${reason} ${count}`).join(", ") || "none";
 
 async function stop(stateDir: string): Promise<number> {
   if (!(await askAgent(stateDir, { op: "stop" })).ok) return fail(NOT_RUNNING);
@@ -199,13 +214,18 @@ async function build(
   input.close();
   await capture.close();
   const policy = policyOf(settings);
-  const [probed, createPeer] = await Promise.all([
-    policy.diffOnly ? [] : probeSoftware(),
+  const list = new EncoderList({
+    preferred: settings["encoder.preferred"],
+    hardware: { command: ownProbeCommand(import.meta.url) },
+    log,
+  });
+  const [createPeer] = await Promise.all([
     loadPeers(settings["network.peerLibrary"], (why) => {
       log("warn", `libdatachannel cannot be loaded, the slower werift carries WebRTC: ${why}`);
     }),
+    policy.diffOnly ? null : list.probe(),
   ]);
-  const encoders = probed.flatMap((one) => one.works ? [one.caps] : []);
+  const encoders = list.working;
   if (encoders.length === 0 && policy.videoOnly) {
     return {
       ok: false,
@@ -225,7 +245,7 @@ async function build(
       openDesktop,
       openEncoder: openLibavEncoder,
       openConverter,
-      encoders: () => encoders,
+      encoders: () => list.working,
       now,
       random,
       log,
@@ -262,7 +282,9 @@ async function build(
     random,
     log,
     tracer: await openOtelTracer(Deno.env.toObject()),
+    probes: () => list.probes,
   });
+  list.onChange = () => agent.setEncoders(list.working);
   return { ok: true, agent };
 }
 

@@ -70,6 +70,8 @@ export class VideoLane {
   #pacer: ReturnType<typeof newVideoPacer>;
   #knobs: VideoKnobs;
   #encoder: VideoEncoder | null = null;
+  /** Under which name it was chosen. */
+  #name = "";
   #size: PictureSize = { width: 0, height: 0 };
   /** Why the picture under way is a keyframe. */
   #keyframe: KeyframeReason | null = null;
@@ -97,7 +99,7 @@ export class VideoLane {
     return this.#knobs;
   }
   get encoderName(): string | null {
-    return this.#encoder?.name ?? null;
+    return this.#encoder === null ? null : this.#name;
   }
 
   /** Sends pictures to `receiver` from the next keyframe on, which is asked for. */
@@ -212,6 +214,7 @@ export class VideoLane {
     }
     if (!opened.ok) return this.#onFailed(encoder, size, opened.error.message);
     this.#encoder = opened.value;
+    this.#name = encoder;
     this.#encoder.setRate(this.#knobs);
     this.#size = size;
     // The screen may have changed its size meanwhile.
@@ -234,26 +237,27 @@ export class VideoLane {
   async #encode(encoder: VideoEncoder, picture: VideoPicture): Promise<void> {
     const size = this.#size;
     const keyframe = this.#keyframe;
-    const limitMs = this.#ports.hasSuccessor(encoder.name, size) ? HANG_MS : ONLY_HANG_MS;
+    const name = this.#name;
+    const limitMs = this.#ports.hasSuccessor(name, size) ? HANG_MS : ONLY_HANG_MS;
     let hung: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<never>((_resolve, reject) => {
       hung = setTimeout(() => reject(new Error(`silent for ${limitMs} ms`)), limitMs);
     });
     try {
       const frame = await Promise.race([encoder.encode(picture, keyframe !== null), limit]);
-      if (!this.#closed) this.#deliver(encoder, frame);
+      if (!this.#closed) this.#deliver(name, frame);
     } catch (error) {
       encoder.close();
       if (this.#encoder === encoder) this.#encoder = null;
       if (this.#closed) return;
-      this.#onFailed(encoder.name, size, error instanceof Error ? error.message : "unknown");
+      this.#onFailed(name, size, error instanceof Error ? error.message : "unknown");
     } finally {
       clearTimeout(hung);
     }
   }
 
-  #deliver(encoder: VideoEncoder, frame: EncodedFrame): void {
-    this.#ports.onEncoderWorked(encoder.name);
+  #deliver(name: string, frame: EncodedFrame): void {
+    this.#ports.onEncoderWorked(name);
     if (frame.keyframe) this.#ports.onKeyframe(this.#keyframe ?? "encoder");
     for (const [receiver, member] of [...this.#members]) {
       if (!member.live && !frame.keyframe) continue;

@@ -81,3 +81,12 @@ export class EncoderChain {
     return (this.#failures.get(name)?.untilMs ?? 0) > now;
   }
 }
+
+/** The encoders in the order in which they are used: the preferred one before all others. */
+export function orderEncoders<E extends { readonly name: string }>(
+  works: readonly E[],
+  { order, preferred }: { readonly order: readonly string[]; readonly preferred: string },
+): readonly E[] {
+  const rank = ({ name }: E) => name === preferred ? -1 : order.indexOf(name);
+  return [...works].sort((a, b) => rank(a) - rank(b));
+}

@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { EncoderChain, type EncoderChoice } from "./encoder_chain.ts";
+import { EncoderChain, type EncoderChoice, orderEncoders } from "./encoder_chain.ts";
 
 const HARD: EncoderChoice = { name: "hard", codec: "h264", maxWidth: 1920, maxHeight: 1088 };
 const SOFT: EncoderChoice = { name: "soft", codec: "h264" };
@@ -45,4 +45,13 @@ Deno.test("while the others rest, the last one counts as an only one", () => {
   assert.equal(chain.pick(WANTED, 1), "soft");
   chain.failed("soft", WANTED, 2);
   assert.equal(chain.pick(WANTED, 2), null);
+});
+
+Deno.test("orderEncoders: the catalogue's order, the preferred one first if it works", () => {
+  const works = [{ name: "c" }, { name: "a" }, { name: "b" }];
+  const names = (preferred: string) =>
+    orderEncoders(works, { order: ["a", "b", "c"], preferred }).map(({ name }) => name).join("");
+  assert.equal(names("auto"), "abc");
+  assert.equal(names("c"), "cab");
+  assert.equal(names("z"), "abc");
 });

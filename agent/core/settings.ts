@@ -63,6 +63,18 @@ const PATH = /^[^\0]{0,1024}$/;
 const UUID = /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})?$/i;
 const SERVER_URL = /^(?:ws|http)s?:\/\/(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:\/[\w./-]*)?$/i;
 
+/** The encoders that can be preferred; a test holds them equal to the adapter's. */
+export const ENCODER_NAMES = [
+  "h264_nvenc",
+  "h264_qsv",
+  "h264_vaapi",
+  "h264_amf",
+  "h264_videotoolbox",
+  "h264_mf",
+  "h264_v4l2m2m",
+  "libx264",
+] as const;
+
 /** Every setting, in the order of the sample file. */
 export const SETTINGS = {
   "agent.name": text(
@@ -116,6 +128,11 @@ export const SETTINGS = {
   "capture.height": number("Height of the synthetic desktop in pixels", 720, 600, 1080),
   "encoder.bitrateKbps": number("Video takes at most so much", 12_000, 500, 50_000),
   "encoder.maxFps": number("At most so many pictures a second are encoded", 30, 1, 60),
+  "encoder.preferred": choice(
+    "Video encoder that is tried first; auto: hardware before software",
+    ["auto", ...ENCODER_NAMES],
+    "auto",
+  ),
   "encoder.hybrid": choice(
     "Video only where the screen moves, patches elsewhere; off: one or the other",
     ["on", "off"],

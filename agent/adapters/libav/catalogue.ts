@@ -14,6 +14,11 @@ export interface EncoderSpec {
   readonly liveRate: boolean;
   /** Pictures between keyframes; drivers differ in how they write "never". */
   readonly gop: number;
+  /** Where it can work at all; without it, everywhere. */
+  readonly needs?: {
+    readonly os: readonly (typeof Deno.build.os)[];
+    readonly device?: { readonly directory: string; readonly prefix: string };
+  };
   /** FFmpeg's private options of this encoder. */
   options(quality: VideoQuality): Readonly<Record<string, string>>;
 }
@@ -28,6 +33,8 @@ const HARDWARE = {
   defaultFps: 30,
 } as const;
 const SOFTWARE = { ...HARDWARE, hardware: false } as const;
+
+const RENDER_NODE = { directory: "/dev/dri", prefix: "renderD" };
 
 /** 24 h at 30 pictures a second, for drivers that have no word for "never". */
 const PRACTICALLY_NEVER = 30 * 86_400;
@@ -53,6 +60,7 @@ const libx264: EncoderSpec = {
 
 const nvenc: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_nvenc" },
+  needs: { os: ["linux", "windows"], device: { directory: "/dev", prefix: "nvidia" } },
   input: "yuv420p",
   liveRate: true,
   gop: -1,
@@ -69,6 +77,7 @@ const nvenc: EncoderSpec = {
 
 const qsv: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_qsv" },
+  needs: { os: ["linux", "windows"], device: RENDER_NODE },
   input: "nv12",
   liveRate: true,
   gop: PRACTICALLY_NEVER,
@@ -83,6 +92,7 @@ const qsv: EncoderSpec = {
 
 const vaapi: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_vaapi" },
+  needs: { os: ["linux"], device: RENDER_NODE },
   input: "vaapi",
   liveRate: false,
   gop: PRACTICALLY_NEVER,
@@ -91,6 +101,7 @@ const vaapi: EncoderSpec = {
 
 const amf: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_amf" },
+  needs: { os: ["linux", "windows"], device: RENDER_NODE },
   input: "nv12",
   liveRate: false,
   gop: PRACTICALLY_NEVER,
@@ -104,6 +115,7 @@ const amf: EncoderSpec = {
 
 const videotoolbox: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_videotoolbox" },
+  needs: { os: ["darwin"] },
   input: "nv12",
   liveRate: false,
   gop: PRACTICALLY_NEVER,
@@ -117,6 +129,7 @@ const videotoolbox: EncoderSpec = {
 
 const mediaFoundation: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_mf" },
+  needs: { os: ["windows"] },
   input: "nv12",
   liveRate: false,
   gop: PRACTICALLY_NEVER,
@@ -125,6 +138,7 @@ const mediaFoundation: EncoderSpec = {
 
 const v4l2: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_v4l2m2m", maxBitrateKbps: 20_000 },
+  needs: { os: ["linux"], device: { directory: "/dev", prefix: "video" } },
   input: "yuv420p",
   liveRate: false,
   gop: PRACTICALLY_NEVER,

@@ -205,7 +205,7 @@ export class LibdatachannelPeer implements Peer {
     this.#video = new VideoSender(
       this.rtp,
       choice,
-      () => this.#tell(() => this.#events.onKeyframeRequest()),
+      (reason) => this.#tell(() => this.#events.onKeyframeRequest(reason)),
     );
   }
 
