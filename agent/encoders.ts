@@ -3,7 +3,7 @@
  * is over, which nobody waits for.
  */
 import { type EncoderCaps, ENCODERS } from "./adapters/libav/catalogue.ts";
-import { probeSoftware, type ProbeResult } from "./adapters/libav/probe.ts";
+import { type ProbeResult, probeSoftware } from "./adapters/libav/probe.ts";
 import { type HardwareProbeOptions, probeHardware } from "./adapters/libav/probe_hardware.ts";
 import type { EncoderProbe } from "./agent.ts";
 import { orderEncoders } from "./core/encoder_chain.ts";

@@ -5,7 +5,7 @@
  */
 import { readdir } from "node:fs/promises";
 import * as v from "valibot";
-import { type EncoderSpec, ENCODERS, findEncoder } from "./catalogue.ts";
+import { ENCODERS, type EncoderSpec, findEncoder } from "./catalogue.ts";
 import { probeEncoder, type ProbeResult } from "./probe.ts";
 
 /** The program's hidden verb; the names of encoders follow. */

@@ -30,7 +30,7 @@ Deno.test("probeHardware: every driver that is really asked for answers, and the
 });
 
 Deno.test("probeHardware: a process that crashes costs only the encoder that it was trying", async () => {
-  const script = 'echo noise; for name; do ' +
+  const script = "echo noise; for name; do " +
     'if [ "$name" = h264_qsv ]; then kill -SEGV $$; fi; ' +
     'printf \'{"name":"%s","works":false,"reason":"tried"}\\n\' "$name"; done';
   const results = await probe({ command: ["sh", "-c", script, "probe"], force: true });
