@@ -3,7 +3,6 @@
  * the server, and pumps the diff stream as fast as its carrier takes it.
  */
 import {
-  type CodedError,
   type ControlMessage,
   decodeControl,
   decodeDiffAck,
@@ -13,6 +12,7 @@ import {
 } from "@farglass/protocol";
 import { cropCursor } from "./core/cursor_shape.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
+import { FrameLog } from "./core/frame_log.ts";
 import { HybridRegions } from "./core/hybrid_regions.ts";
 import type { CursorShape, EncodedFrame, Frame, Peer, PeerChannel } from "./core/ports.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
@@ -25,27 +25,10 @@ import {
   type ViewerEvent,
   type ViewerState,
 } from "./core/viewer.ts";
-import type { Pipeline, PipelineViewer } from "./pipeline.ts";
-import type { ViewerTrace } from "./session_trace.ts";
+import type { PipelineViewer } from "./pipeline.ts";
+import type { ViewerPorts } from "./viewer_ports.ts";
 
-/** The viewer's ways out that do not belong to its peer. */
-export interface ViewerPorts {
-  readonly pipeline: Pipeline;
-  now(): number;
-  deflate(bytes: Uint8Array): Uint8Array;
-  base64(bytes: Uint8Array): string;
-  /** Runs `task` after pending IO had its turn; returns the way to cancel it. */
-  soon(task: () => void): () => void;
-  /** VIEWER_CONTROL through the server. */
-  relayControl(message: ControlMessage): void;
-  /** A diff message through the server; false when there is no link. */
-  relayDiff(message: Uint8Array): boolean;
-  /** Bytes that wait in the link's socket. */
-  relayBufferedBytes(): number;
-  refuse(error: CodedError, refType: string): void;
-  /** Follows the viewer to its first frame, where somebody records that. */
-  readonly trace?: ViewerTrace | null;
-}
+export type { ViewerPorts };
 
 /** More waiting than this on a data channel makes werift slow (design section 8). */
 const MAX_CHANNEL_BUFFERED_BYTES = 64 * 1024;
@@ -73,6 +56,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #ports: ViewerPorts;
   readonly #engine: DiffEngine;
   readonly #hybrid: HybridRegions;
+  readonly #log = new FrameLog();
   readonly #peers = new Map<number, PeerSlot>();
   #state: ViewerState;
   /** The peer whose message is being answered. */
@@ -229,6 +213,7 @@ export class ViewerSession implements PipelineViewer {
   // --- what the pipeline tells ----------------------------------------------------------------
 
   onFrame(frame: Frame): void {
+    this.#log.captured(frame);
     this.#ports.trace?.captured();
     if (!this.#showsDiff()) return;
     const now = this.#ports.now();
@@ -240,8 +225,11 @@ export class ViewerSession implements PipelineViewer {
   onVideo(frame: EncodedFrame): void {
     if (!this.#usesVideo()) return;
     this.#ports.trace?.encoded();
-    if ((this.#active()?.peer.sendVideo(frame) ?? 0) === 0) return;
+    const encodedAtMs = this.#ports.now();
+    const peer = this.#active()?.peer;
+    if (peer === undefined || peer.sendVideo(frame) === 0) return;
     this.#rtpFrames++;
+    this.#log.video(frame.capturedAtMs, peer.videoTime(frame.capturedAtMs) ?? 0, encodedAtMs);
     this.#ports.trace?.sent();
   }
 
@@ -320,6 +308,7 @@ export class ViewerSession implements PipelineViewer {
           captured: pipeline.captured,
           rtpFrames: this.#rtpFrames,
           diffFrames: this.#engine.stats.framesSent,
+          frames: [...this.#log.take()],
         }, effect.path);
         break;
       }
@@ -453,8 +442,10 @@ export class ViewerSession implements PipelineViewer {
       const message = this.#engine.pull(frame, this.#ports.now());
       if (message === null) break;
       this.#ports.trace?.encoded();
+      const packedAtMs = this.#ports.now();
       // A carrier that breaks here is followed by another choice, which starts anew.
       if (!this.#sendDiff(message)) break;
+      this.#log.diff(message, packedAtMs);
       this.#ports.trace?.sent();
       room = this.#hasRoom();
       if (room && this.#ports.now() - start > PUMP_SLICE_MS) {

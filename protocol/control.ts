@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type CodedError, codedError } from "./errors.ts";
-import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX } from "./limits.ts";
+import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX, MAX_TIMED_FRAMES } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
 import { TRANSPORTS } from "./vocabulary.ts";
 
@@ -8,6 +8,21 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.M
 const timeMs = v.pipe(v.number(), v.finite());
 const cursorSide = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CURSOR_SIDE_PX));
 const coordinate = v.pipe(v.number(), v.integer(), v.minValue(-8192), v.maxValue(16384));
+
+const frameKey = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff));
+/**
+ * What the agent did with one frame, in ms of its clock: when it noticed the change, had read the
+ * pixels, and had the frame encoded. `key` is the RTP time of a video frame, the number of a diff
+ * frame.
+ */
+export const agentFrameSchema = v.object({
+  path: v.picklist(["rtp", "diff"]),
+  key: frameKey,
+  changedAt: timeMs,
+  capturedAt: timeMs,
+  encodedAt: timeMs,
+});
+export type AgentFrame = v.InferOutput<typeof agentFrameSchema>;
 
 /**
  * JSON messages of the `control` data channel; the server carries the same ones in
@@ -29,7 +44,8 @@ export const controlMessageSchema = v.variant("op", [
   /**
    * Agent → console: answer to ping. `captured` counts frames in which the desktop changed,
    * `rtpFrames` frames sent to this viewer by RTP, `diffFrames` by the diff path; `agentAt` is
-   * the agent's clock in ms.
+   * the agent's clock in ms. `frames` are some of the newest, for the console to measure how long
+   * the picture was on its way.
    */
   v.object({
     op: v.literal("pong"),
@@ -39,6 +55,7 @@ export const controlMessageSchema = v.variant("op", [
     captured: count,
     rtpFrames: count,
     diffFrames: count,
+    frames: v.optional(v.pipe(v.array(agentFrameSchema), v.maxLength(MAX_TIMED_FRAMES))),
   }),
   /** Agent → console: size of the desktop in pixels. */
   v.object({

@@ -102,6 +102,20 @@ export interface DiffMessage {
   readonly body: Uint8Array;
 }
 
+/** The header's fields that tell which frame a message of our own making belongs to. */
+export function diffHead(
+  message: Uint8Array,
+): Pick<DiffMessage, "frame" | "part" | "last" | "capturedAtMs"> & { readonly patches: number } {
+  const view = new DataView(message.buffer, message.byteOffset, DIFF_HEADER_BYTES);
+  return {
+    frame: view.getUint32(4),
+    part: view.getUint16(24),
+    last: (view.getUint8(1) & FLAG_LAST) !== 0,
+    capturedAtMs: view.getFloat64(8),
+    patches: view.getUint16(2),
+  };
+}
+
 /** Pixels of all patches of a message. */
 export const patchPixels = (patches: readonly Rect[]): number =>
   patches.reduce((sum, p) => sum + p.width * p.height, 0);

@@ -31,6 +31,9 @@ export const MAX_SDP_MEDIA_SECTIONS = 4;
 export const MAX_SDP_CANDIDATES = 32;
 export const MAX_CANDIDATE_BYTES = 512;
 
+/** Frames whose times one pong tells. */
+export const MAX_TIMED_FRAMES = 8;
+
 /** Changes of ICE and DTLS that one PEER_STATE tells. */
 export const MAX_LAYER_CHANGES = 16;
 

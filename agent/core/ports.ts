@@ -18,6 +18,8 @@ export interface Frame {
   readonly damage: readonly Rect[];
   /** When the picture was read, in ms of `performance.now()`. */
   readonly capturedAtMs: number;
+  /** When the first of its changes was noticed, where the capture knows. */
+  readonly changedAtMs?: number;
 }
 
 /** Straight (not premultiplied) RGBA; 0×0 is a hidden cursor. */

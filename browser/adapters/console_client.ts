@@ -31,6 +31,7 @@ import {
 } from "../core/mod.ts";
 import { CursorView } from "./cursor_view.ts";
 import { DiffCanvas } from "./diff_canvas.ts";
+import { FrameTimes } from "./frame_times.ts";
 import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
 import { readRecord } from "./session_record.ts";
@@ -81,6 +82,7 @@ class Client {
   readonly #socket: SignallingSocket;
   readonly #diff: DiffCanvas;
   readonly #video = new VideoSurface(() => this.dispatch({ type: "video-fault" }));
+  readonly #times = new FrameTimes();
   readonly #cursor = new CursorView();
   readonly input: InputListener;
 
@@ -100,6 +102,7 @@ class Client {
       onSize: (width, height) => this.dispatch({ type: "screen-size", width, height }),
       onExact: (proved) => this.dispatch({ type: "exact", proved }),
       onFault: (code) => this.dispatch({ type: "diff-fault", code }),
+      onFrame: (frame) => this.#times.painted(frame),
       onRegions: (version) => this.dispatch({ type: "regions", version }),
       onVideoNeeded: (needed) => this.dispatch({ type: "video-needed", needed }),
     }, this.#state.environment.hybrid);
@@ -146,6 +149,7 @@ class Client {
   attach(surfaces: Surfaces, overlay: HTMLElement): () => void {
     this.#surfaces = surfaces;
     this.#video.attach(surfaces.video);
+    this.#times.watch(surfaces.video);
     this.#diff.attach(surfaces.canvas);
     this.#cursor.attach(surfaces.stage, overlay);
     const stopInput = this.input.attach(surfaces.stage);
@@ -155,6 +159,7 @@ class Client {
       if (this.#surfaces !== surfaces) return;
       this.#surfaces = null;
       this.#video.attach(null);
+      this.#times.watch(null);
       this.#diff.attach(null);
       this.#cursor.attach(null, null);
     };
@@ -251,6 +256,7 @@ class Client {
   #sample(peerId: number | null): void {
     const { frames, bytes } = this.#diff.counters;
     this.dispatch({ type: "diff-stats", frames, bytes });
+    this.dispatch({ type: "frames-shown", frames: this.#times.take() });
     const peer = peerId === null ? undefined : this.#peers.get(peerId);
     if (peer === undefined || peerId === null) return;
     void peer.stats().then((stats) => {

@@ -18,6 +18,7 @@ import {
   stepComposition,
 } from "../core/mod.ts";
 import { DiffPicture } from "./diff_picture.ts";
+import type { DecodedFrame } from "./frame_times.ts";
 
 /** What the canvas tells its owner, at once. */
 export interface DiffCanvasEvents {
@@ -33,6 +34,8 @@ export interface DiffCanvasEvents {
   onRegions(version: number): void;
   /** Hybrid mode: the video is needed for a part of the screen, or no longer. */
   onVideoNeeded(needed: boolean): void;
+  /** A frame that changed something is on the canvas. */
+  onFrame?(frame: DecodedFrame): void;
 }
 
 /** One canvas, and the one source it takes diff messages from. */
@@ -121,8 +124,10 @@ export class DiffCanvas {
   /** One diff message. */
   message(source: DiffSource, bytes: Uint8Array): void {
     if (!this.#accepts(source)) return;
+    const receivedAt = performance.now();
     this.#bytes += bytes.length;
     const taken = this.#picture.take(bytes);
+    const decodedAt = performance.now();
     if (!taken.ok) {
       this.#faulty = true;
       this.#setExact(false);
@@ -141,7 +146,10 @@ export class DiffCanvas {
     if (!last) return;
     if (whole || this.#composition !== null) {
       this.#paint();
-      if (changed) this.#frames++;
+      if (changed) {
+        this.#frames++;
+        this.#events.onFrame?.({ key: frame, receivedAt, decodedAt });
+      }
     }
     const outcome = outcomeOf({ complete, equal, faulty: this.#faulty });
     this.#faulty = false;

@@ -8,6 +8,7 @@ import type {
   Transport,
   TransportChoice,
 } from "@farglass/protocol";
+import type { ShownFrame } from "./latency.ts";
 import type { PeerStats } from "./stats.ts";
 
 /** A local or remote ICE candidate; null ends them (RFC 8838 section 8.2). */
@@ -58,6 +59,8 @@ export type ConsoleEvent =
   }
   | { readonly type: "control-text"; readonly peerId: number; readonly text: string }
   | { readonly type: "peer-stats"; readonly peerId: number; readonly stats: PeerStats }
+  /** Frames that the surfaces have shown since the last such event. */
+  | { readonly type: "frames-shown"; readonly frames: readonly ShownFrame[] }
   /** The picture. Counters count since the console's start. */
   | { readonly type: "diff-stats"; readonly frames: number; readonly bytes: number }
   /** The transport selected with `epoch` has painted its first whole picture. */

@@ -1,6 +1,7 @@
 /** The live facts: rates from counters, for the transport that is shown. */
 import type { Draft } from "./draft.ts";
 import { usesVideo } from "./policy.ts";
+import { addFrames, latencyView } from "./latency.ts";
 import type { HudView } from "./session_view.ts";
 import type { Rates, SessionState } from "./state.ts";
 import type { PeerStats, VideoCounters } from "./stats.ts";
@@ -15,6 +16,15 @@ const smooth = (old: number | null, next: number): number => {
 };
 const round = (value: number, digits: number): number =>
   Math.round(value * 10 ** digits) / 10 ** digits;
+
+/** Joins what agent and surfaces tell of frames; the view is made anew only then. */
+export function takeFrames(d: Draft, news: Parameters<typeof addFrames>[1]): void {
+  const { session } = d;
+  if (session === null) return;
+  const around = { clock: session.clock, now: d.now };
+  const latency = addFrames(session.latency, news, around);
+  d.patch({ latency, hud: { ...session.hud, latency: latencyView(latency, around) } });
+}
 
 /** Takes statistics of the video that is shown. */
 export function hudVideo(d: Draft, stats: PeerStats): void {

@@ -10,9 +10,10 @@ import {
   never,
   type Result,
 } from "@farglass/protocol";
+import { addPing } from "./clock_offset.ts";
 import { Draft } from "./draft.ts";
 import type { ConsoleEffect, ConsoleEvent, InputPath } from "./events.ts";
-import { hudDiff, hudVideo } from "./hud.ts";
+import { hudDiff, hudVideo, takeFrames } from "./hud.ts";
 import {
   linkAlive,
   linkClosed,
@@ -161,6 +162,8 @@ function handle(d: Draft, event: ConsoleEvent): void {
       return control(d, decodeControl(event.text), event.peerId);
     case "peer-stats":
       return takePeerStats(d, event.peerId, event.stats);
+    case "frames-shown":
+      return takeFrames(d, { shown: event.frames });
     case "diff-stats":
       return takeDiffStats(d, event.frames, event.bytes);
     case "painted":
@@ -248,6 +251,14 @@ function control(
       if (peerId === null) {
         d.patch({ relayBeat: beatPong(session.relayBeat, value, d.now) });
       } else peerPong(d, peerId, value);
+      d.patch({
+        clock: addPing(session.clock, {
+          sentAt: value.at,
+          agentAt: value.agentAt,
+          receivedAt: d.now,
+        }),
+      });
+      takeFrames(d, { told: value.frames ?? [] });
       captureSeen(d, value.captured);
       if (session.stall !== null && session.carrier?.id === session.transport.shown.peerId) {
         d.patch({ stall: stallPong(session.stall, value, d.now) });

@@ -2,6 +2,7 @@
 export * from "./composition.ts";
 export * from "./course.ts";
 export * from "./events.ts";
+export * from "./latency.ts";
 export * from "./machine.ts";
 export * from "./policy.ts";
 export type { Rng } from "./random.ts";

@@ -2,6 +2,7 @@
 import type { CandidatePair, Evidence, Reason, Stage, Transport } from "@farglass/protocol";
 import type { Draft } from "./draft.ts";
 import { hudView } from "./hud.ts";
+import type { LatencyView } from "./latency.ts";
 import type { SessionState } from "./state.ts";
 
 /** What the HUD showed at one moment. */
@@ -18,6 +19,7 @@ export interface StatisticsSample {
   readonly jitterBufferMs: number | null;
   readonly decodeMs: number | null;
   readonly framesDecoded: number;
+  readonly latency: LatencyView | null;
   readonly candidatePair: CandidatePair | null;
   /** Until the TURN credentials expire; negative once they have. */
   readonly turnLeftMs: number | null;
@@ -77,6 +79,7 @@ function sampleOf(session: SessionState, now: number): StatisticsSample {
     jitterBufferMs: hud.jitterBufferMs,
     decodeMs: hud.decodeMs,
     framesDecoded: hud.framesDecoded,
+    latency: hud.latency,
     candidatePair: hud.candidatePair,
     turnLeftMs: hud.turnExpiresAtMs === null ? null : Math.round(hud.turnExpiresAtMs - now),
     exactSinceMs: hud.exactSinceMs === null ? null : Math.round(hud.exactSinceMs),

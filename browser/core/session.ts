@@ -9,7 +9,9 @@ import {
   REASONS,
   type WebrtcState,
 } from "@farglass/protocol";
+import { NO_CLOCK } from "./clock_offset.ts";
 import type { Draft } from "./draft.ts";
+import { NO_LATENCY } from "./latency.ts";
 import {
   carrierWorks,
   closePeers,
@@ -118,6 +120,8 @@ export function sessionAgain(d: Draft, reason: Reason): void {
     generation: 0,
     captureFault: null,
     stall: null,
+    clock: NO_CLOCK,
+    latency: NO_LATENCY,
   });
   d.patchTransport({ pending: null, loss: null, suspectPeerId: null, restoredAt: null });
   traceAgain(d);

@@ -12,6 +12,7 @@ import type {
   Transport,
   TransportChoice,
 } from "@farglass/protocol";
+import type { LatencyView } from "./latency.ts";
 import type { SessionRecord } from "./session_record.ts";
 
 /** The signalling socket. */
@@ -50,6 +51,8 @@ export interface HudView {
   readonly framesDecoded: number;
   /** Since when the picture has been proved equal to the screen, pixel by pixel. */
   readonly exactSinceMs: number | null;
+  /** From the change on the shared screen to the picture here. */
+  readonly latency: LatencyView | null;
 }
 
 export type Phase =

@@ -14,7 +14,9 @@ import {
   type Transport,
   type TransportChoice,
 } from "@farglass/protocol";
+import { type ClockState, NO_CLOCK } from "./clock_offset.ts";
 import type { PeerConnectionState, Shown } from "./events.ts";
+import { type LatencyState, NO_LATENCY } from "./latency.ts";
 import type { HudView, TimelineEntry } from "./session_view.ts";
 import type { Environment } from "./policy.ts";
 import { newRng, type Rng } from "./random.ts";
@@ -195,6 +197,9 @@ export interface SessionState {
   readonly hud: HudView;
   readonly timeline: readonly TimelineEntry[];
   readonly report: ConsoleReport;
+  /** The agent's clock, whichever way its answers came. */
+  readonly clock: ClockState;
+  readonly latency: LatencyState;
   /** Null once the first frame has come. */
   readonly trace: ConsoleTrace | null;
 }
@@ -260,6 +265,7 @@ export const EMPTY_HUD: HudView = {
   turnExpiresAtMs: null,
   framesDecoded: 0,
   exactSinceMs: null,
+  latency: null,
 };
 
 /** A session that has still to be asked for. */
@@ -311,6 +317,8 @@ export function newSession(
     hud: EMPTY_HUD,
     timeline: [],
     report: NO_REPORT,
+    clock: NO_CLOCK,
+    latency: NO_LATENCY,
     trace: null,
   };
 }

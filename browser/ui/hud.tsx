@@ -14,6 +14,7 @@ import {
 import { useNow } from "./hooks.ts";
 import { Icon } from "./icons.tsx";
 import { Lanes } from "./lanes.tsx";
+import { Latency } from "./latency.tsx";
 import { Timeline } from "./timeline.tsx";
 import {
   pathWords,
@@ -66,6 +67,7 @@ export function Hud(props: HudProps) {
       >
         <Headline session={session} />
         <Gauges session={session} />
+        <Latency latency={session.hud.latency} />
         <Facts session={session} />
         <Timeline entries={session.timeline} />
         <Lanes

@@ -3,7 +3,15 @@
  *
  *   deno task bench:latency [--seconds 10] [--runs 1] [video|diff] [clock-30|clock-60|rects-30]
  */
-import { benchFlags, machine, percentile, progress, round, sampleClock } from "../support/bench.ts";
+import {
+  benchFlags,
+  hudLatency,
+  machine,
+  percentile,
+  progress,
+  round,
+  sampleClock,
+} from "../support/bench.ts";
 import { waitForTransport } from "../support/console_page.ts";
 import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
 import { startPainter } from "../support/stack.ts";
@@ -37,6 +45,7 @@ async function measure(world: World, { mode, transport }: Mode, load: Load, seco
   });
   await sampleClock(page, WARM_UP_SECONDS);
   const samples = await sampleClock(page, seconds);
+  const told = await hudLatency(page);
   await painter.ask("stop", /"done":"stop"/);
   const ages = samples.map(({ ageMs }) => ageMs);
   return {
@@ -50,6 +59,8 @@ async function measure(world: World, { mode, transport }: Mode, load: Load, seco
     minMs: round(percentile(ages, 0)),
     n: ages.length,
     fps: round(ages.length / seconds),
+    // What an operator reads, over the last four seconds.
+    hud: told,
   };
 }
 
@@ -65,7 +76,9 @@ async function main(): Promise<void> {
       for (let run = 1; run <= runs; run++) {
         progress(`${mode.mode}, ${load.load}, run ${run} of ${runs}`);
         const result = { ...await measure(world, mode, load, seconds), run };
-        progress(`  p50 ${result.p50Ms} ms, p95 ${result.p95Ms} ms, ${result.fps} fps`);
+        progress(
+          `  p50 ${result.p50Ms} ms, p95 ${result.p95Ms} ms, ${result.fps} fps; HUD ${result.hud.totalMs} ± ${result.hud.errorMs} ms`,
+        );
         results.push(result);
       }
     }

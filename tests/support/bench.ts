@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import { CELL_PX, CELLS, readClockCells } from "./clock_cells.ts";
+import { hud } from "./console_page.ts";
 
 /** Progress for people; standard output belongs to the JSON. */
 export const progress = (text: string): void => console.error(text);
@@ -133,6 +134,25 @@ export async function sampleClock(page: Page, seconds: number): Promise<ClockSam
     samples.push({ painted, ageMs: at % 2 ** 32 - painted });
   }
   return samples;
+}
+
+/** What the HUD says of the picture's way, in ms; the painted clock is the judge of it. */
+export async function hudLatency(page: Page) {
+  const facts = await hud(page);
+  const of = (name: string) => {
+    const value = facts[name] ?? "";
+    return value === "" ? null : Number(value);
+  };
+  return {
+    totalMs: of("latency"),
+    errorMs: of("latency-error"),
+    captureMs: of("latency-capture"),
+    encodeMs: of("latency-encode"),
+    networkMs: of("latency-network"),
+    bufferMs: of("latency-buffer"),
+    decodeMs: of("latency-decode"),
+    paintMs: of("latency-paint"),
+  };
 }
 
 /** Ticks of /proc/PID/stat in a second (sysconf(_SC_CLK_TCK), 100 on every Linux we run on). */

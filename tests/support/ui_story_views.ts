@@ -130,6 +130,10 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
     turnExpiresAtMs: now + 563_000,
     framesDecoded: 5120,
     exactSinceMs: null,
+    latency: {
+      ...{ capture: 0.3, encode: 9.2, network: 4.1, buffer: 1.4, decode: 1.2, paint: 5.6 },
+      ...{ totalMs: 21.8, errorMs: 1.2, frames: 58 },
+    },
   },
   timeline: timeline(now),
   ...over,
@@ -217,6 +221,10 @@ const diffParts = (now: number): Partial<SessionView> => ({
     turnExpiresAtMs: null,
     relayHint: null,
     exactSinceMs: now - 42_000,
+    latency: {
+      ...{ capture: 0.2, encode: 0.4, network: 0.9, buffer: 0, decode: 0.2, paint: 3.4 },
+      ...{ totalMs: 5.1, errorMs: 0.8, frames: 64 },
+    },
   },
 });
 

@@ -54,6 +54,7 @@ export class X11Capture implements Capture {
   #closed = false;
   /** What has to be looked at. */
   #changed = true;
+  #changedAtMs: number | null = null;
   #resized = false;
   #wholeScreen = true;
   #shapeChanged = true;
@@ -177,8 +178,10 @@ export class X11Capture implements Capture {
     while (connection.nextEvent()) {
       const { event } = connection;
       const type = event.getInt32(EVENT.type, true);
-      if (type === damageNotify) this.#changed = true;
-      else if (type === cursorNotify) this.#shapeChanged = true;
+      if (type === damageNotify) {
+        this.#changed = true;
+        this.#changedAtMs ??= performance.now();
+      } else if (type === cursorNotify) this.#shapeChanged = true;
       else if (type === CONFIGURE_NOTIFY) {
         if (event.getBigUint64(EVENT.configure.window, true) === connection.root) {
           this.#resized = true;
@@ -246,6 +249,8 @@ export class X11Capture implements Capture {
 
   #takeFrame(events: CaptureEvents): void {
     const now = performance.now();
+    const changedAtMs = this.#changedAtMs ?? now;
+    this.#changedAtMs = null;
     const reported = this.#damage.take();
     if (reported.length === 0 && !this.#wholeScreen) {
       this.#changed = false;
@@ -274,6 +279,7 @@ export class X11Capture implements Capture {
       pixels,
       damage,
       capturedAtMs: performance.now(),
+      changedAtMs,
     };
     this.#last = frame;
     events.onFrame(frame);
