@@ -186,7 +186,9 @@ Deno.test("fuzz: what decodeMessage reads, it reads again the same", () => {
     fc.property(replaced, fc.constantFrom("agent", "console", "server"), (text, from) => {
       const decoded = decodeMessage(text, from);
       if (!decoded.ok) return;
-      assert.deepEqual(decodeMessage(JSON.stringify(decoded.value), from), decoded);
+      // A field that counts as none is as good as left out.
+      const value = JSON.parse(JSON.stringify(decoded.value));
+      assert.deepEqual(decodeMessage(JSON.stringify(value), from), { ok: true, value });
     }),
     parameters,
   );

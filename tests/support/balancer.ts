@@ -1,5 +1,6 @@
 /** A TCP load balancer for tests: one address in front of several servers. */
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
 
 export interface Balancer extends AsyncDisposable {
   readonly port: number;
@@ -9,8 +10,31 @@ export interface Balancer extends AsyncDisposable {
   targets: readonly number[];
 }
 
+/** How much later bytes arrive, from the client and to it. */
+export interface WayDelays {
+  readonly thereMs: number;
+  readonly backMs: number;
+}
+
+/** Passes everything on, so much later and in order. */
+function later(ms: number): Transform {
+  return new Transform({
+    readableHighWaterMark: 1 << 24,
+    transform(chunk, _encoding, done) {
+      setTimeout(() => this.push(chunk), ms);
+      done();
+    },
+    flush(done) {
+      setTimeout(done, ms);
+    },
+  });
+}
+
 /** Listens on a free loopback port. */
-export async function startBalancer(targets: readonly number[] = []): Promise<Balancer> {
+export async function startBalancer(
+  targets: readonly number[] = [],
+  delays: WayDelays | null = null,
+): Promise<Balancer> {
   const open = new Set<Socket>();
   const hold = (socket: Socket) => {
     open.add(socket);
@@ -29,8 +53,13 @@ export async function startBalancer(targets: readonly number[] = []): Promise<Ba
     const upstream = connect({ port, host: "127.0.0.1" });
     hold(upstream);
     upstream.once("connect", () => {
-      client.pipe(upstream);
-      upstream.pipe(client);
+      if (delays === null) {
+        client.pipe(upstream);
+        upstream.pipe(client);
+      } else {
+        client.pipe(later(delays.thereMs)).pipe(upstream);
+        upstream.pipe(later(delays.backMs)).pipe(client);
+      }
       upstream.once("close", () => client.destroy());
       client.once("close", () => upstream.destroy());
     });
