@@ -204,10 +204,31 @@ e2eTest("no secret in any log, event, metric, timeline or bundle of a real sessi
   for (const where of ["server log", "agent", "metrics", "timeline"]) {
     assert.doesNotMatch(outputs[where], IPV4, where);
   }
+  checkMetrics(outputs.metrics);
   checkRedacted(redacted);
   checkAddresses(withAddresses);
   checkLayers(record.data.timeline);
 });
+
+/** What operations ask for has been counted, not only named. */
+function checkMetrics(text: string): void {
+  for (
+    const series of [
+      'farglass_negotiation_duration_seconds_count{phase="connected"}',
+      "farglass_first_frame_seconds_count",
+      'farglass_transport_fallbacks_total{reason="operator-choice"}',
+      'farglass_redis_command_duration_seconds_count{outcome="ok"}',
+      "farglass_event_loop_lag_seconds_count",
+    ]
+  ) {
+    const line = text.split("\n").find((l) => l.startsWith(`${series} `));
+    assert.ok(Number(line?.split(" ")[1]) > 0, line ?? `${series} is missing`);
+  }
+  for (const role of ["agent", "console"]) {
+    assert.match(text, new RegExp(`^farglass_buffered_messages\\{role="${role}"\\} \\d+$`, "m"));
+  }
+  assert.match(text, /^# TYPE farglass_dropped_messages_total counter$/m);
+}
 
 /** Neither names nor addresses, but all that support needs. */
 function checkRedacted(text: string): void {
