@@ -59,8 +59,11 @@ export const NO_LATENCY: LatencyState = { shown: [], told: [], samples: [] };
 const MAX_SHOWN = 128;
 const MAX_TOLD = 32;
 const MAX_SAMPLES = 64;
-/** Older readings say nothing of now. */
+/** What is newer counts; where that is less than a few frames, as when a person types, the last few. */
 const WINDOW_MS = 4_000;
+const FEW_FRAMES = 8;
+/** Older readings say nothing of now. */
+const MAX_AGE_MS = 60_000;
 /** A frame that was longer on its way was not, or a clock jumped. */
 const MAX_LATENCY_MS = 30_000;
 
@@ -75,7 +78,7 @@ export function addFrames(
   const clock = clockOffset(around.clock, around.now);
   if (clock === null) return { ...state, shown, told };
   const seen = new Map(shown.map((frame) => [`${frame.path} ${frame.key}`, frame]));
-  const samples = state.samples.filter((s) => s.at > around.now - WINDOW_MS);
+  const samples = state.samples.filter((s) => s.at > around.now - MAX_AGE_MS);
   const waiting = told.filter((frame) => {
     const here = seen.get(`${frame.path} ${frame.key}`);
     if (here === undefined) return true;
@@ -111,8 +114,10 @@ export function latencyView(
   around: { readonly clock: ClockState; readonly now: number },
 ): LatencyView | null {
   const clock = clockOffset(around.clock, around.now);
-  const fresh = samples.filter((s) => s.at > around.now - WINDOW_MS).map((s) => s.split)
-    .sort((a, b) => total(a) - total(b));
+  const known = samples.filter((s) => s.at > around.now - MAX_AGE_MS);
+  const newest = known.filter((s) => s.at > around.now - WINDOW_MS);
+  const fresh = (newest.length < FEW_FRAMES ? known.slice(-FEW_FRAMES) : newest)
+    .map((s) => s.split).sort((a, b) => total(a) - total(b));
   if (clock === null || fresh.length === 0) return null;
   const cut = Math.floor(fresh.length / 4);
   const middle = fresh.slice(cut, fresh.length - cut);
