@@ -43,6 +43,13 @@ export interface Size {
   readonly height: number;
 }
 
+export interface SubjectOptions {
+  readonly size: Size;
+  /** Further flags of our agent, and of its runtime. */
+  readonly agentFlags?: readonly string[];
+  readonly denoFlags?: readonly string[];
+}
+
 const VIEWPORT = { width: 1366, height: 768 };
 const START_TIMEOUT_MS = 30_000;
 const NOVNC_WEB = "/usr/share/novnc";
@@ -81,7 +88,7 @@ export async function havePeers(install: boolean): Promise<boolean> {
 /** Starts the subjects that are asked for, and one browser. */
 export async function startSubjects(
   names: readonly SubjectName[],
-  options: { readonly size: Size; readonly agentFlags?: readonly string[] },
+  options: SubjectOptions,
 ): Promise<{ readonly subjects: readonly Subject[] } & AsyncDisposable> {
   await using owned = new AsyncDisposableStack();
   const browser = owned.use(await launchChromium());
@@ -102,11 +109,14 @@ export async function startSubjects(
 async function startFarglass(
   browser: Browser,
   owned: AsyncDisposableStack,
-  options: { readonly display: string; readonly agentFlags?: readonly string[] },
+  options: SubjectOptions & { readonly display: string },
 ): Promise<Subject> {
   const server = owned.use(await startServer());
-  const { display, agentFlags: flags } = options;
-  const agent = owned.use(await startAgent({ server, capture: "x11", display, flags }));
+  const { display, agentFlags: flags = [], denoFlags } = options;
+  const agent = owned.use(
+    await startAgent({ server, capture: "x11", display, flags, denoFlags }),
+  );
+  const first = flags.includes("--encoder-hybrid") ? "hybrid" : "rtp";
   return {
     name: "farglass",
     display,
@@ -119,7 +129,7 @@ async function startFarglass(
         init: countReceivedBytes,
       });
       const { page } = opened;
-      await waitForTransport(page, "rtp", START_TIMEOUT_MS);
+      await waitForTransport(page, first, START_TIMEOUT_MS);
       if (choice !== "auto") {
         await chooseTransport(page, choice);
         await waitForTransport(page, choice === "diff" ? "diff-dc" : "rtp", START_TIMEOUT_MS);
@@ -267,7 +277,7 @@ function countReceivedBytes(): void {
 }
 
 /** A port that was free a moment ago. */
-function freePort(): number {
+export function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();

@@ -72,8 +72,7 @@ Deno.test("X11 capture: frames stay under the limit while everything changes", a
   });
   await watched.until(() => watched.frames.length >= 22, "22 frames");
   const times = watched.frames.slice(1).map((frame) => frame.capturedAtMs);
-  // 20 intervals of 50 ms, less the quarter that one frame may come early.
-  // One frame may come early (frame_limiter.ts).
+  // 20 intervals of 50 ms, less the one that a frame may come early (frame_limiter.ts).
   assert.ok(times[20] - times[0] >= 19 * 50 - 1, `${times[20] - times[0]} ms`);
 });
 

@@ -7,7 +7,10 @@
  *   clock   [--hz 30] [--rects 0] [--seed 1] [--area WxH] paints the time (clock_cells.ts) at the
  *           top left, and with --rects N that many random rectangles in the same frame
  *   random  [--seed 1] [--count 1000] [--batch 50] [--hz 60] random drawing, then {"done":count}
- *   window  [--area 640x400] a focused window that prints the keys, buttons and motion it gets
+ *   film    --file F --area WxH+X+Y [--hz 30] shows raw bgr0 pictures in a window, again and again;
+ *           the clock is painted over it when it stands at the top left
+ *   window  [--area 640x400] [--flash] a focused window that prints the keys, buttons and motion it gets
+ *           and with --flash changes its colour at each key press
  *   solid   [--colour ff0000] fills the screen
  *
  * Commands on standard input, one a line: `stop` and `go` (clock), `solid RRGGBB`,
@@ -17,6 +20,7 @@
 import { parseArgs } from "node:util";
 import { CELL_PX, clockCells } from "./clock_cells.ts";
 import { openX, type XClient } from "./x11.ts";
+import { Film } from "./painter_film.ts";
 import { runWindow } from "./painter_window.ts";
 
 const BLACK = 0n;
@@ -63,8 +67,8 @@ class Brush {
   }
 
   /** Paints in a pixmap first, so that no half-painted clock can be seen. */
-  clock(timeMs: number): void {
-    const { x, display, root } = this.client;
+  clock(timeMs: number, onto = this.client.root): void {
+    const { x, display } = this.client;
     const pixmap = this.#clockPixmap;
     const cells = clockCells(timeMs);
     x.XSetForeground(display, this.#clockGc, BLACK);
@@ -74,7 +78,7 @@ class Brush {
     const rectangles = new Int16Array(white);
     x.XFillRectangles(display, pixmap, this.#clockGc, rectangles, white.length / 4);
     const width = cells.length * CELL_PX;
-    x.XCopyArea(display, pixmap, root, this.#clockGc, 0, 0, width, CELL_PX, 0, 0);
+    x.XCopyArea(display, pixmap, onto, this.#clockGc, 0, 0, width, CELL_PX, 0, 0);
   }
 
   rectangles(random: () => number, count: number, area: Area): void {
@@ -166,6 +170,18 @@ class Painter {
     }
   }
 
+  async film(film: Film): Promise<void> {
+    await atRate(this.options.hz, () => {
+      if (!this.#running || !this.#open) return false;
+      film.show();
+      if (film.holdsClock) this.#brush.clock(Date.now(), film.window);
+      this.#brush.flush();
+      return true;
+    });
+    this.#brush.sync();
+    say({ stopped: true });
+  }
+
   async random(seed: number, count: number): Promise<void> {
     const random = seededRandom(seed);
     const area = this.client.size();
@@ -221,7 +237,7 @@ interface Options {
   readonly seed: number;
   readonly count: number;
   readonly batch: number;
-  readonly area: Area | null;
+  readonly area: (Area & { readonly left: number; readonly top: number }) | null;
   readonly colour: string;
 }
 
@@ -235,10 +251,16 @@ async function commands(painter: Painter): Promise<void> {
   painter.close();
 }
 
-function parseArea(text: string | undefined): Area | null {
+/** `WxH` or `WxH+X+Y`. */
+function parseArea(text: string | undefined): Options["area"] {
   if (text === undefined) return null;
-  const [width, height] = text.split("x").map(Number);
-  return { width, height };
+  const [width, height, left = 0, top = 0] = text.split(/[x+]/).map(Number);
+  return { width, height, left, top };
+}
+
+function filmOf(client: XClient, { area }: Options, file: string | undefined): Film {
+  if (area === null || file === undefined) throw new Error("film needs --file and --area");
+  return new Film(client, file, area);
 }
 
 async function main(): Promise<void> {
@@ -248,7 +270,8 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       ...{ display: string, hz: string, rects: string, seed: string, count: string },
-      ...{ batch: string, area: string, colour: string },
+      ...{ batch: string, area: string, colour: string, file: string },
+      flash: { type: "boolean" },
     },
   });
   const mode = positionals[0] ?? "clock";
@@ -263,13 +286,16 @@ async function main(): Promise<void> {
   };
   using client = openX(values.display ?? Deno.env.get("DISPLAY") ?? "");
   if (mode === "window") {
-    return await runWindow(client, options.area ?? { width: 640, height: 400 }, say);
+    const area = options.area ?? { width: 640, height: 400 };
+    return await runWindow(client, { ...area, flash: values.flash === true }, say);
   }
   const painter = new Painter(client, options);
+  const film = mode === "film" ? filmOf(client, options, values.file) : null;
   if (mode === "solid") painter.solid(options.colour);
   say({ ready: true, ...client.size() });
   const input = commands(painter);
   if (mode === "clock") await painter.clock();
+  else if (film !== null) await painter.film(film);
   else if (mode === "random") await painter.random(options.seed, options.count);
   else if (mode !== "solid") throw new Error(`Unknown mode "${mode}"`);
   await input;

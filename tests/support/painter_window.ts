@@ -20,6 +20,8 @@ const XEVENT_BYTES = 192;
 /** Offsets in XKeyEvent, XButtonEvent and XMotionEvent on 64-bit machines. */
 const AT = { x: 64, y: 68, state: 80, detail: 84 } as const;
 const POLLIN = 1;
+/** One after the other at key presses. */
+const FLASH_COLOURS = [0n, 0xffffffn];
 
 const LIBC = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
@@ -36,7 +38,7 @@ const XKBCOMMON = {
  */
 export async function runWindow(
   client: XClient,
-  size: { readonly width: number; readonly height: number },
+  size: { readonly width: number; readonly height: number; readonly flash?: boolean },
   say: (value: unknown) => void,
 ): Promise<void> {
   // Both stay loaded until the process ends.
@@ -45,6 +47,13 @@ export async function runWindow(
   const { x, display, root } = client;
   const { width, height } = size;
   const window = x.XCreateSimpleWindow(display, root, 40, 40, width, height, 0, 0n, 0xf0f0f0n);
+  const gc = x.XCreateGC(display, root, 0n, null);
+  let flashes = 0;
+  const flash = () => {
+    x.XSetForeground(display, gc, FLASH_COLOURS[flashes++ % FLASH_COLOURS.length]);
+    x.XFillRectangle(display, window, gc, 0, 0, width, height);
+    x.XFlush(display);
+  };
   x.XSelectInput(display, window, MASK);
   x.XMapRaised(display, window);
   x.XFlush(display);
@@ -59,6 +68,7 @@ export async function runWindow(
     if (type === EVENT.keyPress || type === EVENT.keyRelease) {
       const { keysym, text } = lookUp(client, event, xkb.symbols.xkb_keysym_to_utf32);
       const down = type === EVENT.keyPress;
+      if (down && size.flash === true) flash();
       say({ event: "key", down, keycode: detail, keysym, text, state });
     } else if (type === EVENT.buttonPress || type === EVENT.buttonRelease) {
       const down = type === EVENT.buttonPress;

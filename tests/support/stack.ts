@@ -107,6 +107,8 @@ export interface AgentOptions {
   /** Needed for `x11`. */
   readonly display?: string;
   readonly flags?: readonly string[];
+  /** Of the runtime, for example `--inspect=127.0.0.1:9229`. */
+  readonly denoFlags?: readonly string[];
   /** Identity and settings; kept when given, else made and removed. */
   readonly stateDir?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -132,7 +134,8 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
     name: "agent",
     command: Deno.execPath(),
     args: [
-      ...["run", "-A", join(ROOT, "agent/main.ts"), "start", "--json"],
+      ...["run", "-A", ...options.denoFlags ?? []],
+      ...[join(ROOT, "agent/main.ts"), "start", "--json"],
       ...["--server", options.server.signalUrl, "--secret-file", options.server.agentSecretFile],
       ...["--capture", options.capture, "--allow", "--state-dir", stateDir],
       "--network-ice-loopback-only",
@@ -168,7 +171,7 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
 
 /** Starts the painter (see painter.ts for modes and commands); resolves when it has painted. */
 export async function startPainter(
-  mode: "clock" | "random" | "window" | "solid",
+  mode: "clock" | "film" | "random" | "window" | "solid",
   options: { readonly display: string; readonly args?: readonly string[] },
 ): Promise<SpawnedProcess> {
   const child = spawnProcess({

@@ -67,6 +67,21 @@ const SYMBOLS = {
     parameters: ["pointer", "u64", "i32", "i32", "u32", "u32", "u64", "i32"],
     result: "pointer",
   },
+  XDefaultVisual: { parameters: ["pointer", "i32"], result: "pointer" },
+  XCreateImage: {
+    parameters: [
+      ...["pointer", "pointer", "u32", "i32", "i32", "buffer"] as const,
+      ...["u32", "u32", "i32", "i32"] as const,
+    ],
+    result: "pointer",
+  },
+  XPutImage: {
+    parameters: [
+      ...["pointer", "u64", "pointer", "pointer", "i32", "i32"] as const,
+      ...["i32", "i32", "u32", "u32"] as const,
+    ],
+    result: "i32",
+  },
   XFree: { parameters: ["pointer"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
