@@ -93,6 +93,10 @@ function define<const A extends string, const D extends v.ObjectEntries>(
   return { ...definition, schema };
 }
 
+/** What nodes keep or send through the shared store. */
+export const STORED_VALUES = ["desktop", "session", "link", "mail", "notice"] as const;
+export type StoredValue = (typeof STORED_VALUES)[number];
+
 const transportChange = {
   from: v.picklist(TRANSPORTS),
   to: v.picklist(TRANSPORTS),
@@ -208,6 +212,16 @@ export const SECURITY_EVENTS = [
     severity: "medium",
     text: "A message or request went over a limit",
     details: rejection,
+  }),
+  define({
+    action: "stored-value-refused",
+    severity: "high",
+    text: "A damaged or foreign value in the shared store was given up, with what it stood for",
+    details: {
+      value: v.picklist(STORED_VALUES),
+      /** Equal events within ten seconds are told as one. */
+      count,
+    },
   }),
   define({
     action: "sign-in",

@@ -9,6 +9,7 @@ import {
   type WebrtcSettings,
 } from "../turn/mod.ts";
 import { SteadyClock, watchClock } from "./adapters/clocks.ts";
+import { corruptionDraft, type OnCorrupt } from "./adapters/corruption.ts";
 import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
 import { openFilesLimit, safeConnections } from "./adapters/fd_limit.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
@@ -128,10 +129,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const secrets = await loadSecrets(dataDir);
   // Made before there is a store to count in.
   const commands: { seen: CommandObserver } = { seen: () => {} };
+  const corrupt: { found: OnCorrupt } = { found: () => {} };
   const backend = settings.redis.url === "" ? null : await openRedisBackend(settings.redis, {
     log,
     nodeId: settings.node.id,
     onCommand: (outcome, seconds) => commands.seen(outcome, seconds),
+    onCorrupt: (found) => corrupt.found(found),
     history: historyOf(settings),
   });
   const steady = new SteadyClock(clock());
@@ -150,6 +153,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     settings,
     key: secrets.cookieKey,
   });
+  corrupt.found = (found) => telemetry.emit(corruptionDraft(clock(), found));
   const tracer = await openOtelTracer({ env: options.env ?? {}, log, clock });
   const signalling = makeSignalling(options, {
     ...{ clock, steady, identities, telemetry, tracer, backend },

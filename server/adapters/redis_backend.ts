@@ -13,6 +13,7 @@ import {
 } from "../core/ports.ts";
 import { routeOf } from "../core/routes.ts";
 import { ROUTES_TOPIC } from "./controller_shell.ts";
+import { corruptionReporter, type OnCorrupt } from "./corruption.ts";
 import type { ControllerShell } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
 import { LinkSharing } from "./link_sharing.ts";
@@ -74,24 +75,26 @@ export async function openRedisBackend(
     readonly log: Log;
     readonly nodeId: string;
     readonly history: HistoryLimits;
+    readonly onCorrupt: OnCorrupt;
     readonly onCommand?: CommandObserver;
   },
 ): Promise<Backend> {
   const { log } = options;
   const nodeId = options.nodeId === "auto" ? randomUUID() : options.nodeId;
   const client = await RedisClient.open(settings, log, options.onCommand);
-  const bus = new RedisBus(client, log);
+  const onCorrupt = corruptionReporter(log, options.onCorrupt);
+  const bus = new RedisBus(client, onCorrupt);
   const linkMs = settings.linkSeconds * 1000;
   const desktopMs = settings.desktopSeconds * 1000;
   const store = new RedisDesktopStore({
-    ...{ client, bus, log, desktopMs, linkMs, history: options.history },
+    ...{ client, bus, log, desktopMs, linkMs, history: options.history, onCorrupt },
     onLost: (desktopId) => {
       bus.publish(LOST_TOPIC, { desktopId }).catch(() => {
         // Redis went away; the next one who reads the key finds it again.
       });
     },
   });
-  const links = new RedisLinkStore({ client, nodeId, linkMs, log });
+  const links = new RedisLinkStore({ client, nodeId, linkMs, onCorrupt });
   const places = new RedisOperatorPlaces(client, desktopMs);
   const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID });
   const stops: (() => void)[] = [];

@@ -4,7 +4,8 @@
  * connection `onGap` makes the links look for what they missed, and numbers drop what came twice.
  */
 import { Buffer } from "node:buffer";
-import { type Bus, type Log, StoreUnavailable } from "../core/ports.ts";
+import { type Bus, StoreUnavailable } from "../core/ports.ts";
+import type { OnCorrupt } from "./corruption.ts";
 import type { RedisClient } from "./redis_client.ts";
 import { channelOf, topicOf } from "./redis_keys.ts";
 
@@ -30,15 +31,15 @@ const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 /** The bus port on Redis. */
 export class RedisBus implements Bus {
   readonly #client: RedisClient;
-  readonly #log: Log;
+  readonly #onCorrupt: OnCorrupt;
   readonly #topics = new Map<string, Topic>();
   readonly #stopUp: () => void;
   #bytesInFlight = 0;
   #onGap: () => void = () => {};
 
-  constructor(client: RedisClient, log: Log) {
+  constructor(client: RedisClient, onCorrupt: OnCorrupt) {
     this.#client = client;
-    this.#log = log;
+    this.#onCorrupt = onCorrupt;
     client.listener.on("messageBuffer", (channel: Uint8Array, message: Uint8Array) => {
       this.#deliver(topicOf(UTF8.decode(channel)), message);
     });
@@ -140,7 +141,7 @@ export class RedisBus implements Bus {
     try {
       json = JSON.parse(UTF8.decode(message));
     } catch {
-      this.#log.write("error", "bus-corrupt", { code: "malformed" });
+      this.#onCorrupt({ value: "notice", detail: "not JSON" });
       return;
     }
     for (const subscriber of [...entry.subscribers]) {
@@ -148,7 +149,7 @@ export class RedisBus implements Bus {
         subscriber.json(json);
       } catch (error) {
         // Anybody may publish there: what a subscriber trips over must not end the process.
-        this.#log.write("error", "bus-corrupt", { code: "malformed", error: String(error) });
+        this.#onCorrupt({ value: "notice", detail: String(error) });
       }
     }
   }

@@ -5,9 +5,9 @@ import {
   type LinkRecord,
   type LinkStore,
   linkTopic,
-  type Log,
   type MailRef,
 } from "../core/ports.ts";
+import type { OnCorrupt } from "./corruption.ts";
 import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { channelOf, linkKey, mailKey, nodeLinksKey } from "./redis_keys.ts";
 import { STORE_VERSION, toFields } from "./redis_codec.ts";
@@ -57,7 +57,7 @@ export interface RedisLinksOptions {
   readonly client: RedisClient;
   readonly nodeId: string;
   readonly linkMs: number;
-  readonly log?: Log;
+  readonly onCorrupt?: OnCorrupt;
 }
 
 /** What a node that clears away after a dead one needs of a link. */
@@ -240,7 +240,7 @@ export class RedisLinkStore implements LinkStore {
   }
 
   #corrupt(): void {
-    this.#options.log?.write("error", "store-corrupt", { code: "malformed" });
+    this.#options.onCorrupt?.({ value: "link" });
   }
 
   #mine(linkId: string) {

@@ -11,6 +11,7 @@ import type {
 } from "../core/ports.ts";
 import { linkTopic, newlyEnded, StoreNewer } from "../core/ports.ts";
 import type { DesktopState, EndedRecord } from "../core/state.ts";
+import type { OnCorrupt } from "./corruption.ts";
 import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
@@ -73,6 +74,7 @@ export interface RedisStoreOptions {
   readonly desktopMs: number;
   readonly linkMs: number;
   readonly history: HistoryLimits;
+  readonly onCorrupt: OnCorrupt;
   /** A desktop's value was foreign and is gone: whoever announces it must do so again. */
   readonly onLost?: (desktopId: string) => void;
 }
@@ -98,7 +100,7 @@ export class RedisDesktopStore implements DesktopStore {
       case "desktop":
         this.#remember(desktopId, decoded.stored);
         for (const { sessionId } of decoded.stored.corrupt ?? []) {
-          this.#options.log.write("error", "store-corrupt", { desktopId, sessionId });
+          this.#options.onCorrupt({ value: "session", desktopId, sessionId });
         }
         return decoded.stored;
       case "newer":
@@ -293,11 +295,11 @@ export class RedisDesktopStore implements DesktopStore {
 
   /** Removes what is no mail; whether there was any. */
   async #discardMail(keys: readonly string[]): Promise<boolean> {
-    const { client, log } = this.#options;
+    const { client, onCorrupt } = this.#options;
     const types = await client.calls(keys.map((key) => ["TYPE", key] as const));
     const foreign = keys.filter((_, i) => types[i] !== "hash" && types[i] !== "none");
     for (const key of foreign) {
-      log.write("error", "store-corrupt", { code: "malformed", key });
+      onCorrupt({ value: "mail", detail: key });
       // Its mail is counted on from a number that no link has taken yet.
       const above = Date.now();
       await client.calls([
@@ -310,8 +312,8 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async #discard(desktopId: string): Promise<null> {
-    const { client, log, onLost } = this.#options;
-    log.write("error", "store-corrupt", { desktopId });
+    const { client, onCorrupt, onLost } = this.#options;
+    onCorrupt({ value: "desktop", desktopId });
     this.#known.delete(desktopId);
     await client.calls([["DEL", stateKey(desktopId)], ["ZREM", DESKTOPS_KEY, desktopId]]);
     onLost?.(desktopId);

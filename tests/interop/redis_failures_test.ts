@@ -10,6 +10,7 @@ import { poll } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
 import { startServer } from "../support/stack.ts";
 import type { RunningServer } from "../../server/app.ts";
+import type { Settings } from "../../server/settings_schema.ts";
 
 Deno.test("death: an agent that dies with its node is offline for the others within 3 s", async () => {
   await using redis = await startRedis();
@@ -50,7 +51,8 @@ Deno.test("death: an agent that dies with its node is offline for the others wit
 });
 
 Deno.test("corrupt: a foreign session ends for its ends, the other one goes on", async () => {
-  await using all = await startNodes(2);
+  const telemetry: Settings["telemetry"] = { format: "native", sinks: [{ type: "stdout" }] };
+  await using all = await startNodes(2, {}, { telemetry });
   const [a, b] = all.nodes;
   const desktopId = randomUUID();
   const agent = await connectAgent(a.server);
@@ -91,6 +93,16 @@ Deno.test("corrupt: a foreign session ends for its ends, the other one goes on",
   assert.ok(!two.client.messages.some((m) => m.type === "SESSION_ENDED"));
   const lines = [...a.lines, ...b.lines].filter((line) => line.includes("store-corrupt"));
   assert.ok(lines.length > 0);
+  const told = await poll("the event", 5_000, () => {
+    const texts = [a, b].flatMap(({ stdout }) => stdout.join("").split("\n"));
+    return texts.find((text) => text.includes("stored-value-refused")) ?? null;
+  });
+  const event = JSON.parse(told);
+  assert.deepEqual([event.details.value, event.sessionId, event.reason], [
+    "session",
+    broken.sessionId,
+    "malformed",
+  ]);
 
   await all.redis.cli("HSET", key, "d", "foreign");
   await all.redis.cli("HINCRBY", key, "rev", "1");

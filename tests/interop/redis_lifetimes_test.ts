@@ -1,5 +1,6 @@
 /** 10,000 sessions that end in every way leave no key behind once the lifetimes are over. */
 import assert from "node:assert/strict";
+import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { ControllerShell } from "../../server/adapters/controller_shell.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
@@ -87,10 +88,11 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
   const log = { write: () => {} };
   const client = await RedisClient.open({ ...DEFAULT_SETTINGS.redis, url: redis.url }, log);
   await client.whenUp();
-  const bus = new RedisBus(client, log);
+  const onCorrupt = corruptionReporter(log, () => {});
+  const bus = new RedisBus(client, onCorrupt);
   const history = { keepMs: LIFETIME_MS, perDesktop: 50 };
   const times = { desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS, history };
-  const store = new RedisDesktopStore({ client, bus, log, ...times });
+  const store = new RedisDesktopStore({ client, bus, log, onCorrupt, ...times });
   const links = new RedisLinkStore({ client, nodeId: "node", linkMs: LIFETIME_MS });
   const shell = new ControllerShell({
     ...{ store, bus, log, telemetry: { emit: () => {} } },

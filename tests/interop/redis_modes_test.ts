@@ -1,6 +1,7 @@
 /** The ways to reach Redis: TLS with a client certificate and an ACL user, and Cluster. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
@@ -20,10 +21,11 @@ const LINK = "77777777-7777-4777-8777-777777777777";
 /** Uses every script and command once, with mail over the bus. */
 async function useAll(client: RedisClient): Promise<void> {
   await client.whenUp();
-  const bus = new RedisBus(client, log);
+  const onCorrupt = corruptionReporter(log, () => {});
+  const bus = new RedisBus(client, onCorrupt);
   const history = { keepMs: 60_000, perDesktop: 3 };
   const times = { desktopMs: 60_000, linkMs: 60_000, history };
-  const store = new RedisDesktopStore({ client, bus, log, ...times });
+  const store = new RedisDesktopStore({ client, bus, log, onCorrupt, ...times });
   const links = new RedisLinkStore({ client, nodeId: "node", linkMs: 60_000 });
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const stop = bus.subscribe(`link:${LINK}`, resolve);

@@ -1,5 +1,6 @@
 /** The contract suites of the ports on a real redis-server. */
 import assert from "node:assert/strict";
+import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { mailKey, sessionKey, stateKey } from "../../server/adapters/redis_keys.ts";
@@ -32,10 +33,11 @@ async function open(settings: Partial<typeof DEFAULT_SETTINGS.redis> = {}) {
     log,
   );
   await client.whenUp();
-  const bus = new RedisBus(client, log);
+  const onCorrupt = corruptionReporter(log, () => {});
+  const bus = new RedisBus(client, onCorrupt);
   const lost: string[] = [];
   const history = { keepMs: 60_000, perDesktop: 3 };
-  const options = { client, bus, log, desktopMs: 60_000, linkMs: 60_000, history };
+  const options = { client, bus, log, onCorrupt, desktopMs: 60_000, linkMs: 60_000, history };
   const store = new RedisDesktopStore({ ...options, onLost: (id) => lost.push(id) });
   const close = async () => {
     bus.close();

@@ -40,6 +40,7 @@ export const SAMPLE_DETAILS: { readonly [A in EventAction]: SecurityEventOf<A>["
   "desktop-killed": { scope: "session" },
   "limit-hit": rejection,
   "message-rejected": rejection,
+  "stored-value-refused": { value: "session", count: 1 },
   "sign-in": {},
   "sign-in-refused": {},
   "agent-connected": { software: "0.1.0" },

@@ -9,6 +9,8 @@ export interface TestNode {
   readonly server: RunningServer;
   /** Log lines, oldest first. */
   readonly lines: readonly string[];
+  /** What a sink of type `stdout` has written, in pieces. */
+  readonly stdout: readonly string[];
 }
 
 export interface TestNodes extends AsyncDisposable {
@@ -28,6 +30,7 @@ export async function startNodes(
   const directory = await Deno.makeTempDir({ prefix: "farglass-nodes-" });
   const add = async (clock?: () => number) => {
     const lines: string[] = [];
+    const stdout: string[] = [];
     const server = await startServer({
       settings: {
         ...DEFAULT_SETTINGS,
@@ -38,9 +41,13 @@ export async function startNodes(
       },
       log: new JsonLog("debug", (line) => lines.push(line), Date.now),
       rootDirectory: directory,
+      stdout: (bytes) => {
+        stdout.push(new TextDecoder().decode(bytes));
+        return Promise.resolve(bytes.length);
+      },
       ...(clock === undefined ? {} : { clock }),
     });
-    const node = { server, lines };
+    const node = { server, lines, stdout };
     all.nodes.push(node);
     return node;
   };

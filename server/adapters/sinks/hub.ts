@@ -33,7 +33,12 @@ export interface EventHubOptions {
   readonly log: Log;
 }
 
-type Rejection = Extract<EventDraft, { action: "message-rejected" | "limit-hit" }>;
+/** Events that somebody can bring about as often as they like. */
+const REPEATED = ["message-rejected", "limit-hit", "stored-value-refused"] as const;
+type Repeated = Extract<EventDraft, { action: (typeof REPEATED)[number] }>;
+
+const isRepeated = (draft: EventDraft): draft is Repeated =>
+  (REPEATED as readonly string[]).includes(draft.action);
 
 /** What a stopping server gives its sinks to deliver the last events. */
 const CLOSE_GRACE_MS = 1_000;
@@ -42,7 +47,7 @@ const CLOSE_GRACE_MS = 1_000;
 export class EventHub implements Telemetry {
   readonly #options: EventHubOptions;
   #sinks: readonly HubSink[] = [];
-  #repeats: Repeats<Rejection> = new Map();
+  #repeats: Repeats<Repeated> = new Map();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -58,13 +63,12 @@ export class EventHub implements Telemetry {
 
   emit(draft: EventDraft): void {
     if (this.#closed) return;
-    if (draft.action !== "message-rejected" && draft.action !== "limit-hit") {
-      return this.#deliver(draft);
-    }
+    if (!isRepeated(draft)) return this.#deliver(draft);
     const key = JSON.stringify([
       draft.action,
       draft.reason,
-      draft.details.messageType,
+      "value" in draft.details ? draft.details.value : draft.details.messageType,
+      draft.target?.desktopId,
       draft.actor,
       draft.source?.address,
       draft.sessionId,
@@ -89,9 +93,9 @@ export class EventHub implements Telemetry {
     await Promise.all(this.#sinks.map(({ runner }) => runner.close(CLOSE_GRACE_MS)));
   }
 
-  #tell(told: readonly Told<Rejection>[]): void {
+  #tell(told: readonly Told<Repeated>[]): void {
     for (const { event, count } of told) {
-      this.#deliver({ ...event, details: { ...event.details, count } });
+      this.#deliver({ ...event, details: { ...event.details, count } } as Repeated);
     }
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -54,6 +54,7 @@ export const ECS_CATEGORIES: Readonly<Record<EventAction, Category>> = {
   "desktop-killed": session("end"),
   "message-rejected": rejected,
   "limit-hit": rejected,
+  "stored-value-refused": { kind: "alert", category: ["database"], type: ["error"] },
   "sign-in": authentication("start"),
   "sign-in-refused": authentication("start"),
   "agent-connected": authentication("start"),

@@ -68,6 +68,7 @@ export const OCSF_ACTIVITIES: Readonly<
   "desktop-killed": { class: "rdp", activity: other("Session Killed") },
   "message-rejected": { class: "finding", activity: CREATE },
   "limit-hit": { class: "finding", activity: CREATE },
+  "stored-value-refused": { class: "finding", activity: CREATE },
   "sign-in": { class: "authentication", activity: LOGON },
   "sign-in-refused": { class: "authentication", activity: LOGON },
   "agent-connected": { class: "authentication", activity: LOGON },
