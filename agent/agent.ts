@@ -13,6 +13,7 @@ import {
   type Message,
   never,
   type Transport,
+  VIDEO_PRESETS,
 } from "@farglass/protocol";
 import type { ConsentAnswer } from "./core/consent.ts";
 import type { Peer, PeerFactory } from "./core/ports.ts";
@@ -20,7 +21,8 @@ import { sessionsDeadline, stepSessions } from "./core/session_table.ts";
 import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/session_types.ts";
 import type { Tracer } from "./core/trace.ts";
 import { Link, type LinkPorts } from "./link.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { presetKnobs } from "./core/video_presets.ts";
+import type { Pipeline, PipelineSettings } from "./pipeline.ts";
 import type { VideoStatus } from "./video_pool.ts";
 import { SessionTraces } from "./session_trace.ts";
 import { type ViewerPorts, ViewerSession } from "./viewer_session.ts";
@@ -183,6 +185,7 @@ export class Agent {
     const { desktopId, desktopName, hybrid, input, capture, policy } = this.#options;
     const encoders = this.#encoders;
     const { width, height } = this.#ports.pipeline.screen;
+    const bounds = this.#ports.pipeline.settings;
     const video = encoders.length > 0;
     return {
       type: "DESKTOP_CAPS",
@@ -192,7 +195,10 @@ export class Agent {
         // Diff messages travel by data channel, too: only the encoders say whether there is video.
         transports: policy.videoOnly ? ["webrtc"] : ["webrtc", "diff"],
         hybrid: hybrid && video && !policy.diffOnly && !policy.videoOnly,
-        encoders: policy.diffOnly || !video ? [] : [...encoders],
+        encoders: policy.diffOnly || !video ? [] : encoders.map((one) => limited(one, bounds)),
+        video: policy.diffOnly || !video
+          ? undefined
+          : { presets: [...VIDEO_PRESETS], preset: bounds.preset ?? "balanced" },
         displays: [{ id: "0", name: desktopName, width, height, primary: true }],
         input: policy.viewOnly ? { pointer: false, keyboard: false } : input,
         audio: { available: false },
@@ -412,3 +418,21 @@ export class Agent {
 const peerKey = (sessionId: string, generation: number): string => `${sessionId}/${generation}`;
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";
+
+/** An encoder's knobs within the desktop's own bounds. */
+function limited(
+  caps: AgentOptions["encoders"][number],
+  bounds: PipelineSettings,
+): AgentOptions["encoders"][number] {
+  const knobs = presetKnobs(bounds.preset ?? "balanced", bounds);
+  const maxBitrateKbps = Math.min(caps.maxBitrateKbps, bounds.bitrateKbps);
+  const maxFps = Math.min(caps.maxFps, bounds.maxFps);
+  return {
+    ...caps,
+    minBitrateKbps: Math.min(caps.minBitrateKbps, maxBitrateKbps),
+    maxBitrateKbps,
+    maxFps,
+    defaultBitrateKbps: Math.min(knobs.bitrateKbps, maxBitrateKbps),
+    defaultFps: Math.min(knobs.maxFps, maxFps),
+  };
+}

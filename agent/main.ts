@@ -250,7 +250,11 @@ async function build(
       random,
       log,
     },
-    { bitrateKbps: settings["encoder.bitrateKbps"], maxFps: settings["encoder.maxFps"] },
+    {
+      bitrateKbps: Math.min(settings["encoder.bitrateKbps"], settings["policy.maxBitrateKbps"]),
+      maxFps: settings["encoder.maxFps"],
+      preset: settings["encoder.preset"],
+    },
     screen,
   );
   const url = settings["server.url"];

@@ -2,7 +2,7 @@
  * One desktop's pixels: a capture that runs while somebody looks, its video, and the hash and
  * input that all viewers share.
  */
-import type { CodedError, InputMessage, Result } from "@farglass/protocol";
+import type { CodedError, InputMessage, Result, VideoPreset } from "@farglass/protocol";
 import { backoffDelayMs } from "./core/backoff.ts";
 import { hashPicture, type Picture } from "./core/picture.ts";
 import type {
@@ -16,6 +16,7 @@ import type {
   VideoEncoderOptions,
   VideoRate,
 } from "./core/ports.ts";
+import { presetKnobs } from "./core/video_presets.ts";
 import type { EncoderChoice } from "./core/encoder_chain.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import { VideoPool, type VideoStatus, type VideoWish } from "./video_pool.ts";
@@ -39,8 +40,10 @@ export interface PipelinePorts {
   log(level: "info" | "warn", text: string): void;
 }
 
-/** Bounds of every viewer's video. */
-export type PipelineSettings = VideoRate;
+/** Bounds of every viewer's video, and what it is made for until its operator chooses. */
+export interface PipelineSettings extends VideoRate {
+  readonly preset?: VideoPreset;
+}
 
 /** One viewer, as the pipeline sees it. No call may throw. */
 export interface PipelineViewer {
@@ -59,7 +62,9 @@ const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
 
 interface ViewerEntry {
   video: boolean;
+  /** What its network carries. */
   target: VideoRate;
+  preset: VideoPreset;
 }
 
 type TimerName = "linger" | "reopen";
@@ -106,6 +111,9 @@ export class Pipeline {
     }, settings);
   }
 
+  get settings(): PipelineSettings {
+    return this.#settings;
+  }
   get screen(): { readonly width: number; readonly height: number } {
     return this.#screen;
   }
@@ -141,7 +149,11 @@ export class Pipeline {
 
   /** Shows the desktop to `viewer` from now on; the first viewer starts the capture. */
   attach(viewer: PipelineViewer): void {
-    this.#viewers.set(viewer, { video: false, target: this.#settings });
+    this.#viewers.set(viewer, {
+      video: false,
+      target: this.#settings,
+      preset: this.#settings.preset ?? "balanced",
+    });
     this.#cancel("linger");
     if (this.#desktop.kind === "closed") this.#open();
   }
@@ -175,6 +187,16 @@ export class Pipeline {
     if (entry === undefined) return;
     entry.target = target;
     this.#video.setWish(viewer, wishOf(entry));
+  }
+
+  /** The operator's choice for `viewer`, in force at once; returns what it comes to here. */
+  setPreset(viewer: PipelineViewer, preset: VideoPreset): VideoRate {
+    const entry = this.#viewers.get(viewer);
+    if (entry !== undefined) {
+      entry.preset = preset;
+      this.#video.setWish(viewer, wishOf(entry));
+    }
+    return presetKnobs(preset, this.#settings);
   }
 
   requestKeyframe(viewer: PipelineViewer, reason: KeyframeReason): void {
@@ -280,9 +302,8 @@ export class Pipeline {
   }
 }
 
-const wishOf = ({ target }: ViewerEntry): VideoWish => ({
-  ...target,
-  quality: "balanced",
+const wishOf = ({ target, preset }: ViewerEntry): VideoWish => ({
+  ...presetKnobs(preset, target),
   codec: "h264",
 });
 

@@ -322,6 +322,12 @@ export class ViewerSession implements PipelineViewer {
       case "keyframe":
         pipeline.requestKeyframe(this, "console");
         break;
+      case "preset": {
+        const { bitrateKbps, maxFps } = pipeline.setPreset(this, effect.preset);
+        const { preset } = effect;
+        this.#sendControl({ op: "video", preset, bitrateKbps, maxFps }, effect.path);
+        break;
+      }
       case "refresh":
         this.#engine.reset(this.#ports.now());
         this.#pump();

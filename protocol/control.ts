@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type CodedError, codedError } from "./errors.ts";
 import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX, MAX_TIMED_FRAMES } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
-import { TRANSPORTS } from "./vocabulary.ts";
+import { TRANSPORTS, VIDEO_PRESETS } from "./vocabulary.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const timeMs = v.pipe(v.number(), v.finite());
@@ -35,6 +35,15 @@ export const controlMessageSchema = v.variant("op", [
   v.object({ op: v.literal("selected"), transport: v.picklist(TRANSPORTS), epoch: count }),
   /** Console → agent: the video needs a keyframe. */
   v.object({ op: v.literal("keyframe") }),
+  /** Console → agent: make the video for this; answered with `video`. */
+  v.object({ op: v.literal("preset"), preset: v.picklist(VIDEO_PRESETS) }),
+  /** Agent → console: what is in force for this viewer's video, within the desktop's limits. */
+  v.object({
+    op: v.literal("video"),
+    preset: v.picklist(VIDEO_PRESETS),
+    bitrateKbps: count,
+    maxFps: count,
+  }),
   /** Console → agent: send the whole picture on the diff path again. */
   v.object({ op: v.literal("refresh") }),
   /** Console → agent: in hybrid mode, the video regions of that version are what is shown. */

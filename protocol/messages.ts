@@ -9,7 +9,14 @@ import {
 } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
 import { consoleSpanSchema, MAX_REPORTED_SPANS, traceparentSchema } from "./trace_context.ts";
-import { DTLS_STATES, ICE_STATES, REASON_CODES, STAGES, TRANSPORTS } from "./vocabulary.ts";
+import {
+  DTLS_STATES,
+  ICE_STATES,
+  REASON_CODES,
+  STAGES,
+  TRANSPORTS,
+  VIDEO_PRESETS,
+} from "./vocabulary.ts";
 
 const uuid = v.pipe(v.string(), v.uuid());
 const label = v.pipe(v.string(), v.maxLength(256));
@@ -81,6 +88,11 @@ export const desktopCapsSchema = v.object({
   /** The agent can compose video and patches (transport `hybrid`). */
   hybrid: v.optional(v.boolean()),
   encoders: v.pipe(v.array(encoderCapsSchema), v.maxLength(16)),
+  /** What an operator can choose for the video, and what holds until then. */
+  video: v.optional(v.object({
+    presets: v.pipe(v.array(v.picklist(VIDEO_PRESETS)), v.maxLength(8)),
+    preset: v.picklist(VIDEO_PRESETS),
+  })),
   displays: v.pipe(v.array(displaySchema), v.minLength(1), v.maxLength(16)),
   input: v.object({ pointer: v.boolean(), keyboard: v.boolean() }),
   audio: v.object({ available: v.boolean() }),

@@ -32,6 +32,10 @@ export type Transport = (typeof TRANSPORTS)[number];
 export const TRANSPORT_CHOICES = ["auto", "video", "diff"] as const;
 export type TransportChoice = (typeof TRANSPORT_CHOICES)[number];
 
+/** What the video is made for: rate, pictures a second and sharpness in one word. */
+export const VIDEO_PRESETS = ["text", "balanced", "motion", "low-bandwidth"] as const;
+export type VideoPreset = (typeof VIDEO_PRESETS)[number];
+
 /** Why something changed; each has a plain sentence for the HUD's timeline. */
 export const REASONS = {
   "session-requested": "The operator asked for the desktop",

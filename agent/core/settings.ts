@@ -2,7 +2,7 @@
  * The agent's settings: one table of keys with their defaults and rules, and the merge of flags,
  * environment and file. Every problem is named at once, with key, value and what is allowed. Pure.
  */
-import { nearest } from "@farglass/protocol";
+import { nearest, VIDEO_PRESETS } from "@farglass/protocol";
 import { PEER_LIBRARIES } from "./peer_choice.ts";
 
 interface TextSpec {
@@ -127,7 +127,12 @@ export const SETTINGS = {
   "capture.width": number("Width of the synthetic desktop in pixels", 1280, 800, 1920),
   "capture.height": number("Height of the synthetic desktop in pixels", 720, 600, 1080),
   "encoder.bitrateKbps": number("Video takes at most so much", 12_000, 500, 50_000),
-  "encoder.maxFps": number("At most so many pictures a second are encoded", 30, 1, 60),
+  "encoder.maxFps": number("At most so many pictures a second are encoded", 60, 1, 60),
+  "encoder.preset": choice(
+    "What the video is made for, until an operator chooses otherwise",
+    VIDEO_PRESETS,
+    "balanced",
+  ),
   "encoder.preferred": choice(
     "Video encoder that is tried first; auto: hardware before software",
     ["auto", ...ENCODER_NAMES],
@@ -151,6 +156,12 @@ export const SETTINGS = {
     "Whether operators may see the screen; ask: on this agent's terminal",
     ["allow", "ask", "deny"],
     "ask",
+  ),
+  "policy.maxBitrateKbps": number(
+    "No operator's video takes more, whatever encoder.bitrateKbps says",
+    50_000,
+    100,
+    50_000,
   ),
   "policy.viewOnly": toggle("Operators see, but cannot control"),
   "policy.diffOnly": toggle("Exact patches only, no video"),

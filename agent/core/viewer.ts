@@ -12,6 +12,7 @@ import {
   never,
   PEER_TIMEOUT_MS,
   type Transport,
+  type VideoPreset,
 } from "@farglass/protocol";
 import { type HeldInput, hold, MAX_HELD_KEYS, nothingHeld, releases } from "./held_input.ts";
 
@@ -67,6 +68,8 @@ export type ViewerEffect =
   /** From now on pixels go this way; a diff transport begins with the whole picture. */
   | { readonly kind: "transport"; readonly transport: Transport }
   | { readonly kind: "keyframe" }
+  /** The operator chose; the shell answers with what that comes to. */
+  | { readonly kind: "preset"; readonly path: ControlPath; readonly preset: VideoPreset }
   | { readonly kind: "refresh" }
   /** Hybrid: the console shows the video regions of this version. */
   | { readonly kind: "regions-shown"; readonly version: number }
@@ -146,6 +149,8 @@ function onControl(
   switch (message.op) {
     case "select":
       return onSelect(state, path, message);
+    case "preset":
+      return [state, [{ kind: "preset", path, preset: message.preset }]];
     case "keyframe":
       return [state, usesVideo(state.transport) ? [{ kind: "keyframe" }] : []];
     case "refresh":
@@ -162,6 +167,7 @@ function onControl(
         ping: message,
       }]];
     case "selected":
+    case "video":
     case "pong":
     case "screen":
     case "cursor":

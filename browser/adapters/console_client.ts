@@ -402,6 +402,7 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
     connect: (desktopId) => client.dispatch({ type: "connect", desktopId }),
     disconnect: () => client.dispatch({ type: "disconnect" }),
     choose: (choice) => client.dispatch({ type: "choose", choice }),
+    choosePreset: (preset) => client.dispatch({ type: "choose-preset", preset }),
     setViewOnly: (viewOnly) => client.dispatch({ type: "set-view-only", viewOnly }),
     sendSpecial: (keys) => client.input.play(specialMessages(keys)),
     typeText: (text) => client.input.type(text),

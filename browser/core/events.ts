@@ -7,6 +7,7 @@ import type {
   LayerState,
   Transport,
   TransportChoice,
+  VideoPreset,
 } from "@farglass/protocol";
 import type { ShownFrame } from "./latency.ts";
 import type { PeerStats } from "./stats.ts";
@@ -35,6 +36,7 @@ export type ConsoleEvent =
   | { readonly type: "connect"; readonly desktopId: string }
   | { readonly type: "disconnect" }
   | { readonly type: "choose"; readonly choice: TransportChoice }
+  | { readonly type: "choose-preset"; readonly preset: VideoPreset }
   | { readonly type: "set-view-only"; readonly viewOnly: boolean }
   | { readonly type: "retry-now" }
   /** The signalling link. */

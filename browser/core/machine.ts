@@ -134,6 +134,11 @@ function handle(d: Draft, event: ConsoleEvent): void {
       return sessionDisconnect(d);
     case "choose":
       return chooseTransport(d, event.choice);
+    case "choose-preset":
+      // Shown as chosen when the agent says that it is in force.
+      return d.session === null
+        ? undefined
+        : sendControl(d, { op: "preset", preset: event.preset });
     case "set-view-only":
       return d.patch({ viewOnly: event.viewOnly });
     case "retry-now":
@@ -271,11 +276,14 @@ function control(
       return d.emit({ type: "cursor-shape", shape: value });
     case "cursor-position":
       return d.emit({ type: "cursor-position", x: value.x, y: value.y });
+    case "video":
+      return d.patch({ preset: value.preset });
     case "grants":
       return d.patch({ granted: value.input });
     case "fault":
       return fault(d, value.code);
     case "select":
+    case "preset":
     case "keyframe":
     case "refresh":
     case "regions":

@@ -11,6 +11,7 @@ import type {
   Stage,
   Transport,
   TransportChoice,
+  VideoPreset,
 } from "@farglass/protocol";
 import type { LatencyView } from "./latency.ts";
 import type { SessionRecord } from "./session_record.ts";
@@ -74,6 +75,9 @@ export interface SessionView {
   readonly choice: TransportChoice;
   /** The choices that the desktop's policy leaves. */
   readonly choices: readonly TransportChoice[];
+  /** What the video is made for; null when this desktop offers no choice. */
+  readonly preset: VideoPreset | null;
+  readonly presets: readonly VideoPreset[];
   /** The operator's own switch. */
   readonly viewOnly: boolean;
   /** False when the policy or the agent refuses input. */
@@ -100,6 +104,7 @@ export interface ConsoleActions {
   connect(desktopId: string): void;
   disconnect(): void;
   choose(choice: TransportChoice): void;
+  choosePreset(preset: VideoPreset): void;
   setViewOnly(viewOnly: boolean): void;
   sendSpecial(keys: SpecialKeys): void;
   /** Types finished text on the desktop. */

@@ -13,6 +13,7 @@ import {
   type Stage,
   type Transport,
   type TransportChoice,
+  type VideoPreset,
 } from "@farglass/protocol";
 import { type ClockState, NO_CLOCK } from "./clock_offset.ts";
 import type { PeerConnectionState, Shown } from "./events.ts";
@@ -168,6 +169,8 @@ export interface SessionState {
   /** True once DESKTOP_CAPS of this very session came. */
   readonly capsOfSession: boolean;
   readonly agentOnline: boolean | null;
+  /** What the agent said that this viewer's video is made for; null before a choice. */
+  readonly preset: VideoPreset | null;
   readonly viewOnly: boolean;
   /** By decision, policy and the agent's grants. */
   readonly decidedViewOnly: boolean;
@@ -283,6 +286,7 @@ export function newSession(
     caps: null,
     capsOfSession: false,
     agentOnline: null,
+    preset: null,
     viewOnly: false,
     decidedViewOnly: false,
     granted: true,

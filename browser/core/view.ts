@@ -8,6 +8,8 @@ import type { ConsoleView, Phase, SessionView } from "./session_view.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
 import { pictureLives } from "./transport.ts";
 
+const NO_PRESETS: SessionView["presets"] = [];
+
 /** Which surfaces are visible: one, or in hybrid mode the canvas above the video. */
 export function surfaceOf(state: ConsoleState): "video" | "canvas" | "both" {
   const shown = state.session?.transport.shown.transport;
@@ -87,6 +89,8 @@ function sessionView(state: ConsoleState, session: SessionState): SessionView {
     transport: session.transport.shown.transport,
     choice: effectiveChoice(session.caps, session.transport.choice),
     choices: choicesOf(session.caps),
+    preset: session.preset ?? session.caps?.video?.preset ?? null,
+    presets: session.caps?.video?.presets ?? NO_PRESETS,
     viewOnly: session.viewOnly,
     inputGranted: inputGranted(session),
     width: session.screen.width,

@@ -14,6 +14,8 @@ export function pendingSession(desktopId: string, view: ConsoleView): SessionVie
     transport: "none",
     choice: "auto",
     choices: ["auto", "video", "diff"],
+    preset: null,
+    presets: [],
     viewOnly: false,
     inputGranted: false,
     width: desktop?.width ?? 0,

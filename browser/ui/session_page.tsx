@@ -135,6 +135,7 @@ function SessionToolbar({ client, session, page, controllable, onLeave }: Sessio
         onKeyboard={() => page.keyboard.current?.open()}
         onLeave={onLeave}
         onPanning={page.togglePanning}
+        onPreset={(preset) => client.choosePreset(preset)}
         onRefused={page.setNotice}
         onScaling={page.scale}
         onSpecial={(keys) => {

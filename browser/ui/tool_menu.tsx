@@ -10,6 +10,8 @@ export interface MenuItem {
   readonly id: string;
   readonly label: string;
   readonly hint: string;
+  /** One of several choices, and whether it is the one in force. */
+  readonly checked?: boolean;
   readonly onPick: () => void;
 }
 
@@ -22,6 +24,7 @@ export interface ToolMenuProps {
   readonly footnote?: string;
   readonly disabled?: boolean;
   readonly testId?: string;
+  readonly showLabel?: "never";
 }
 
 /** A button with a menu in the top layer, so that a scrolling toolbar cannot cut it off. */
@@ -42,6 +45,7 @@ export function ToolMenu(props: ToolMenuProps) {
         onClick={() => menu.current?.togglePopover()}
         popover={{ open, id }}
         ref={button}
+        showLabel={props.showLabel}
         testId={props.testId}
         title={props.title}
       />
@@ -80,20 +84,24 @@ export function ToolMenu(props: ToolMenuProps) {
 function Entry({ item, onPick }: { item: MenuItem; onPick: () => void }) {
   return (
     <button
-      className="flex w-full flex-col rounded-lg px-3 py-2 text-left hover:bg-hover focus-visible:bg-hover"
+      aria-checked={item.checked}
+      className="flex w-full flex-col rounded-lg px-3 py-2 text-left hover:bg-hover focus-visible:bg-hover aria-checked:bg-hover"
       data-testid={item.id}
       onClick={onPick}
-      role="menuitem"
+      role={item.checked === undefined ? "menuitem" : "menuitemradio"}
       type="button"
     >
-      <span className="font-medium">{item.label}</span>
+      <span className="flex gap-2 font-medium">
+        {item.label}
+        {item.checked === true ? <span aria-hidden="true">✓</span> : null}
+      </span>
       <span className="text-xs text-muted">{item.hint}</span>
     </button>
   );
 }
 
 const entriesOf = (menu: HTMLElement | null): HTMLElement[] => [
-  ...menu?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [],
+  ...menu?.querySelectorAll<HTMLElement>("[role^=menuitem]") ?? [],
 ];
 
 /** Below its button, inside the window, with the first entry focused. */
@@ -103,7 +111,8 @@ function place(menu: HTMLElement | null, button: HTMLElement | null): void {
   const left = Math.min(anchor.left, innerWidth - menu.offsetWidth - MARGIN_PX);
   menu.style.left = `${Math.max(MARGIN_PX, left)}px`;
   menu.style.top = `${anchor.bottom + MARGIN_PX}px`;
-  entriesOf(menu)[0]?.focus();
+  const entries = entriesOf(menu);
+  (entries.find((entry) => entry.ariaChecked === "true") ?? entries[0])?.focus();
 }
 
 /** Arrow keys as the WAI-ARIA pattern "menu" asks. */

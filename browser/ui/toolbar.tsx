@@ -1,5 +1,5 @@
 /** The session's tools. On a phone the second row scrolls sideways. */
-import type { TransportChoice } from "@farglass/protocol";
+import type { TransportChoice, VideoPreset } from "@farglass/protocol";
 import { TRANSPORT_CHOICES } from "@farglass/protocol";
 import type { Ref } from "react";
 import type { SessionView, SpecialKeys } from "../core/mod.ts";
@@ -9,7 +9,7 @@ import { Icon } from "./icons.tsx";
 import type { Scaling } from "./picture_box.ts";
 import { Segmented } from "./segmented.tsx";
 import { ToolMenu } from "./tool_menu.tsx";
-import { choiceHint, choiceWords, phaseTone, phaseWords } from "./words.ts";
+import { choiceHint, choiceWords, phaseTone, phaseWords, PRESET_WORDS } from "./words.ts";
 
 /** The way back from the desktop's keyboard to the console's own controls. */
 export const RELEASE_CHORD = "Ctrl + Alt + Shift";
@@ -45,6 +45,7 @@ export interface ToolbarProps {
   };
   readonly onLeave: () => void;
   readonly onChoice: (choice: TransportChoice) => void;
+  readonly onPreset: (preset: VideoPreset) => void;
   readonly onRefused: (hint: string) => void;
   readonly onScaling: (scaling: Scaling) => void;
   readonly onPanning: () => void;
@@ -130,6 +131,23 @@ function Tools(props: ToolbarProps) {
         testId="transport-switch"
         value={session.choice}
       />
+      {session.presets.length === 0 ? null : (
+        <ToolMenu
+          disabled={session.phase.kind !== "live"}
+          icon="sliders"
+          items={session.presets.map((preset) => ({
+            id: `preset-${preset}`,
+            label: PRESET_WORDS[preset][0],
+            hint: PRESET_WORDS[preset][1],
+            checked: preset === session.preset,
+            onPick: () => props.onPreset(preset),
+          }))}
+          label="Video quality"
+          showLabel="never"
+          testId="video-preset"
+          title={`What the video is made for: ${PRESET_WORDS[session.preset ?? "balanced"][0]}`}
+        />
+      )}
       <Segmented
         label="Size of the picture"
         onChange={props.onScaling}

@@ -8,6 +8,7 @@ import {
   type Stage,
   type Transport,
   type TransportChoice,
+  type VideoPreset,
 } from "@farglass/protocol";
 import type { LinkView, SessionView } from "../core/mod.ts";
 
@@ -54,6 +55,14 @@ const CHOICE_WORDS: Readonly<Record<TransportChoice, readonly [string, string]>>
   auto: ["Auto", "Chooses by what the network carries"],
   video: ["Video", "H.264: best for films and motion"],
   diff: ["Diff", "Only what changed, exact to the pixel: best for text"],
+};
+
+/** What an operator can make the video for: name and hint. */
+export const PRESET_WORDS: Readonly<Record<VideoPreset, readonly [string, string]>> = {
+  text: ["Text", "Sharpest picture, fewer pictures a second"],
+  balanced: ["Balanced", "Sharp when still, smooth enough when it moves"],
+  motion: ["Motion", "Most pictures a second, for films"],
+  "low-bandwidth": ["Low bandwidth", "At most 1 Mb/s, for slow networks"],
 };
 
 /** A transport choice's name. */

@@ -8,6 +8,8 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
   { op: "selected", transport: "diff-ws", epoch: 1 },
   { op: "keyframe" },
   { op: "refresh" },
+  { op: "preset", preset: "low-bandwidth" },
+  { op: "video", preset: "text", bitrateKbps: 8_000, maxFps: 20 },
   { op: "regions", version: 4 },
   { op: "ping", id: 1, at: 12.5 },
   {

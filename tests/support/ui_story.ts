@@ -61,6 +61,10 @@ const client: ConsoleClient = {
     record("choose")(choice);
     patchSession({ choice });
   },
+  choosePreset: (preset) => {
+    record("choosePreset")(preset);
+    patchSession({ preset });
+  },
   setViewOnly: (viewOnly) => {
     record("setViewOnly")(viewOnly);
     patchSession({ viewOnly });

@@ -1,5 +1,5 @@
 /** Views of the console as its UI tests need them. */
-import type { DesktopCaps, DesktopSummary } from "@farglass/protocol";
+import { type DesktopCaps, type DesktopSummary, VIDEO_PRESETS } from "@farglass/protocol";
 import type {
   ConsoleView,
   Phase,
@@ -113,6 +113,8 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
   transport: "rtp",
   choice: "auto",
   choices: ["auto", "video", "diff"],
+  preset: "balanced",
+  presets: VIDEO_PRESETS,
   viewOnly: false,
   inputGranted: true,
   width: 1920,

@@ -1,0 +1,66 @@
+/// <reference lib="dom" />
+/** The operator chooses what the video is made for, by keyboard; it holds at once. */
+import assert from "node:assert/strict";
+import { askAgent } from "../../agent/adapters/control_socket.ts";
+import type { AgentStatus } from "../../agent/agent.ts";
+import { waitFor, waitForTransport } from "../support/console_page.ts";
+import { chooseTransport, e2eTest, startWorld, type World } from "../support/e2e.ts";
+import { poll } from "../support/process.ts";
+
+async function videoOf(world: World): Promise<AgentStatus["video"]> {
+  const answer = await askAgent(world.agent.stateDir, { op: "status" });
+  assert.ok(answer.ok);
+  return (answer.value as AgentStatus).video;
+}
+
+const count = ({ keyframes }: AgentStatus["video"]): number =>
+  Object.values(keyframes).reduce((sum, one) => sum + one, 0);
+
+e2eTest(
+  "preset: low bandwidth and back by keyboard; the encoder follows without a keyframe",
+  async () => {
+    const flags = ["--policy-max-bitrate-kbps", "6000", "--encoder-preset", "text"];
+    await using world = await startWorld({ agent: { capture: "synthetic", flags } });
+    await using opened = await world.open();
+    const { page } = opened;
+    await waitForTransport(page, "rtp");
+    await chooseTransport(page, "video");
+    const before = await poll("the encoder", 5_000, async () => {
+      const video = await videoOf(world);
+      return video.encoders.length === 1 && video.encoders[0].name !== null ? video : null;
+    });
+    // The policy's limit holds for the preset.
+    const [{ bitrateKbps, maxFps }] = before.encoders;
+    assert.deepEqual({ bitrateKbps, maxFps }, { bitrateKbps: 6_000, maxFps: 20 });
+    for (
+      const [preset, kbps, fps] of [["low-bandwidth", 1_000, 12], ["motion", 6_000, 60]] as const
+    ) {
+      await page.getByTestId("video-preset").focus();
+      await page.keyboard.press("Enter");
+      const entry = page.getByTestId(`preset-${preset}`);
+      await entry.waitFor({ state: "visible" });
+      // The one in force has the focus; the arrows go round.
+      for (let i = 0; i < 4; i++) {
+        if (await entry.evaluate((node) => node === node.ownerDocument.activeElement)) break;
+        await page.keyboard.press("ArrowDown");
+      }
+      await page.keyboard.press("Enter");
+      await poll(`${preset} at the encoder`, 5_000, async () => {
+        const [one] = (await videoOf(world)).encoders;
+        return one?.bitrateKbps === kbps && one.maxFps === fps ? true : null;
+      });
+      await waitFor(
+        page,
+        `${preset} in the menu`,
+        (id) =>
+          document.querySelector(`[data-testid="preset-${id}"]`)?.getAttribute("aria-checked") ===
+            "true",
+        preset,
+      );
+    }
+    const after = await videoOf(world);
+    const asked = (video: AgentStatus["video"]) =>
+      (video.keyframes.pli ?? 0) + (video.keyframes.fir ?? 0);
+    assert.equal(count(after) - asked(after), count(before) - asked(before));
+  },
+);
