@@ -174,7 +174,7 @@ Deno.test("property: one encode at a time, at most two keyframes a second, no en
   fc.assert(fc.property(events, (list) => {
     let state = newVideoPacer(SETTINGS);
     let now = 0;
-    let running: { keyframe: boolean } | null = null;
+    let running: { keyframe: boolean; at: number } | null = null;
     const keyframes: number[] = [];
     for (const [pause, kind] of list) {
       now += pause;
@@ -184,6 +184,10 @@ Deno.test("property: one encode at a time, at most two keyframes a second, no en
         ? { kind, bytes: 100, keyframe: running!.keyframe }
         : { kind, reason: "pli" }) as VideoPacerEvent;
       if (ends) {
+        // One that failed was not made.
+        if (kind === "encoded" && running!.keyframe) {
+          keyframes.push(running!.at);
+        }
         running = null;
       }
       const [next, effects] = stepVideo(state, event, now);
@@ -193,10 +197,7 @@ Deno.test("property: one encode at a time, at most two keyframes a second, no en
         if (state.fromScratch || kind === "restart") {
           assert.notEqual(keyframe, null);
         }
-        running = { keyframe: keyframe !== null };
-        if (keyframe !== null) {
-          keyframes.push(now);
-        }
+        running = { keyframe: keyframe !== null, at: now };
       }
       state = next;
     }
