@@ -297,7 +297,7 @@ export class LinkHub {
   #sharedEvents(entry: Entry): SharedLinkEvents {
     return {
       send: (draft, mail) => this.#step(entry, { kind: "send", draft }, mail),
-      write: (text) => this.#write(entry, text),
+      write: (texts) => this.#write(entry, texts),
       moved: () => this.#moved(entry),
     };
   }
@@ -318,7 +318,7 @@ export class LinkHub {
   /** Tells every peer that signalling waits; without a number, so it is not sent again. */
   announceOutage(): void {
     const text = bareError(codedError("store-unavailable"), this.#options.clock());
-    for (const entry of this.#links.values()) this.#write(entry, text);
+    for (const entry of this.#links.values()) this.#write(entry, [text]);
   }
 
   /** The agent of a desktop that was lost in the store begins anew, and announces it again. */
@@ -368,7 +368,7 @@ export class LinkHub {
   #refuse(socket: LinkSocket, error: CodedError, code: number): void {
     const { clock } = this.#options;
     this.#rejected(error.code, "HELLO", { identity: this.#identities.get(socket) });
-    socket.sendText(bareError(error, clock(), "HELLO"));
+    socket.sendTexts([bareError(error, clock(), "HELLO")]);
     socket.close(code, error.code);
   }
 
@@ -407,7 +407,7 @@ export class LinkHub {
         case "write":
           // A numbered one is written once it is kept where other nodes find it.
           if (shared === null || effect.seq === 0 || shared.isKept(effect.seq)) {
-            this.#write(entry, effect.text);
+            this.#write(entry, [effect.text]);
           }
           if (effect.type !== null) metrics.message(effect.type, "out");
           break;
@@ -448,10 +448,10 @@ export class LinkHub {
     if (link.identity !== undefined) onRejected?.(code, { ...link, identity: link.identity, type });
   }
 
-  #write(entry: Entry, text: string): void {
+  #write(entry: Entry, texts: readonly string[]): void {
     const { socket } = entry;
     if (socket === null) return;
-    if (socket.bufferedBytes() <= MAX_SOCKET_BYTES) return socket.sendText(text);
+    if (socket.bufferedBytes() <= MAX_SOCKET_BYTES) return socket.sendTexts(texts);
     this.#cut(entry);
   }
 

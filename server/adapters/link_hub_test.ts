@@ -16,8 +16,8 @@ class FakeSocket implements LinkSocket {
   buffered = 0;
   onClose: (code: number) => void = () => {};
 
-  sendText(text: string): void {
-    if (this.closedWith === null) this.sent.push(JSON.parse(text));
+  sendTexts(texts: readonly string[]): void {
+    if (this.closedWith === null) this.sent.push(...texts.map((text) => JSON.parse(text)));
   }
   sendBinary(): void {}
   bufferedBytes(): number {

@@ -13,7 +13,8 @@ export type Identity =
 
 /** A WebSocket, without its library. */
 export interface LinkSocket {
-  sendText(text: string): void;
+  /** Several messages in order, handed to the kernel at once. */
+  sendTexts(texts: readonly string[]): void;
   sendBinary(bytes: Uint8Array): void;
   /** Says goodbye and reports `closed` at once; a peer that does not answer is cut off soon. */
   close(code: number, reason: string): void;

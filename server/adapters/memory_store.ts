@@ -19,6 +19,13 @@ const sessionIdsOf = (desktop: DesktopState): readonly string[] => [
   ...desktop.ended.map((s) => s.sessionId),
 ];
 
+function sameSessions(before: DesktopState, after: DesktopState): boolean {
+  if (before.ended !== after.ended) return false;
+  for (const id in before.sessions) if (after.sessions[id] === undefined) return false;
+  for (const id in after.sessions) if (before.sessions[id] === undefined) return false;
+  return true;
+}
+
 /** A week, and a hundred sessions of each desktop. */
 export const DEFAULT_HISTORY: HistoryLimits = { keepMs: 7 * 24 * 3_600_000, perDesktop: 100 };
 
@@ -51,10 +58,7 @@ export class MemoryDesktopStore implements DesktopStore {
     const { desktop, out = [] } = write;
     const stored = this.#desktops.get(desktopId);
     if ((stored?.revision ?? 0) !== revision) return "conflict";
-    const before = stored === undefined ? [] : sessionIdsOf(stored.desktop);
-    const after = new Set(desktop === null ? [] : sessionIdsOf(desktop));
-    for (const id of before) if (!after.has(id)) this.#sessions.delete(id);
-    for (const id of after) this.#sessions.set(id, desktopId);
+    this.#index(desktopId, stored?.desktop ?? null, desktop);
     this.#remember(desktopId, newlyEnded(stored?.desktop ?? null, desktop));
     if (desktop === null) this.#desktops.delete(desktopId);
     else this.#desktops.set(desktopId, { revision: revision + 1, desktop });
@@ -89,6 +93,16 @@ export class MemoryDesktopStore implements DesktopStore {
 
   whenUp(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Most writes neither begin nor end a session. */
+  #index(desktopId: string, before: DesktopState | null, after: DesktopState | null): void {
+    if (before !== null && after !== null && sameSessions(before, after)) return;
+    const kept = new Set(after === null ? [] : sessionIdsOf(after));
+    for (const id of before === null ? [] : sessionIdsOf(before)) {
+      if (!kept.has(id)) this.#sessions.delete(id);
+    }
+    for (const id of kept) this.#sessions.set(id, desktopId);
   }
 
   #remember(desktopId: string, ended: readonly EndedRecord[]): void {

@@ -25,8 +25,8 @@ export interface SharedLinkOptions {
 export interface SharedLinkEvents {
   /** Number and keep this; `mail` says what it was. */
   send(draft: Draft, mail: MailRef | null): void;
-  /** It is kept: write it to the socket, if there is one. */
-  write(text: string): void;
+  /** They are kept: write them to the socket, if there is one. */
+  write(texts: readonly string[]): void;
   /** Another node owns the link. */
   moved(): void;
 }
@@ -164,7 +164,7 @@ export class SharedLink {
         if (!mine) return this.#events.moved();
         this.#queue.splice(0, entries.length);
         this.#kept = entries[entries.length - 1].seq;
-        for (const { text } of entries) this.#events.write(text);
+        this.#events.write(entries.map(({ text }) => text));
       }
     } catch (error) {
       // At close, or a defect: the client's link breaks and begins anew elsewhere.

@@ -61,7 +61,7 @@ function setUp() {
     persisted: 0,
   }, {
     send: (_draft, mail: MailRef | null) => note(`mail ${mail?.n ?? "-"}`),
-    write: (text) => note(`write ${text}`),
+    write: (texts) => texts.forEach((text) => note(`write ${text}`)),
     moved: () => note("moved"),
   });
   return { store, link, got, until };

@@ -45,7 +45,7 @@ export class WsServer {
   ): void {
     this.#server.handleUpgrade(request, socket, head as never, (ws) => {
       const source = eventSource(request.socket.remoteAddress, request.headers["user-agent"]);
-      this.#serve(ws, accept, source);
+      this.#serve(ws, accept, { source, socket });
     });
   }
 
@@ -73,7 +73,7 @@ export class WsServer {
   #serve(
     ws: WebSocket,
     accept: (socket: LinkSocket) => LinkSocketEvents,
-    source: EventSource,
+    { source, socket }: { readonly source: EventSource; readonly socket: Duplex },
   ): void {
     this.#open.set(ws, null);
     let over = false;
@@ -84,8 +84,12 @@ export class WsServer {
     };
     const isOpen = () => !over && ws.readyState === ws.OPEN;
     const events = accept({
-      sendText: (text) => {
-        if (isOpen()) ws.send(text);
+      sendTexts: (texts) => {
+        if (!isOpen()) return;
+        // One call of the kernel for all of them: that is the dearest part of a message.
+        if (texts.length > 1) socket.cork();
+        for (const text of texts) ws.send(text);
+        if (texts.length > 1) socket.uncork();
       },
       sendBinary: (bytes) => {
         if (isOpen()) ws.send(bytes);
