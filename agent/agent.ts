@@ -364,6 +364,7 @@ export class Agent {
       loopbackToo: this.#options.loopbackToo,
       failures: this.#peerFailures.get(sessionId) ?? 0,
       gatherTimeoutMs: GATHER_TIMEOUT_MS,
+      maxVideoKbps: this.#ports.pipeline.maxBitrateKbps,
     }, {
       onState: (state) => {
         if (!live()) return;
@@ -380,6 +381,7 @@ export class Agent {
       onMessage: (channel, data) => live() && viewer.onChannelMessage(generation, channel, data),
       onDrain: (channel) => live() && viewer.onChannelDrain(channel),
       onKeyframeRequest: (reason) => live() && viewer.onKeyframeRequest(reason),
+      onVideoTarget: (target) => live() && viewer.onVideoTarget(generation, target),
     });
     this.#peerFailures.set(sessionId, (this.#peerFailures.get(sessionId) ?? 0) + 1);
     this.#peers.set(peerKey(sessionId, generation), { peer, ...at });

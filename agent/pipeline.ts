@@ -15,6 +15,7 @@ import type {
   VideoEncoder,
   VideoEncoderOptions,
   VideoRate,
+  VideoTarget,
 } from "./core/ports.ts";
 import { presetKnobs } from "./core/video_presets.ts";
 import type { EncoderChoice } from "./core/encoder_chain.ts";
@@ -63,7 +64,7 @@ const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
 interface ViewerEntry {
   video: boolean;
   /** What its network carries. */
-  target: VideoRate;
+  target: VideoTarget;
   preset: VideoPreset;
 }
 
@@ -125,6 +126,10 @@ export class Pipeline {
   get captureFailed(): boolean {
     return this.#desktop.kind === "failed";
   }
+  /** The settings' bound for every viewer's video. */
+  get maxBitrateKbps(): number {
+    return this.#settings.bitrateKbps;
+  }
   get videoStatus(): VideoStatus {
     return this.#video.status();
   }
@@ -151,7 +156,7 @@ export class Pipeline {
   attach(viewer: PipelineViewer): void {
     this.#viewers.set(viewer, {
       video: false,
-      target: this.#settings,
+      target: { ...this.#settings, blocked: false },
       preset: this.#settings.preset ?? "balanced",
     });
     this.#cancel("linger");
@@ -182,7 +187,7 @@ export class Pipeline {
    * What `viewer`'s network can carry, from now on; the settings stay the upper bound. Call it as
    * often as the estimate changes: no keyframe is made for it.
    */
-  setVideoTarget(viewer: PipelineViewer, target: VideoRate): void {
+  setVideoTarget(viewer: PipelineViewer, target: VideoTarget): void {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined) return;
     entry.target = target;
@@ -304,6 +309,7 @@ export class Pipeline {
 
 const wishOf = ({ target, preset }: ViewerEntry): VideoWish => ({
   ...presetKnobs(preset, target),
+  blocked: target.blocked,
   codec: "h264",
 });
 

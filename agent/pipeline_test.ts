@@ -323,8 +323,8 @@ async function twoViewers(world: World): Promise<readonly [FakeViewer, FakeViewe
 Deno.test("setVideoTarget: small differences → one encoder at the least rate, without a keyframe", async () => {
   await using world = new World();
   const [slow, quick, encoder] = await twoViewers(world);
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 950, maxFps: 20 });
-  world.pipeline.setVideoTarget(quick, { bitrateKbps: 99_000, maxFps: 90 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 950, maxFps: 20, blocked: false });
+  world.pipeline.setVideoTarget(quick, { bitrateKbps: 99_000, maxFps: 90, blocked: false });
   world.pipeline.setVideo(slow, false);
   assert.deepEqual(encoder.rates, ["1000/30", "950/20", "1000/30"]);
   world.now = 500;
@@ -339,7 +339,7 @@ Deno.test("setVideoTarget: an only viewer's encoder follows any rate, without a 
   const [slow, quick, encoder] = await twoViewers(world);
   world.pipeline.setVideo(quick, false);
   for (const bitrateKbps of [400, 90, 1_000]) {
-    world.pipeline.setVideoTarget(slow, { bitrateKbps, maxFps: 30 });
+    world.pipeline.setVideoTarget(slow, { bitrateKbps, maxFps: 30, blocked: false });
   }
   assert.deepEqual(encoder.rates, ["1000/30", "400/30", "100/30", "1000/30"]);
   assert.equal(world.encoders.length, 1);
@@ -349,7 +349,7 @@ Deno.test("a viewer whose network falls gets its own encoder; the others go on, 
   await using world = new World();
   const [slow, quick, shared] = await twoViewers(world);
   world.now = 2_000;
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30, blocked: false });
   await world.until(() => world.encoders[1]?.asked.length === 1);
   const own = world.encoders[1];
   assert.equal(own.asked[0].keyframe, true);
@@ -378,15 +378,15 @@ Deno.test("a viewer whose network recovers comes back after 3 s, with one keyfra
   await using world = new World();
   const [slow, _quick, shared] = await twoViewers(world);
   world.now = 2_000;
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 300, maxFps: 30, blocked: false });
   await world.until(() => world.encoders[1]?.asked.length === 1);
   world.encoders[1].asked[0].finish();
   await world.until(() => slow.heard.filter((what) => what === "I").length === 2);
   world.now = 3_000;
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30, blocked: false });
   assert.equal(shared.asked.length, 1);
   world.now = 6_000;
-  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30 });
+  world.pipeline.setVideoTarget(slow, { bitrateKbps: 1_000, maxFps: 30, blocked: false });
   await world.until(() => shared.asked.length === 2);
   assert.equal(shared.asked[1].keyframe, true);
   shared.asked[1].finish();

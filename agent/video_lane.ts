@@ -48,8 +48,11 @@ export interface VideoReceiver {
   onVideo(frame: EncodedFrame): void;
 }
 
+/** Knobs of one viewer, and whether its last picture still waits to leave. */
+export type MemberKnobs = VideoKnobs & { readonly blocked: boolean };
+
 interface Member {
-  knobs: VideoKnobs;
+  knobs: MemberKnobs;
   /** Has had a keyframe of this lane, and so can go on. */
   live: boolean;
   readonly onLive: () => void;
@@ -105,27 +108,37 @@ export class VideoLane {
   /** Sends pictures to `receiver` from the next keyframe on, which is asked for. */
   add(
     receiver: VideoReceiver,
-    knobs: VideoKnobs,
+    knobs: MemberKnobs,
     { reason, onLive }: { readonly reason: KeyframeReason; readonly onLive: () => void },
   ): void {
     if (this.#members.has(receiver)) return;
     this.#members.set(receiver, { knobs, live: false, onLive });
     this.#setKnobs();
     this.#step({ kind: "viewer-joined", reason });
+    this.#setBlocked();
   }
 
   remove(receiver: VideoReceiver): void {
     if (!this.#members.delete(receiver)) return;
     this.#setKnobs();
     this.#step({ kind: "viewer-left" });
+    this.#setBlocked();
   }
 
   /** What a member's network and preset allow from now on. */
-  setMember(receiver: VideoReceiver, knobs: VideoKnobs): void {
+  setMember(receiver: VideoReceiver, knobs: MemberKnobs): void {
     const member = this.#members.get(receiver);
     if (member === undefined) return;
     member.knobs = knobs;
     this.#setKnobs();
+    this.#setBlocked();
+  }
+
+  /** What is encoded while nobody's last picture has left would only be older later. */
+  #setBlocked(): void {
+    const members = [...this.#members.values()];
+    const blocked = members.length > 0 && members.every(({ knobs }) => knobs.blocked);
+    if (blocked !== this.#pacer.blocked) this.#step({ kind: "blocked", blocked });
   }
 
   /** The desktop changed. */

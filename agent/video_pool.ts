@@ -39,6 +39,8 @@ export interface VideoPoolPorts {
 
 /** What a viewer's video shall be. */
 export interface VideoWish extends VideoKnobs {
+  /** Its last picture has not left yet; while that is so for all, an encoder waits. */
+  readonly blocked: boolean;
   readonly codec: string;
 }
 

@@ -14,7 +14,15 @@ import { cropCursor } from "./core/cursor_shape.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
 import { FrameLog } from "./core/frame_log.ts";
 import { HybridRegions } from "./core/hybrid_regions.ts";
-import type { CursorShape, EncodedFrame, Frame, Peer, PeerChannel } from "./core/ports.ts";
+import type {
+  CursorShape,
+  EncodedFrame,
+  Frame,
+  Peer,
+  PeerChannel,
+  VideoTarget,
+} from "./core/ports.ts";
+import { type PeerSlot, PeerSlots, UNBOUND } from "./core/peer_slots.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import {
   type ControlPath,
@@ -45,19 +53,13 @@ const BLOCKED_TIMER_MS = 250;
 /** Hybrid: the encoder runs on for so long, so that the next motion needs no keyframe. */
 const VIDEO_LINGER_MS = 2_000;
 
-interface PeerSlot {
-  readonly peer: Peer;
-  connected: boolean;
-  readonly open: Set<PeerChannel>;
-}
-
 /** One session's viewer. */
 export class ViewerSession implements PipelineViewer {
   readonly #ports: ViewerPorts;
   readonly #engine: DiffEngine;
   readonly #hybrid: HybridRegions;
   readonly #log = new FrameLog();
-  readonly #peers = new Map<number, PeerSlot>();
+  readonly #peers = new PeerSlots();
   #state: ViewerState;
   /** The peer whose message is being answered. */
   #replyTo: PeerSlot | null = null;
@@ -81,7 +83,7 @@ export class ViewerSession implements PipelineViewer {
     });
     this.#hybrid = new HybridRegions({
       engine: this.#engine,
-      rtpTimeOf: (capturedAtMs) => this.#active()?.peer.videoTime(capturedAtMs) ?? 0,
+      rtpTimeOf: (capturedAtMs) => this.#peers.active?.peer.videoTime(capturedAtMs) ?? 0,
     });
     this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
     pipeline.attach(this);
@@ -95,15 +97,16 @@ export class ViewerSession implements PipelineViewer {
   // --- what the session's shell tells ---------------------------------------------------------
 
   addPeer(generation: number, peer: Peer): void {
-    this.#peers.set(generation, { peer, connected: false, open: new Set() });
+    this.#peers.add(generation, peer);
   }
 
   /** The peer is closed by whoever opened it. */
   removePeer(generation: number): void {
     const slot = this.#peers.get(generation);
     if (slot === undefined) return;
-    const active = this.#active() === slot;
+    const active = this.#peers.active === slot;
     this.#peers.delete(generation);
+    if (active) this.#applyTarget();
     if (active && slot.open.has("control")) this.#step({ kind: "console-away" });
   }
 
@@ -111,6 +114,7 @@ export class ViewerSession implements PipelineViewer {
     const slot = this.#peers.get(generation);
     if (slot === undefined) return;
     slot.connected = connected;
+    this.#applyTarget();
     if (connected && this.#usesVideo()) {
       this.#ports.pipeline.requestKeyframe(this, "viewer-joined");
     }
@@ -155,6 +159,16 @@ export class ViewerSession implements PipelineViewer {
     if (this.#usesVideo()) this.#ports.pipeline.requestKeyframe(this, reason);
   }
 
+  onVideoTarget(generation: number, target: VideoTarget): void {
+    this.#peers.setTarget(generation, target);
+    this.#applyTarget();
+  }
+
+  /** The pictures go to the newest peer that is connected: what an older one said is over. */
+  #applyTarget(): void {
+    this.#ports.pipeline.setVideoTarget(this, this.#peers.active?.target ?? UNBOUND);
+  }
+
   onRelayControl(message: ControlMessage): void {
     this.#step({ kind: "control", path: "relay", message });
   }
@@ -189,7 +203,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onConsolePresence(online: boolean): void {
-    if (!online && !this.#hasControlChannel()) this.#step({ kind: "console-away" });
+    if (!online && !this.#peers.hasControlChannel) this.#step({ kind: "console-away" });
   }
 
   setPolicy(policy: DesktopPolicy): void {
@@ -226,7 +240,7 @@ export class ViewerSession implements PipelineViewer {
     if (!this.#usesVideo()) return;
     this.#ports.trace?.encoded();
     const encodedAtMs = this.#ports.now();
-    const peer = this.#active()?.peer;
+    const peer = this.#peers.active?.peer;
     if (peer === undefined || peer.sendVideo(frame) === 0) return;
     this.#rtpFrames++;
     this.#log.video(frame.capturedAtMs, peer.videoTime(frame.capturedAtMs) ?? 0, encodedAtMs);
@@ -244,7 +258,9 @@ export class ViewerSession implements PipelineViewer {
   onCursorPosition(x: number, y: number): void {
     this.#position = { x, y };
     if (this.#state.transport === "none" || this.#cursorTimer !== undefined) return;
-    const every = this.#hasControlChannel() ? CHANNEL_CURSOR_INTERVAL_MS : RELAY_CURSOR_INTERVAL_MS;
+    const every = this.#peers.hasControlChannel
+      ? CHANNEL_CURSOR_INTERVAL_MS
+      : RELAY_CURSOR_INTERVAL_MS;
     const waitMs = this.#cursorSentMs + every - this.#ports.now();
     if (waitMs <= 0) this.#sendPosition();
     else {
@@ -309,6 +325,7 @@ export class ViewerSession implements PipelineViewer {
           rtpFrames: this.#rtpFrames,
           diffFrames: this.#engine.stats.framesSent,
           frames: [...this.#log.take()],
+          network: this.#usesVideo() ? this.#peers.active?.peer.network ?? undefined : undefined,
         }, effect.path);
         break;
       }
@@ -383,28 +400,13 @@ export class ViewerSession implements PipelineViewer {
   #sendControl(message: ControlMessage, path: ControlPath | null): void {
     if (this.#closed) return;
     if (path !== "relay") {
-      const slot = this.#replyTo ?? this.#active();
+      const slot = this.#replyTo ?? this.#peers.active;
       if (
         slot !== null && slot.open.has("control") &&
         slot.peer.send("control", JSON.stringify(message))
       ) return;
     }
     this.#ports.relayControl(message);
-  }
-
-  /** The newest peer that is connected. */
-  #active(): PeerSlot | null {
-    let best: { generation: number; slot: PeerSlot } | null = null;
-    for (const [generation, slot] of this.#peers) {
-      if (slot.connected && (best === null || generation > best.generation)) {
-        best = { generation, slot };
-      }
-    }
-    return best?.slot ?? null;
-  }
-
-  #hasControlChannel(): boolean {
-    return this.#active()?.open.has("control") ?? false;
   }
 
   // --- the diff pump --------------------------------------------------------------------------
@@ -476,7 +478,7 @@ export class ViewerSession implements PipelineViewer {
 
   #hasRoom(): boolean {
     if (this.#diffByChannel()) {
-      const slot = this.#active();
+      const slot = this.#peers.active;
       return slot !== null && slot.open.has("diff") &&
         slot.peer.bufferedBytes("diff") < MAX_CHANNEL_BUFFERED_BYTES;
     }
@@ -485,7 +487,7 @@ export class ViewerSession implements PipelineViewer {
 
   #sendDiff(message: Uint8Array): boolean {
     return this.#diffByChannel()
-      ? this.#active()?.peer.send("diff", message) ?? false
+      ? this.#peers.active?.peer.send("diff", message) ?? false
       : this.#ports.relayDiff(message);
   }
 }

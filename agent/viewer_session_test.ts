@@ -26,6 +26,7 @@ class FakePeer implements Peer {
   videoTime(capturedAtMs: number): number {
     return capturedAtMs * 90;
   }
+  readonly network = null;
   readonly sent: { channel: PeerChannel; data: string | Uint8Array }[] = [];
   waiting = 0;
   most = 0;
@@ -246,6 +247,21 @@ Deno.test("a newer peer is used as soon as it is connected; the old one's end re
   viewer.removePeer(2);
   viewer.onScreen(30, 30);
   assert.equal(world.relayed.at(-1)?.op, "screen");
+  viewer.close();
+});
+
+Deno.test("a newer peer's network counts as soon as it is connected, however choked the old one is", async () => {
+  await using world = new World();
+  const viewer = await world.viewer(new FakePeer());
+  const told: boolean[] = [];
+  world.pipeline.setVideoTarget = (_, { blocked }) => told.push(blocked);
+  viewer.onVideoTarget(1, { bitrateKbps: 500, maxFps: 5, blocked: true });
+  viewer.addPeer(2, new FakePeer());
+  viewer.onVideoTarget(2, { bitrateKbps: 4_000, maxFps: 30, blocked: false });
+  assert.deepEqual(told, [true, true]);
+  viewer.onPeerConnected(2, true);
+  viewer.onVideoTarget(1, { bitrateKbps: 500, maxFps: 5, blocked: true });
+  assert.deepEqual(told, [true, true, false, false]);
   viewer.close();
 });
 

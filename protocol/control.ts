@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type CodedError, codedError } from "./errors.ts";
 import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX, MAX_TIMED_FRAMES } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
-import { TRANSPORTS, VIDEO_PRESETS } from "./vocabulary.ts";
+import { CONGESTION_REASON_CODES, TRANSPORTS, VIDEO_PRESETS } from "./vocabulary.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const timeMs = v.pipe(v.number(), v.finite());
@@ -23,6 +23,26 @@ export const agentFrameSchema = v.object({
   encodedAt: timeMs,
 });
 export type AgentFrame = v.InferOutput<typeof agentFrameSchema>;
+
+const amount = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+/** What the agent measures of a viewer's link, and what its video may take for what reason. */
+const viewerNetworkSchema = v.object({
+  targetKbps: count,
+  reason: v.picklist(CONGESTION_REASON_CODES),
+  rttMs: amount,
+  /** How long packets wait in the network beyond its least delay. */
+  queueMs: amount,
+  /** 0..1 */
+  loss: v.pipe(amount, v.maxValue(1)),
+  /** What arrives. */
+  goodputKbps: count,
+  /** Pictures left out since the peer connected, because older ones had not left. */
+  droppedPictures: count,
+  /** Decisions by reason since the peer connected. */
+  decisions: v.record(v.picklist(CONGESTION_REASON_CODES), count),
+});
+export type ViewerNetwork = v.InferOutput<typeof viewerNetworkSchema>;
 
 /**
  * JSON messages of the `control` data channel; the server carries the same ones in
@@ -65,6 +85,8 @@ export const controlMessageSchema = v.variant("op", [
     rtpFrames: count,
     diffFrames: count,
     frames: v.optional(v.pipe(v.array(agentFrameSchema), v.maxLength(MAX_TIMED_FRAMES))),
+    /** While the viewer is shown video. */
+    network: v.optional(viewerNetworkSchema),
   }),
   /** Agent → console: size of the desktop in pixels. */
   v.object({

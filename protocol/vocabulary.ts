@@ -79,3 +79,24 @@ export const REASONS = {
 } as const;
 export type Reason = keyof typeof REASONS;
 export const REASON_CODES = Object.keys(REASONS) as readonly Reason[];
+
+/** Why a viewer's video may take what it takes now; each has a plain sentence for the HUD. */
+export const CONGESTION_REASONS = {
+  "start": "The connection is new",
+  "probe": "A probe showed that the link carries more",
+  "ramp-up": "The link is filled and has no queue",
+  "ceiling": "All that the settings allow",
+  "application-limited": "The desktop needs less than the link carries",
+  "queue-growing": "A queue begins to form in the network",
+  "queue-standing": "Packets wait in the network",
+  "drained": "The queue in the network is gone",
+  "loss": "Too many packets are lost",
+  "loss-inherent": "The link loses packets at any rate",
+  "remb": "The browser asks for less",
+  "path-silent": "Nothing arrives at the browser",
+  "path-back": "The path works again",
+} as const;
+export type CongestionReason = keyof typeof CONGESTION_REASONS;
+export const CONGESTION_REASON_CODES = Object.keys(
+  CONGESTION_REASONS,
+) as readonly CongestionReason[];

@@ -1,5 +1,5 @@
 /** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
-import type { InputMessage, LayerState, Rect } from "@farglass/protocol";
+import type { InputMessage, LayerState, Rect, ViewerNetwork } from "@farglass/protocol";
 
 /** The desktop's pixels at one moment. */
 export interface Frame {
@@ -78,6 +78,12 @@ export interface VideoRate {
   readonly maxFps: number;
 }
 
+/** What the network lets one viewer's video take. */
+export interface VideoTarget extends VideoRate {
+  /** The last picture still waits to leave: the newest one of later is worth more. */
+  readonly blocked: boolean;
+}
+
 /** How well a still picture looks, where the rate allows a choice. */
 export const VIDEO_QUALITIES = ["sharp", "balanced", "smooth"] as const;
 export type VideoQuality = (typeof VIDEO_QUALITIES)[number];
@@ -145,6 +151,8 @@ export interface PeerEvents {
   onDrain(channel: PeerChannel): void;
   /** PLI, FIR, or pictures that were left out on the way, so that only a keyframe helps. */
   onKeyframeRequest(reason: "pli" | "fir" | "skipped"): void;
+  /** What the network lets the video take changed. */
+  onVideoTarget(target: VideoTarget): void;
 }
 
 export interface PeerOptions {
@@ -160,6 +168,8 @@ export interface PeerOptions {
   readonly loopbackToo?: boolean;
   /** Peers of the same session in a row that never connected before this one. */
   readonly failures?: number;
+  /** The video never takes more, whatever the network carries. */
+  readonly maxVideoKbps?: number;
   /** Milliseconds until this peer's candidates count as complete. */
   readonly gatherTimeoutMs?: number;
 }
@@ -180,6 +190,8 @@ export interface Peer {
   readonly videoReady: boolean;
   /** The RTP time that a picture captured then has on the video track; null without one. */
   videoTime(capturedAtMs: number): number | null;
+  /** What is known of the way to the viewer; null before there is video. */
+  readonly network: ViewerNetwork | null;
   close(): Promise<void>;
 }
 export type PeerFactory = (options: PeerOptions, events: PeerEvents) => Peer;

@@ -25,4 +25,17 @@ Deno.test("RtpHistory gives a packet again only after a pause", () => {
   assert.ok(history.take(7, 100));
   assert.equal(history.take(7, 110), null);
   assert.ok(history.take(7, 120));
+  assert.equal(history.take(7, 300, 200), null);
+  assert.ok(history.take(7, 320, 200));
+});
+
+Deno.test("RtpHistory outlasts a keyframe at the highest rate, and forgets what came before one", () => {
+  // 50 Mb/s for one and a half 30ths of a second, in packets of 1150 bytes.
+  assert.ok(HISTORY_PACKETS > 10 * 50_000_000 / 8 * 1.5 / 30 / 1150);
+  const history = new RtpHistory();
+  history.add(packet(3));
+  assert.equal(history.last?.sequence, 3);
+  history.clear();
+  assert.equal(history.take(3, 0), null);
+  assert.equal(history.last, null);
 });

@@ -1,28 +1,162 @@
-/** Spreads a large picture's packets, so that a keyframe does not overrun a switch's buffer. */
+/**
+ * Decides which packet leaves when: repetitions first, then pictures in order, then padding while a
+ * probe asks for more than there is. A budget in bytes fills at the pace of the congestion
+ * controller; what waits too long is dropped whole, so that nothing stale is played. Pure.
+ */
 
-/** An ordinary picture leaves at once; 64 packets are 77 KB. */
-export const PACER_BURST_PACKETS = 64;
-/** The rest follows in steps; 64 packets each 5 ms are 120 Mb/s. */
+/** The budget is spent in steps of so long; finer ones while a probe is measured. */
 export const PACER_STEP_MS = 5;
+export const PROBE_STEP_MS = 2;
+/** What may leave at once after a pause: a step's worth, and never less than two packets. */
+const MIN_BURST_BYTES = 2_400;
+/** The most that packets which waited while the program was busy may make up for. */
+const MAX_CATCH_UP_MS = 20;
+/** Pictures that need longer than this, and what the newest keyframe takes, come too late. */
+const MAX_WAIT_MS = 250;
+/** Nothing leaves, for whatever reason. */
+const MAX_AGE_MS = 1_000;
+/** Repetitions take at most this part of the pace; beyond it, a keyframe is cheaper. */
+const REPAIR_SHARE = 0.5;
+const MAX_REPAIR_WAIT_MS = 250;
+const BITS = 8;
 
-export interface PacerState {
-  readonly tokens: number;
-  readonly refilledAtMs: number;
+/** Something to send; bytes as they are on the wire. */
+export interface Paced {
+  readonly bytes: number;
+}
+export interface Waiting<M> {
+  readonly packet: M;
+  readonly queuedMs: number;
 }
 
-export const newPacer = (nowMs: number): PacerState => ({
-  tokens: PACER_BURST_PACKETS,
-  refilledAtMs: nowMs,
-});
+export type Departure<M, R> =
+  | { readonly kind: "media"; readonly packet: M; readonly probe: number | null }
+  | { readonly kind: "repair"; readonly packet: R; readonly probe: number | null }
+  | { readonly kind: "padding"; readonly bytes: number; readonly probe: number };
 
-/** How many of `waiting` packets may leave now. */
-export function release(
-  state: PacerState,
-  waiting: number,
-  nowMs: number,
-): readonly [PacerState, number] {
-  const steps = Math.max(0, nowMs - state.refilledAtMs) / PACER_STEP_MS;
-  const tokens = Math.min(PACER_BURST_PACKETS, state.tokens + steps * PACER_BURST_PACKETS);
-  const count = Math.min(waiting, Math.floor(tokens));
-  return [{ tokens: tokens - count, refilledAtMs: Math.max(nowMs, state.refilledAtMs) }, count];
+export interface PaceLimits {
+  readonly paceKbps: number;
+  /** Bytes that may be under way beyond those that are. */
+  readonly roomBytes: number;
 }
+
+export class RtpPacer<M extends Paced, R extends Paced> {
+  #media: Waiting<M>[] = [];
+  #repairs: Waiting<R>[] = [];
+  #mediaBytes = 0;
+  #repairBytes = 0;
+  #keyframeBytes = 0;
+  #budget = 0;
+  #repairBudget = 0;
+  #filledMs: number | null = null;
+  #probe: { readonly id: number; readonly kbps: number; left: number } | null = null;
+
+  get waitingBytes(): number {
+    return this.#mediaBytes + this.#repairBytes;
+  }
+  /** How long `pull` may wait, or null when there is nothing to do. */
+  get stepMs(): number | null {
+    if (this.#probe !== null) return PROBE_STEP_MS;
+    return this.#media.length > 0 || this.#repairs.length > 0 ? PACER_STEP_MS : null;
+  }
+
+  /** Whether what waits comes too late to be of use. */
+  stale(nowMs: number, paceKbps: number): boolean {
+    const waitMs = (this.#mediaBytes - this.#keyframeBytes) * BITS / paceKbps;
+    return waitMs > MAX_WAIT_MS || this.#ageMs(nowMs) > MAX_AGE_MS;
+  }
+
+  #ageMs(nowMs: number): number {
+    return this.#media.length === 0 ? 0 : nowMs - this.#media[0].queuedMs;
+  }
+
+  /** Queues one picture's packets. */
+  addPicture(packets: readonly M[], keyframe: boolean, nowMs: number): void {
+    const bytes = packets.reduce((sum, packet) => sum + packet.bytes, 0);
+    for (const packet of packets) this.#media.push({ packet, queuedMs: nowMs });
+    this.#mediaBytes += bytes;
+    if (keyframe) this.#keyframeBytes = bytes;
+    else if (this.#mediaBytes === bytes) this.#keyframeBytes = 0;
+  }
+
+  /** Queues a packet that is sent again; false when repetitions wait for too long already. */
+  addRepair(packet: R, nowMs: number): boolean {
+    const oldest = this.#repairs[0];
+    if (oldest !== undefined && nowMs - oldest.queuedMs > MAX_REPAIR_WAIT_MS) {
+      this.#repairs = [];
+      this.#repairBytes = 0;
+      return false;
+    }
+    this.#repairs.push({ packet, queuedMs: nowMs });
+    this.#repairBytes += packet.bytes;
+    return true;
+  }
+
+  /** Sends `bytes` at `kbps` from now on, with padding when nothing waits. */
+  startProbe(id: number, kbps: number, bytes: number): void {
+    this.#probe = { id, kbps, left: bytes };
+    this.#budget = Math.min(this.#budget, 0);
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#media = [];
+    this.#repairs = [];
+    this.#mediaBytes = 0;
+    this.#repairBytes = 0;
+    this.#probe = null;
+  }
+
+  /** What leaves now. */
+  pull(nowMs: number, limits: PaceLimits): Departure<M, R>[] {
+    this.#fill(nowMs, limits.paceKbps);
+    const out: Departure<M, R>[] = [];
+    let room = limits.roomBytes;
+    while (this.#budget > 0 && room > 0) {
+      const next = this.#next();
+      if (next === null) break;
+      const bytes = next.kind === "padding" ? next.bytes : next.packet.bytes;
+      this.#budget -= bytes;
+      room -= bytes;
+      if (this.#probe !== null && (this.#probe.left -= bytes) <= 0) this.#probe = null;
+      out.push(next);
+    }
+    return out;
+  }
+
+  #fill(nowMs: number, paceKbps: number): void {
+    const kbps = this.#probe?.kbps ?? paceKbps;
+    const sinceMs = Math.max(0, nowMs - (this.#filledMs ?? nowMs - PACER_STEP_MS));
+    this.#filledMs = Math.max(nowMs, this.#filledMs ?? nowMs);
+    const waited = this.#media.length > 0 && nowMs > this.#media[0].queuedMs;
+    const burstMs = waited && this.#probe === null ? MAX_CATCH_UP_MS : PACER_STEP_MS;
+    const most = Math.max(MIN_BURST_BYTES, kbps * burstMs / BITS);
+    const grown = Math.min(sinceMs, 1_000) * kbps / BITS;
+    this.#budget = Math.min(most, this.#budget + grown);
+    this.#repairBudget = Math.min(most, this.#repairBudget + grown * REPAIR_SHARE);
+  }
+
+  #next(): Departure<M, R> | null {
+    const probe = this.#probe?.id ?? null;
+    const repair = this.#repairs[0];
+    // Without pictures that wait, repetitions may have all of it.
+    if (repair !== undefined && (this.#repairBudget > 0 || this.#media.length === 0)) {
+      this.#repairs.shift();
+      this.#repairBytes -= repair.packet.bytes;
+      this.#repairBudget -= repair.packet.bytes;
+      return { kind: "repair", packet: repair.packet, probe };
+    }
+    const media = this.#media[0];
+    if (media !== undefined) {
+      this.#media.shift();
+      this.#mediaBytes -= media.packet.bytes;
+      return { kind: "media", packet: media.packet, probe };
+    }
+    if (this.#probe === null) return null;
+    return { kind: "padding", bytes: paddingBytes(this.#probe.kbps), probe: this.#probe.id };
+  }
+}
+
+/** Small packets for a slow link, so that a probe is made of several and short. */
+const paddingBytes = (kbps: number): number => kbps > LARGE_PADDING_KBPS ? 1_200 : 300;
+const LARGE_PADDING_KBPS = 3_000;

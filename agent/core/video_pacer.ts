@@ -36,6 +36,8 @@ export interface VideoPacer {
   /** A newer picture than the last encoded one exists. */
   readonly dirty: boolean;
   readonly encoding: boolean;
+  /** The last picture has not left yet for anybody: the next one shall be the newest then. */
+  readonly blocked: boolean;
   /** The last encode failed: nothing is tried until something new happens. */
   readonly halted: boolean;
   /** Why the running encode makes a keyframe. */
@@ -77,6 +79,7 @@ export type VideoPacerEvent =
   | { readonly kind: "encode-failed" }
   /** The encoder's bounds changed. */
   | { readonly kind: "rate"; readonly rate: VideoRate }
+  | { readonly kind: "blocked"; readonly blocked: boolean }
   | { readonly kind: "tick" };
 
 /** Encode the current picture now; as a keyframe when there is a reason. */
@@ -115,6 +118,7 @@ export function newVideoPacer(rate: VideoRate): VideoPacer {
     viewers: 0,
     dirty: false,
     encoding: false,
+    blocked: false,
     halted: false,
     encodingKeyframe: null,
     keyframe: { reason: "start", urgent: true },
@@ -190,6 +194,8 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
       }, []];
     case "rate":
       return next({ ...state, ...bounds(event.rate) }, now);
+    case "blocked":
+      return next({ ...state, blocked: event.blocked }, now);
     case "tick":
       return next(state, now);
     default:
@@ -199,7 +205,7 @@ export function stepVideo(state: VideoPacer, event: VideoPacerEvent, now: number
 
 /** When `tick` is due, or null. */
 export function videoDeadline(state: VideoPacer): number | null {
-  if (state.viewers === 0 || state.encoding || state.halted) return null;
+  if (state.viewers === 0 || state.encoding || state.halted || state.blocked) return null;
   const keyframeMs = keyframeAllowedMs(state);
   if (state.fromScratch) return keyframeMs;
   const due: number[] = [];
@@ -251,7 +257,7 @@ function afterEncode(
 }
 
 function next(state: VideoPacer, now: number): Step {
-  if (state.viewers === 0 || state.encoding || state.halted) return [state, []];
+  if (state.viewers === 0 || state.encoding || state.halted || state.blocked) return [state, []];
   const allowedMs = keyframeAllowedMs(state);
   const keyframe = allowedMs !== null && now >= allowedMs ? state.keyframe : null;
   if (keyframe === null) {

@@ -216,3 +216,14 @@ Deno.test("rate: the interval holds at once, and no keyframe is made for it", ()
   const back: VideoPacerEvent = { kind: "rate", rate: SETTINGS };
   assert.deepEqual(stepVideo(state, back, 12)[1], [{ kind: "encode", keyframe: null }]);
 });
+
+Deno.test("blocked: nothing is encoded until the last picture has left, then the newest one at once", () => {
+  const block = (blocked: boolean): VideoPacerEvent => ({ kind: "blocked", blocked });
+  const [state, log] = run([[0, joined], [1, encoded(100, true)], [2, block(true)], [40, frame], [
+    80,
+    { kind: "tick" },
+  ]]);
+  assert.equal(log, "I----");
+  assert.equal(videoDeadline(state), null);
+  assert.deepEqual(stepVideo(state, block(false), 90)[1], [{ kind: "encode", keyframe: null }]);
+});

@@ -325,6 +325,7 @@ export function beatPong(beat: Heartbeat, pong: ControlOf<"pong">, now: number):
       : beat.rttMs + 0.3 * (sinceMs - beat.rttMs),
     captured: pong.captured,
     still: beat.lastPongAt !== null && pong.captured === beat.captured,
+    network: pong.network ?? null,
   };
 }
 

@@ -12,6 +12,7 @@ import type {
   Transport,
   TransportChoice,
   VideoPreset,
+  ViewerNetwork,
 } from "@farglass/protocol";
 import type { LatencyView } from "./latency.ts";
 import type { SessionRecord } from "./session_record.ts";
@@ -54,6 +55,8 @@ export interface HudView {
   readonly exactSinceMs: number | null;
   /** From the change on the shared screen to the picture here. */
   readonly latency: LatencyView | null;
+  /** What the agent measures of the way here, and what the video may take for what reason. */
+  readonly network: ViewerNetwork | null;
 }
 
 export type Phase =

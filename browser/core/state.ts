@@ -14,6 +14,7 @@ import {
   type Transport,
   type TransportChoice,
   type VideoPreset,
+  type ViewerNetwork,
 } from "@farglass/protocol";
 import { type ClockState, NO_CLOCK } from "./clock_offset.ts";
 import type { PeerConnectionState, Shown } from "./events.ts";
@@ -67,6 +68,8 @@ export interface Heartbeat {
   readonly captured: number;
   /** It was the same in the answer before. */
   readonly still: boolean;
+  /** What the agent measures of the way here. */
+  readonly network: ViewerNetwork | null;
 }
 
 /** One peer connection as the core knows it. */
@@ -253,6 +256,7 @@ export const newBeat = (now: number): Heartbeat => ({
   rttMs: null,
   captured: 0,
   still: false,
+  network: null,
 });
 
 /** Nothing is known yet. */
@@ -269,6 +273,7 @@ export const EMPTY_HUD: HudView = {
   framesDecoded: 0,
   exactSinceMs: null,
   latency: null,
+  network: null,
 };
 
 /** A session that has still to be asked for. */

@@ -1,4 +1,5 @@
 /** The live facts of a session: a column beside the picture, on a phone a sheet below it. */
+import { CONGESTION_REASONS } from "@farglass/protocol";
 import type { ReactNode } from "react";
 import type { ConsoleClient, SessionView } from "../core/mod.ts";
 import { Dot, ToolButton } from "./controls.tsx";
@@ -228,6 +229,15 @@ function Facts({ session }: { session: SessionView }) {
         value={sized ? `${session.width}x${session.height}` : null}
       >
         {sized ? `${session.width} × ${session.height}` : UNKNOWN}
+      </Fact>
+      <Fact name="Video may take" testId="hud-target" value={hud.network?.targetKbps ?? null}>
+        {bitrateText(hud.network?.targetKbps ?? null)}
+      </Fact>
+      <Fact name="because" testId="hud-target-reason" value={hud.network?.reason ?? null}>
+        {hud.network === null ? UNKNOWN : CONGESTION_REASONS[hud.network.reason]}
+      </Fact>
+      <Fact name="Network queue" testId="hud-queue" value={hud.network?.queueMs ?? null}>
+        {milliText(hud.network?.queueMs ?? null)}
       </Fact>
       <Fact name="Decoding" testId="hud-decode" value={hud.decodeMs}>
         {milliText(hud.decodeMs)}

@@ -16,6 +16,7 @@ const ignore: PeerEvents = {
   onMessage: () => {},
   onDrain: () => {},
   onKeyframeRequest: () => {},
+  onVideoTarget: () => {},
 };
 
 const LINES = chromiumOffer().split("\r\n").filter((line) => line !== "");

@@ -57,6 +57,7 @@ function makeAny<P extends AnyPeer>(create: Create<P>, options: PeerOptions = LO
     onMessage: () => {},
     onDrain: () => {},
     onKeyframeRequest: () => {},
+    onVideoTarget: () => {},
   };
   const peer = create(options, events);
   const close = () => peer.close();

@@ -121,7 +121,11 @@ realTest(
     await Promise.all([untilDecoded(slow, 10), untilDecoded(quick, 10)]);
     assert.equal(desktop.opened.length, 1);
     const keyframes = quickView.pictures.filter(({ keyframe }) => keyframe).length;
-    desktop.pipeline.setVideoTarget(slowView.receiver, { bitrateKbps: 150, maxFps: 8 });
+    desktop.pipeline.setVideoTarget(slowView.receiver, {
+      bitrateKbps: 150,
+      maxFps: 8,
+      blocked: false,
+    });
     await slow.until("two encoders", () => desktop.pipeline.videoStatus.encoders.length === 2);
     await Promise.all([untilDecoded(slow, 10), untilDecoded(quick, 40)]);
     const since = performance.now() - 1_000;
@@ -130,7 +134,11 @@ realTest(
     assert.ok(recent(quickView) > recent(slowView));
     assert.equal(quickView.pictures.filter(({ keyframe }) => keyframe).length, keyframes);
     // And back: both share again, with one keyframe for both.
-    desktop.pipeline.setVideoTarget(slowView.receiver, { bitrateKbps: 8_000, maxFps: 30 });
+    desktop.pipeline.setVideoTarget(slowView.receiver, {
+      bitrateKbps: 8_000,
+      maxFps: 30,
+      blocked: false,
+    });
     await slow.until(
       "one encoder",
       () => desktop.pipeline.videoStatus.encoders.map(({ viewers }) => viewers).join() === "2",

@@ -26,6 +26,25 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
     ],
   },
   { op: "pong", id: 1, at: -12.5, agentAt: 1e15, captured: 1, rtpFrames: 2, diffFrames: 3 },
+  {
+    op: "pong",
+    id: 2,
+    at: 1,
+    agentAt: 2,
+    captured: 3,
+    rtpFrames: 4,
+    diffFrames: 5,
+    network: {
+      targetKbps: 900,
+      reason: "queue-standing",
+      rttMs: 41.5,
+      queueMs: 0,
+      loss: 1,
+      goodputKbps: 870,
+      droppedPictures: 6,
+      decisions: { probe: 2, "queue-standing": 1 },
+    },
+  },
   { op: "screen", width: 1, height: 8192 },
   { op: "cursor", width: 0, height: 0, hotX: 0, hotY: 0, rgba: "" },
   {
@@ -46,6 +65,17 @@ export const BAD_CONTROL: readonly {
   readonly text: string;
   readonly code: ErrorCode;
 }[] = [
+  {
+    name: "an unknown reason of congestion",
+    text: JSON.stringify({
+      ...{ op: "pong", id: 1, at: 1, agentAt: 1, captured: 1, rtpFrames: 1, diffFrames: 1 },
+      network: {
+        ...{ targetKbps: 1, reason: "mood", rttMs: 1, queueMs: 1, loss: 0, goodputKbps: 1 },
+        ...{ droppedPictures: 0, decisions: {} },
+      },
+    }),
+    code: "malformed",
+  },
   { name: "nothing", text: "", code: "malformed" },
   { name: "not JSON", text: "select", code: "malformed" },
   { name: "null", text: "null", code: "malformed" },

@@ -22,6 +22,7 @@ import { CELL_PX, clockCells } from "./clock_cells.ts";
 import { openX, type XClient } from "./x11.ts";
 import { Film } from "./painter_film.ts";
 import { runWindow } from "./painter_window.ts";
+import { seededRandom } from "./random.ts";
 
 const BLACK = 0n;
 const WHITE = 0xffffffn;
@@ -32,17 +33,6 @@ const RANDOM_TEXT = "The quick brown fox 0123456789 {}[]()<>";
 const say = (value: unknown): void =>
   void Deno.stdout.writeSync(encode(`${JSON.stringify(value)}\n`));
 const encode = (text: string) => new TextEncoder().encode(text);
-
-/** Mulberry32: small, seeded, the same on every machine. */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = state + 0x6d2b79f5 >>> 0;
-    let t = Math.imul(state ^ state >>> 15, 1 | state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Everything that draws on the root window. */
 class Brush {

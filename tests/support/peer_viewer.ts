@@ -10,6 +10,9 @@ export const LOOPBACK: PeerOptions = { iceServers: [], relayOnly: false, loopbac
 /** What the page runs; not checked as Deno code, for it is none. */
 const PAGE_SCRIPT = Deno.readTextFileSync(new URL("./peer_viewer_page.js", import.meta.url));
 
+/** Peers whose last picture has not left yet; whoever feeds them waits, as the agent does. */
+export const blockedPeers = new WeakSet<Peer>();
+
 /** A page and its agent's peer. `await using` closes both. */
 export interface PeerViewer<P extends Peer = WeriftPeer> extends AsyncDisposable {
   readonly page: Page;
@@ -102,6 +105,7 @@ export async function openPeerViewer<P extends Peer = WeriftPeer>(
     onMessage: (channel, data) => messages.push({ channel, data }),
     onDrain: () => drains++,
     onKeyframeRequest: () => keyframeRequests++,
+    onVideoTarget: ({ blocked }) => blocked ? blockedPeers.add(peer) : blockedPeers.delete(peer),
   });
   await page.exposeFunction(
     "agentCandidate",

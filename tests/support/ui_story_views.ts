@@ -131,6 +131,16 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
     relayHint: "turn",
     turnExpiresAtMs: now + 563_000,
     framesDecoded: 5120,
+    network: {
+      targetKbps: 6_400,
+      reason: "application-limited",
+      rttMs: 24,
+      queueMs: 0.6,
+      loss: 0.004,
+      goodputKbps: 2_900,
+      droppedPictures: 0,
+      decisions: { probe: 3, "application-limited": 2 },
+    },
     exactSinceMs: null,
     latency: {
       ...{ capture: 0.3, encode: 9.2, network: 4.1, buffer: 1.4, decode: 1.2, paint: 5.6 },
@@ -216,6 +226,7 @@ const diffParts = (now: number): Partial<SessionView> => ({
   choice: "diff",
   hud: {
     ...session({}, now).hud,
+    network: null,
     decodeMs: null,
     jitterBufferMs: null,
     loss: null,

@@ -1,6 +1,7 @@
 /** Feeds a drawn picture through the encoder to peers, as the agent does. */
 import type { EncodedFrame, Peer } from "../../agent/core/ports.ts";
 import { openTestEncoder, type TestEncoder } from "./libav.ts";
+import { blockedPeers } from "./peer_viewer.ts";
 import { Picture } from "./pictures.ts";
 
 /** Draws, encodes and sends at `fps` until it is disposed of. */
@@ -16,6 +17,7 @@ export class VideoPump implements AsyncDisposable {
     private picture: Picture,
     private readonly draw: (picture: Picture, index: number) => void,
     private readonly send: (frame: EncodedFrame) => void,
+    private readonly peers: readonly Peer[],
     private readonly fps: number,
   ) {}
 
@@ -28,11 +30,11 @@ export class VideoPump implements AsyncDisposable {
     bitrateKbps?: number;
     send?: (frame: EncodedFrame) => void;
   }): Promise<VideoPump> {
-    const { width, height, draw, fps = 30 } = options;
+    const { width, height, draw, peers, fps = 30 } = options;
     const send = options.send ??
-      ((frame) => options.peers.forEach((peer) => peer.sendVideo(frame)));
+      ((frame) => peers.forEach((peer) => peer.sendVideo(frame)));
     const encoder = await openEncoder(width, height, options.bitrateKbps);
-    const pump = new VideoPump(encoder, new Picture(width, height), draw, send, fps);
+    const pump = new VideoPump(encoder, new Picture(width, height), draw, send, peers, fps);
     pump.#running = pump.#run();
     return pump;
   }
@@ -52,6 +54,9 @@ export class VideoPump implements AsyncDisposable {
   async #run(): Promise<void> {
     const begun = performance.now();
     for (let i = 0; !this.#stopped; i++) {
+      while (!this.#stopped && this.peers.some((peer) => blockedPeers.has(peer))) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
       this.draw(this.picture, this.frames++);
       const at = performance.now();
       const keyframe = this.keyframeWanted;

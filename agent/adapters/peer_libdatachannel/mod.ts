@@ -14,6 +14,7 @@ import {
   ICE_STATES,
   type LayerState,
   MAX_ENVELOPE_BYTES,
+  type ViewerNetwork,
 } from "@farglass/protocol";
 import {
   type DataChannel,
@@ -39,7 +40,7 @@ import type {
   PeerOptions,
 } from "../../core/ports.ts";
 import { EXTENSION_URI } from "../../core/rtp_extensions.ts";
-import { VideoSender } from "../peer_werift/video_sender.ts";
+import { videoLimits, VideoSender } from "../peer_werift/video_sender.ts";
 import { TrackRtp } from "./track_rtp.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
@@ -85,6 +86,7 @@ export class LibdatachannelPeer implements Peer {
   readonly #pc: PeerConnection;
   readonly #policy: IcePolicy;
   readonly #events: PeerEvents;
+  readonly #maxVideoKbps: number | undefined;
   readonly #channels = new Map<PeerChannel, DataChannel>();
   #video: VideoSender | null = null;
   #state: PeerState | null = null;
@@ -101,6 +103,7 @@ export class LibdatachannelPeer implements Peer {
   constructor(options: PeerOptions, events: PeerEvents) {
     this.#aborted.promise.catch(() => {/* only an answer under way minds */});
     this.#events = events;
+    this.#maxVideoKbps = options.maxVideoKbps;
     const { loopbackOnly, loopbackToo = false, relayOnly } = options;
     this.#policy = { loopbackOnly, loopbackToo, relayOnly };
     const { stun, turn } = iceTargets(options.iceServers, this.#policy);
@@ -137,6 +140,10 @@ export class LibdatachannelPeer implements Peer {
 
   get videoReady(): boolean {
     return this.#video?.ready ?? false;
+  }
+
+  get network(): ViewerNetwork | null {
+    return this.#video?.network ?? null;
   }
 
   async answer(offerSdp: string): Promise<string> {
@@ -200,12 +207,19 @@ export class LibdatachannelPeer implements Peer {
       video.parseSdpLine(`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`);
     }
     const track: Track = this.#pc.addTrack(video);
-    track.onOpen(() => this.#tellDtls("connected"));
+    track.onOpen(() => {
+      this.#tellDtls("connected");
+      this.#video?.start();
+    });
     this.rtp = new TrackRtp(track, { ssrc, rtxSsrc, extensionIds, cname: name });
     this.#video = new VideoSender(
       this.rtp,
       choice,
-      (reason) => this.#tell(() => this.#events.onKeyframeRequest(reason)),
+      videoLimits(this.#maxVideoKbps),
+      {
+        onKeyframeRequest: (reason) => this.#tell(() => this.#events.onKeyframeRequest(reason)),
+        onVideoTarget: (target) => this.#tell(() => this.#events.onVideoTarget(target)),
+      },
     );
   }
 

@@ -3,7 +3,7 @@
  * trickles its candidates. Everything that comes from the other side is checked before werift sees
  * it, and nothing that werift throws leaves this folder unhandled.
  */
-import { checkCandidate, checkSdp, type LayerState } from "@farglass/protocol";
+import { checkCandidate, checkSdp, type LayerState, type ViewerNetwork } from "@farglass/protocol";
 import {
   RTCDtlsTransport,
   type RTCIceTransport,
@@ -39,7 +39,7 @@ import { IceGuard } from "./ice_guard.ts";
 import { replaceGathering } from "./internals.ts";
 import { guardSctp } from "./sctp_guard.ts";
 import { WeriftRtp } from "./rtp_transport.ts";
-import { VideoSender } from "./video_sender.ts";
+import { videoLimits, VideoSender } from "./video_sender.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
 type RemoteCandidate = Parameters<Peer["addCandidate"]>[0];
@@ -125,6 +125,10 @@ export class WeriftPeer implements Peer {
     return this.#video?.ready ?? false;
   }
 
+  get network(): ViewerNetwork | null {
+    return this.#video?.network ?? null;
+  }
+
   async answer(offerSdp: string): Promise<string> {
     if (this.#closing !== null) throw new Error("The peer is closed");
     if (this.#answered) throw new Error("The peer has answered already");
@@ -147,7 +151,10 @@ export class WeriftPeer implements Peer {
       dtls.onStateChange.subscribe((state) => {
         if (state !== "new") this.#tellLayer({ layer: "dtls", state });
         if (state === "connecting") this.#flights.watch(dtls);
-        if (state === "connected") this.#guards.forEach((guard) => guard.establish());
+        if (state === "connected") {
+          this.#guards.forEach((guard) => guard.establish());
+          this.#video?.start();
+        }
         if (state === "connected" || state === "failed") this.#setState(state);
       });
     }
@@ -161,7 +168,11 @@ export class WeriftPeer implements Peer {
       this.#video = new VideoSender(
         new WeriftRtp(transceiver, transceiver.dtlsTransport),
         offer.video,
-        (reason) => this.#guarded(() => this.events.onKeyframeRequest(reason)),
+        videoLimits(this.options.maxVideoKbps),
+        {
+          onKeyframeRequest: (reason) => this.#guarded(() => this.events.onKeyframeRequest(reason)),
+          onVideoTarget: (target) => this.#guarded(() => this.events.onVideoTarget(target)),
+        },
       );
     }
     await this.pc.setLocalDescription({ type: "answer", sdp });

@@ -1,6 +1,6 @@
 /**
- * Sends encoded pictures as RTP (RFC 3550, RFC 6184) through a peer's SRTP. It stands in for
- * werift's own sending, which copies each packet and keeps too few of them to answer a NACK.
+ * Sends encoded pictures as RTP (RFC 3550, RFC 6184) over a werift DTLS transport. It stands in
+ * for werift's own sending, which copies each packet and keeps too few of them to answer a NACK.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -8,14 +8,18 @@ import {
   GenericNack,
   ntpTime,
   PictureLossIndication,
+  ReceiverEstimatedMaxBitrate,
   type RtcpPacketConverter,
   RtcpPayloadSpecificFeedback,
   RtcpTransportLayerFeedback,
   RtpHeader,
+  TransportWideCC,
 } from "werift";
+import { never, type ViewerNetwork } from "@farglass/protocol";
+import type { CongestionLimits } from "../../core/congestion.ts";
 import { packetize } from "../../core/h264_packetizer.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
-import type { EncodedFrame } from "../../core/ports.ts";
+import type { EncodedFrame, VideoTarget } from "../../core/ports.ts";
 import {
   absCaptureTime,
   EXTENSION_URI,
@@ -25,7 +29,8 @@ import {
   transportWideCc,
 } from "../../core/rtp_extensions.ts";
 import { RtpHistory, type SentPacket } from "../../core/rtp_history.ts";
-import { newPacer, PACER_STEP_MS, release } from "../../core/rtp_pacer.ts";
+import { VideoFlow } from "../../core/video_flow.ts";
+import { FeedbackReader } from "./transport_feedback.ts";
 
 export type RtcpPacket = ReturnType<typeof RtcpPacketConverter.deSerialize>[number];
 
@@ -57,12 +62,37 @@ export interface RtpTransport {
  * SRTP, TURN, UDP and IPv6 around it, it passes a path of 1280 bytes.
  */
 const PAYLOAD_BYTES = 1150;
-/** A keyframe at the encoder's largest rate fits twice; more waiting means nothing leaves. */
-const MAX_QUEUED_PACKETS = 1500;
+/** RTP header and extensions (about 28), SRTP's tag (16), UDP and IP (28). */
+const OVERHEAD_BYTES = 72;
+/** RTX puts the original sequence number before the payload (RFC 4588 section 4). */
+const RTX_HEADER_BYTES = 2;
+/** RTP's padding says its length in its last byte (RFC 3550 section 5.1). */
+const MAX_PADDING_BYTES = 255;
+const BITS_PER_KBIT = 1000;
 
-interface Queued extends SentPacket {
+interface Outgoing {
+  readonly timestamp: number;
+  readonly marker: boolean;
+  readonly payload: Uint8Array;
   readonly capturedAtMs: number;
   readonly first: boolean;
+  readonly bytes: number;
+}
+interface Repair {
+  readonly packet: SentPacket;
+  readonly bytes: number;
+}
+
+/** A first picture shall not wait long on a slow link; the first probes take a tenth of a second. */
+export const videoLimits = (maxKbps = 12_000): CongestionLimits => ({
+  minKbps: 150,
+  startKbps: 4_000,
+  maxKbps,
+});
+
+export interface VideoSenderEvents {
+  onKeyframeRequest(reason: "pli" | "fir" | "skipped"): void;
+  onVideoTarget(target: VideoTarget): void;
 }
 
 export class VideoSender {
@@ -73,95 +103,182 @@ export class VideoSender {
   #transportSequence = 0;
   readonly #timestampStart = randomBytes(4).readUInt32BE();
   readonly #history = new RtpHistory();
-  readonly #queue: Queued[] = [];
-  #pacer = newPacer(performance.now());
+  readonly #flow: VideoFlow<Outgoing, Repair>;
+  readonly #feedback = new FeedbackReader();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
   constructor(
     private readonly transport: RtpTransport,
     private readonly choice: VideoChoice,
-    private readonly onKeyframeRequest: (reason: "pli" | "fir" | "skipped") => void,
+    limits: CongestionLimits,
+    private readonly events: VideoSenderEvents,
   ) {
+    const feedback = transport.extensionIds.has(EXTENSION_URI.transportWideCc);
+    this.#flow = new VideoFlow({ limits, feedback }, {
+      onKeyframeNeeded: () => events.onKeyframeRequest("skipped"),
+      onRate: (target) => events.onVideoTarget(target),
+    });
     transport.onRtcp((packet) => this.#onRtcp(packet));
   }
 
   get ready(): boolean {
     return !this.#closed && this.transport.ready;
   }
-
   /** The RTP time of a picture captured then. */
   timeOf(capturedAtMs: number): number {
     return rtpTimestamp(capturedAtMs, this.#timestampStart);
   }
+  get network(): ViewerNetwork {
+    return this.#flow.network;
+  }
 
-  /** Queues one picture and sends what the pacer allows; returns its bytes with RTP headers. */
+  start(): void {
+    this.#flow.start(performance.now());
+  }
+
+  /** Queues one picture and sends what may leave; returns its bytes with RTP headers, or 0. */
   send(frame: EncodedFrame): number {
     if (!this.ready) return 0;
-    const payloads = packetize(frame.nals, PAYLOAD_BYTES);
-    if (this.#queue.length + payloads.length > MAX_QUEUED_PACKETS) {
-      // A part of a picture is worth nothing: start again with a keyframe.
-      this.#queue.length = 0;
-      this.onKeyframeRequest("skipped");
-      return 0;
-    }
-    const timestamp = this.timeOf(frame.capturedAtMs);
-    let bytes = 0;
-    payloads.forEach(({ payload, marker }, i) => {
-      const { capturedAtMs } = frame;
-      const sequence = this.#sequence;
-      this.#queue.push({ sequence, timestamp, marker, payload, capturedAtMs, first: i === 0 });
-      this.#sequence = (this.#sequence + 1) & 0xffff;
-      bytes += payload.length + 12;
+    const { capturedAtMs } = frame;
+    const timestamp = this.timeOf(capturedAtMs);
+    const packets = packetize(frame.nals, PAYLOAD_BYTES).map(({ payload, marker }, i) => {
+      const bytes = payload.length + OVERHEAD_BYTES;
+      return { timestamp, marker, payload, capturedAtMs, first: i === 0, bytes };
     });
+    if (!this.#flow.add(packets, frame.keyframe, performance.now())) return 0;
+    // What was sent before a keyframe is of no use to anybody who gets this one.
+    if (frame.keyframe) this.#history.clear();
     this.#drain();
     this.transport.reportSoon();
-    return bytes;
+    return packets.reduce((sum, { payload }) => sum + payload.length + 12, 0);
+  }
+
+  /** Sends what may leave, and comes back when more may. */
+  #drain(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (!this.ready) return;
+    const nowMs = performance.now();
+    this.#flow.tick(nowMs);
+    for (const departure of this.#flow.pull(nowMs)) {
+      switch (departure.kind) {
+        case "media":
+          this.#transmit(departure.packet, departure.probe);
+          break;
+        case "repair":
+          this.#repeat(departure.packet.packet, departure.probe);
+          break;
+        case "padding":
+          this.#pad(departure.bytes, departure.probe);
+          break;
+        default:
+          never(departure);
+      }
+    }
+    const due = this.#flow.deadlineMs(performance.now());
+    if (due === null) return;
+    this.#timer = setTimeout(() => this.#drain(), Math.max(1, due - performance.now()));
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#queue.length = 0;
   }
 
-  #drain(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (!this.ready) {
-      this.#queue.length = 0;
+  #transmit(packet: Outgoing, probe: number | null): void {
+    const { timestamp, marker, payload } = packet;
+    const sent = { sequence: this.#sequence, timestamp, marker, payload };
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    this.#history.add(sent);
+    this.transport.count({
+      ntpTimestamp: ntpTime(),
+      rtpTimestamp: timestamp,
+      payloadBytes: payload.length,
+    });
+    const capturedAtMs = packet.first ? packet.capturedAtMs : null;
+    const { ssrc } = this.transport;
+    const { payloadType } = this.choice;
+    this.#write(asBuffer(payload), { ...sent, payloadType, ssrc, probe, capturedAtMs });
+  }
+
+  /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
+  #repeat(packet: SentPacket, probe: number | null): void {
+    const payload = Buffer.alloc(RTX_HEADER_BYTES + packet.payload.length);
+    payload.writeUInt16BE(packet.sequence, 0);
+    payload.set(packet.payload, RTX_HEADER_BYTES);
+    this.#writeRtx(payload, { timestamp: packet.timestamp, marker: packet.marker, probe });
+  }
+
+  /**
+   * Fills a probe: with the last packet once more, or on a slow link with bare padding, which
+   * every receiver counts and throws away.
+   */
+  #pad(bytes: number, probe: number): void {
+    const { last } = this.#history;
+    if (last === null) return;
+    if (bytes > MAX_PADDING_BYTES * 2 && last.payload.length > bytes / 2) {
+      this.#repeat(last, probe);
       return;
     }
-    const [pacer, count] = release(this.#pacer, this.#queue.length, performance.now());
-    this.#pacer = pacer;
-    for (const packet of this.#queue.splice(0, count)) this.#transmit(packet);
-    if (this.#queue.length > 0) this.#timer = setTimeout(() => this.#drain(), PACER_STEP_MS);
+    const payload = Buffer.alloc(MAX_PADDING_BYTES);
+    payload[MAX_PADDING_BYTES - 1] = MAX_PADDING_BYTES;
+    this.#writeRtx(payload, { timestamp: last.timestamp, marker: false, probe, padding: true });
   }
 
-  #transmit(packet: Queued): void {
-    const { transport } = this;
+  #writeRtx(
+    payload: Buffer,
+    packet: {
+      readonly timestamp: number;
+      readonly marker: boolean;
+      readonly probe: number | null;
+      readonly padding?: boolean;
+    },
+  ): void {
+    const payloadType = this.choice.rtxPayloadType;
+    if (payloadType === null) return;
+    const ssrc = this.transport.rtxSsrc;
+    this.#write(payload, { ...packet, sequence: this.#rtxSequence, payloadType, ssrc });
+    this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
+  }
+
+  #write(
+    payload: Buffer,
+    packet: {
+      readonly sequence: number;
+      readonly timestamp: number;
+      readonly marker: boolean;
+      readonly payloadType: number;
+      readonly ssrc: number;
+      readonly probe: number | null;
+      readonly padding?: boolean;
+      readonly capturedAtMs?: number | null;
+    },
+  ): void {
     const extensions = this.#extensions();
-    const captureId = transport.extensionIds.get(EXTENSION_URI.absCaptureTime);
-    if (packet.first && captureId !== undefined) {
+    const captureId = this.transport.extensionIds.get(EXTENSION_URI.absCaptureTime);
+    if (packet.capturedAtMs != null && captureId !== undefined) {
       const unixMs = performance.timeOrigin + packet.capturedAtMs;
       extensions.push({ id: captureId, payload: Buffer.from(absCaptureTime(unixMs)) });
     }
     const header = new RtpHeader({
-      payloadType: this.choice.payloadType,
+      payloadType: packet.payloadType,
       sequenceNumber: packet.sequence,
       timestamp: packet.timestamp,
       marker: packet.marker,
-      ssrc: transport.ssrc,
+      padding: packet.padding ?? false,
+      ssrc: packet.ssrc,
       extension: extensions.length > 0,
       extensions,
     });
-    this.#history.add(packet);
-    transport.count({
-      ntpTimestamp: ntpTime(),
-      rtpTimestamp: packet.timestamp,
-      payloadBytes: packet.payload.length,
-    });
-    transport.send(asBuffer(packet.payload), header);
+    const bytes = payload.length + OVERHEAD_BYTES;
+    this.#flow.onSent(
+      this.#transportSequence,
+      bytes,
+      performance.now(),
+      packet.probe,
+    );
+    this.transport.send(payload, header);
   }
 
   /** Extensions of every packet. The order is by id, as some parsers expect. */
@@ -188,42 +305,36 @@ export class VideoSender {
       const feedback = packet.feedback as typeof packet.feedback | undefined;
       if (feedback === undefined) return;
       const { ssrc } = this.transport;
+      if (feedback instanceof ReceiverEstimatedMaxBitrate) {
+        this.#flow.onRemb(Number(feedback.bitrate) / BITS_PER_KBIT, performance.now());
+        return;
+      }
       const pli = feedback instanceof PictureLossIndication;
       const wanted = pli
         ? feedback.mediaSsrc === ssrc
         // FIR names its targets in its entries (RFC 5104 section 4.3.1.1).
         : "fir" in feedback && feedback.fir.some((entry) => entry.ssrc === ssrc);
-      if (wanted) this.onKeyframeRequest(pli ? "pli" : "fir");
+      if (wanted) this.events.onKeyframeRequest(pli ? "pli" : "fir");
     } else if (packet instanceof RtcpTransportLayerFeedback) {
       const { feedback } = packet;
       if (feedback instanceof GenericNack) this.#onNack(feedback.lost);
+      else if (feedback instanceof TransportWideCC) {
+        this.#flow.onFeedback(this.#feedback.read(feedback), performance.now());
+        this.#drain();
+      }
     }
   }
 
-  /** RFC 4588: sent again on the RTX stream, with the original sequence number before the payload. */
   #onNack(lost: readonly number[]): void {
-    const { rtxPayloadType } = this.choice;
-    if (rtxPayloadType === null || !this.ready) return;
+    if (this.choice.rtxPayloadType === null || !this.ready) return;
     const nowMs = performance.now();
     for (const sequence of lost) {
-      const packet = this.#history.take(sequence & 0xffff, nowMs);
+      const packet = this.#history.take(sequence & 0xffff, nowMs, this.#flow.roundTripMs);
       if (packet === null) continue;
-      const payload = Buffer.alloc(2 + packet.payload.length);
-      payload.writeUInt16BE(packet.sequence, 0);
-      payload.set(packet.payload, 2);
-      const extensions = this.#extensions();
-      const header = new RtpHeader({
-        payloadType: rtxPayloadType,
-        sequenceNumber: this.#rtxSequence,
-        timestamp: packet.timestamp,
-        marker: packet.marker,
-        ssrc: this.transport.rtxSsrc,
-        extension: extensions.length > 0,
-        extensions,
-      });
-      this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
-      this.transport.send(payload, header);
+      const bytes = packet.payload.length + RTX_HEADER_BYTES + OVERHEAD_BYTES;
+      this.#flow.addRepair({ packet, bytes }, nowMs);
     }
+    this.#drain();
   }
 }
 
