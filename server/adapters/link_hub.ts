@@ -11,15 +11,9 @@ import {
   type Message,
   type MessageOf,
 } from "@farglass/protocol";
-import {
-  linkDeadline,
-  type LinkEvent,
-  linkStep,
-  newServerLink,
-  type ServerLink,
-} from "../core/link_machine.ts";
+import { type LinkEvent, linkStep, newServerLink, type ServerLink } from "../core/link_machine.ts";
 import { isMail, type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
-import { backlogOf, heartbeatMs, slowest } from "../core/link_pressure.ts";
+import { backlogOf, heartbeatMs } from "../core/link_pressure.ts";
 import { inRounds } from "./in_rounds.ts";
 import { LinkInbox } from "./link_inbox.ts";
 import {
@@ -32,6 +26,7 @@ import {
 import { bareError, readHello } from "./link_hello.ts";
 import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { LinkSharing } from "./link_sharing.ts";
+import { LinkWatch } from "./link_watch.ts";
 import type { SharedLink, SharedLinkEvents } from "./shared_link.ts";
 
 interface Entry extends HubLink {
@@ -55,6 +50,7 @@ const MAX_SOCKET_BYTES = 1024 * 1024;
 export class LinkHub {
   readonly #options: LinkHubOptions;
   readonly #links = new Map<string, Entry>();
+  readonly #watch = new LinkWatch<Entry>();
   readonly #greeting = new Map<LinkSocket, ReturnType<typeof setTimeout>>();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #identities = new WeakMap<LinkSocket, Identity>();
@@ -132,7 +128,10 @@ export class LinkHub {
 
   /** The link's socket when it is open. */
   socketOf(linkId: string): LinkSocket | null {
-    return this.#links.get(linkId)?.socket ?? null;
+    const entry = this.#links.get(linkId);
+    // Whoever asks for it may write to it.
+    if (entry !== undefined) this.#watch.written(entry);
+    return entry?.socket ?? null;
   }
 
   linksOf(role: Identity["role"]): readonly HubLink[] {
@@ -395,6 +394,7 @@ export class LinkHub {
     const { sent } = entry.state.link;
     const [state, effects] = linkStep(entry.state, event, clock());
     entry.state = state;
+    this.#watch.changed(entry);
     const { shared } = entry;
     if (shared !== null) {
       const added = state.link.sent > sent ? state.link.unacked.at(-1) : undefined;
@@ -451,6 +451,7 @@ export class LinkHub {
   #write(entry: Entry, texts: readonly string[]): void {
     const { socket } = entry;
     if (socket === null) return;
+    this.#watch.written(entry);
     if (socket.bufferedBytes() <= MAX_SOCKET_BYTES) return socket.sendTexts(texts);
     this.#cut(entry);
   }
@@ -462,20 +463,15 @@ export class LinkHub {
     this.#setSocket(entry, null);
     entry.state = { ...entry.state, dead: true };
     this.#links.delete(linkId);
+    this.#watch.forget(entry);
     if (identity.role !== "agent" || this.#agents.get(identity.agentId) !== entry) return;
     this.#agents.delete(identity.agentId);
   }
 
   #tick(): void {
     const { clock, maxBufferedBytes = Infinity } = this.#options;
-    const now = clock();
-    const waiting: { readonly entry: Entry; readonly bytes: number }[] = [];
-    for (const entry of this.#links.values()) {
-      const bytes = entry.socket?.bufferedBytes() ?? 0;
-      if (bytes > 0) waiting.push({ entry, bytes });
-      if (now >= linkDeadline(entry.state)) this.#step(entry, { kind: "tick" });
-    }
-    for (const { entry } of slowest(waiting, maxBufferedBytes)) this.#cut(entry);
+    for (const entry of this.#watch.due(clock())) this.#step(entry, { kind: "tick" });
+    for (const entry of this.#watch.slow(maxBufferedBytes)) this.#cut(entry);
   }
 
   #cut(entry: Entry): void {
