@@ -42,7 +42,7 @@ export type CommandObserver = (outcome: "ok" | "error", seconds: number) => void
 type Client = Redis | Cluster;
 type Argument = string | number | Uint8Array;
 
-/** A frozen Redis counts as away after this; a fail-over takes longer anyway. */
+/** A frozen Redis counts as away after this, or twice this for what gathered meanwhile. */
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 500;
@@ -210,7 +210,8 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    enableAutoPipelining: false,
+    // What is asked in one turn leaves in one write, and what comes while that is under way gathers.
+    enableAutoPipelining: true,
     keepAlive: 5_000,
     retryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
     // A master that became a replica: look for the new one.
@@ -238,7 +239,7 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
         new Cluster(seeds, {
           enableOfflineQueue,
           clusterRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
-          redisOptions,
+          redisOptions: { ...redisOptions, enableAutoPipelining: false },
         }),
       listener: (commands) => clusterListener(shared, seeds, commands as Cluster),
     };
