@@ -33,7 +33,9 @@ export function linkSend(
 ): Result<{ readonly link: LinkState; readonly text: string }, CodedError> {
   const sequenced = !UNSEQUENCED.has(draft.type);
   const seq = sequenced ? link.sent + 1 : 0;
-  const text = JSON.stringify({ ...draft, seq, ack: link.received, ts: now });
+  const text = draft.type === "DESKTOP_LIST"
+    ? listText(draft, { seq, ack: link.received, ts: now })
+    : JSON.stringify({ ...draft, seq, ack: link.received, ts: now });
   if (!sequenced) return ok({ link, text });
   const unackedBytes = link.unackedBytes + text.length;
   if (link.unacked.length >= MAX_UNACKED_MESSAGES || unackedBytes > MAX_UNACKED_BYTES) {
@@ -43,6 +45,18 @@ export function linkSend(
     link: { ...link, sent: seq, unacked: [...link.unacked, { seq, text }], unackedBytes },
     text,
   });
+}
+
+const payloadTexts = new WeakMap<object, string>();
+
+/** One list goes to every console: its payload becomes text once. */
+function listText(
+  { payload, ...header }: Extract<Draft, { type: "DESKTOP_LIST" }>,
+  numbers: { readonly seq: number; readonly ack: number; readonly ts: number },
+): string {
+  const text = payloadTexts.get(payload) ?? JSON.stringify(payload);
+  payloadTexts.set(payload, text);
+  return `${JSON.stringify({ ...header, ...numbers }).slice(0, -1)},"payload":${text}}`;
 }
 
 export type LinkReceipt =
@@ -62,8 +76,12 @@ export function linkReceive(link: LinkState, message: Message): LinkReceipt {
 /** Forgets what the peer has acknowledged; an acknowledgement of the unsent is ignored. */
 export function linkAck(link: LinkState, ack: number): LinkState {
   if (ack > link.sent || link.unacked.length === 0 || ack < link.unacked[0].seq) return link;
-  const unacked = link.unacked.filter((m) => m.seq > ack);
-  return { ...link, unacked, unackedBytes: unacked.reduce((sum, m) => sum + m.text.length, 0) };
+  let { unackedBytes } = link;
+  let known = 0;
+  for (; known < link.unacked.length && link.unacked[known].seq <= ack; known++) {
+    unackedBytes -= link.unacked[known].text.length;
+  }
+  return { ...link, unacked: link.unacked.slice(known), unackedBytes };
 }
 
 /** After a reconnect: what the peer, which has seen up to `peerLastSeq`, has to receive again. */

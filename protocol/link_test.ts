@@ -249,3 +249,13 @@ Deno.test("two links deliver everything exactly once and in order, whatever the 
     { numRuns: 1000 },
   );
 });
+
+Deno.test("linkSend: a list that goes to many links is each time the whole envelope", () => {
+  const list: Draft = { type: "DESKTOP_LIST", payload: { desktops: [] } };
+  for (const received of [3, 4]) {
+    const sent = linkSend({ ...newLink, received }, list, 5);
+    assert.ok(sent.ok);
+    assert.deepEqual(JSON.parse(sent.value.text), { ...list, seq: 0, ack: received, ts: 5 });
+    assert.equal(sent.value.link.sent, 0);
+  }
+});

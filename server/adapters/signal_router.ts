@@ -294,9 +294,8 @@ export class SignalRouter implements LinkHandlers {
   async #sendList(links: readonly HubLink[]): Promise<number> {
     if (links.length === 0) return 0;
     const desktops = desktopList(await this.#options.store.list());
-    for (const { linkId } of links) {
-      this.#options.hub().send(linkId, { type: "DESKTOP_LIST", payload: { desktops } });
-    }
+    const list = { type: "DESKTOP_LIST", payload: { desktops } } as const;
+    for (const { linkId } of links) this.#options.hub().send(linkId, list);
     return desktops.length * DESKTOP_BYTES * links.length;
   }
 }
