@@ -177,6 +177,12 @@ e2eTest("resize: the X screen changes size and both transports follow", async ()
     const shown = await readScreen(page);
     return shown.width === 1024 && shown.height === 768 ? true : null;
   });
+  // As after a rotation, which Xvfb itself does not offer.
+  await world.xvfb.resize({ width: 600, height: 800 });
+  await poll("video of the turned screen", 15_000, async () => {
+    const shown = await readScreen(page);
+    return shown.width === 600 && shown.height === 800 ? true : null;
+  });
   await chooseTransport(page, "diff");
   await waitForTransport(page, "diff-dc");
   await waitForExactPicture(page, world.xvfb.display);
