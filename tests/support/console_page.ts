@@ -16,6 +16,8 @@ export interface OpenOptions {
   readonly colorScheme?: "light" | "dark";
   /** Runs in the page before any of its scripts. */
   readonly init?: () => void;
+  /** Prepares the context before its first page. */
+  readonly prepare?: (context: BrowserContext) => Promise<void>;
   /** Further context options, e.g. a stored sign-in. */
   readonly context?: Parameters<Browser["newContext"]>[0];
 }
@@ -35,6 +37,7 @@ export async function openConsole(browser: Browser, options: OpenOptions): Promi
     ...options.context,
   });
   if (options.init !== undefined) await context.addInitScript(options.init);
+  await options.prepare?.(context);
   const page = await context.newPage();
   const log: string[] = [];
   page.on("console", (message) => log.push(`${message.type()}: ${message.text()}`));

@@ -43,7 +43,7 @@ export interface World extends AsyncDisposable {
   readonly agent: TestAgent;
   readonly browser: Browser;
   /** A signed-in console connected to the agent's desktop. */
-  open(options?: Pick<OpenOptions, "init" | "viewport">): Promise<ConsolePage>;
+  open(options?: Pick<OpenOptions, "init" | "prepare" | "viewport">): Promise<ConsolePage>;
 }
 
 export interface WorldOptions {
