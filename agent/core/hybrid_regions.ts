@@ -16,7 +16,7 @@ const LOOK_MS = 50;
  * The console did not show an announced region for so long: patches go on, and it is tried later.
  * A video that stalls is found out by the console before, with evidence; this is for hidden pages.
  */
-const SHOW_TIMEOUT_MS = 4_000;
+const SHOW_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 10_000;
 /** For so long after the start a moving screen stays video as a whole. */
 const SETTLE_MS = 400;

@@ -251,7 +251,7 @@ Deno.test("a region that the console never shows is given up; patches have gone 
   world.shows = false;
   world.play(600, FILM);
   assert.equal(world.hybrid.rects.length, 1);
-  world.play(4_000, FILM);
+  world.wait(10_000);
   assert.deepEqual(world.hybrid.rects, []);
   assert.ok(world.exact());
 });

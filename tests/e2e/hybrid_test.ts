@@ -27,6 +27,8 @@ const HYBRID = { agent: { flags: ["--encoder-hybrid", "on"] } };
 /** 1280×720 fits beside the HUD without scaling. */
 const VIEWPORT = { width: 1680, height: 840 };
 const FILM = { x: 600, y: 200, width: 640, height: 360 };
+/** Patches of it are never cheap. */
+const NOISE = "color=gray:size=640x384:rate=30,noise=alls=20:allf=t";
 const SOURCE = "testsrc2=size=640x360:rate=30";
 /** Inside the terminal at 10,10: 80 columns of 6 pixels and 24 rows of 13. */
 const TEXT = { x: 14, y: 14, width: 470, height: 300 };
@@ -122,25 +124,26 @@ function presentedFrames(): number {
 
 e2eTest("a clock that goes from patches to video and back never goes back in time", async () => {
   await using world = await startWorld(HYBRID);
-  await using clock = await startPainter("clock", {
-    display: world.xvfb.display,
-    // The rectangles begin below the clock, in the same row of tiles.
-    args: ["--hz", "30", "--rects", "120", "--area", "640x400"],
-  });
+  const { display } = world.xvfb;
+  await using clock = await startPainter("clock", { display, args: ["--hz", "30"] });
+  // It begins below the clock, in the same row of tiles.
+  await using film = startFilm({ display, x: 0, y: 16, source: NOISE });
   await using opened = await world.open();
   const { page } = opened;
   await waitForTransport(page, "hybrid");
   await watchClock(page);
   for (let round = 0; round < 3; round++) {
     await clock.ask("go", /"done"/);
+    film.resume();
     await waitForVideoAt(page, { x: 8, y: 8, video: true });
     await poll("some more times by video", 10_000, async () => {
       const byVideo = (await clockLooks(page)).filter((l) => l.video && l.time !== null);
       return new Set(byVideo.map((l) => l.time)).size >= 10 * (round + 1) ? true : null;
     });
+    film.pause();
     await clock.ask("stop", /"done"/);
     await waitForVideoAt(page, { x: 8, y: 8, video: false });
-    await waitForExactPicture(page, world.xvfb.display);
+    await waitForExactPicture(page, display);
   }
   const looks = await clockLooks(page);
   const times = looks.flatMap(({ time }) => time === null ? [] : [time]);
@@ -156,10 +159,9 @@ e2eTest(
   async () => {
     await using world = await startWorld({ ...HYBRID, size: { width: 1280, height: 800 } });
     const { display } = world.xvfb;
-    await using clock = await startPainter("clock", {
-      display,
-      args: ["--hz", "30", "--rects", "120", "--area", "640x400"],
-    });
+    await using clock = await startPainter("clock", { display, args: ["--hz", "30"] });
+    // It begins below the clock, in the same row of tiles.
+    await using film = startFilm({ display, x: 0, y: 16, source: NOISE });
     await using opened = await world.open();
     const { page } = opened;
     await waitForTransport(page, "hybrid");
@@ -170,6 +172,7 @@ e2eTest(
       return width === 1024 && height === 768 && from === "hybrid" ? true : null;
     });
     await waitForVideoAt(page, { x: 300, y: 200, video: true });
+    film.pause();
     await clock.ask("stop", /"done"/);
     await waitForExactPicture(page, display);
     assert.equal((await hud(page)).transport, "hybrid");
@@ -182,10 +185,9 @@ e2eTest(
   async () => {
     await using world = await startWorld(HYBRID);
     const { display } = world.xvfb;
-    await using clock = await startPainter("clock", {
-      display,
-      args: ["--hz", "30", "--rects", "120", "--area", "640x400"],
-    });
+    await using clock = await startPainter("clock", { display, args: ["--hz", "30"] });
+    // It begins below the clock, in the same row of tiles.
+    await using film = startFilm({ display, x: 0, y: 16, source: NOISE });
     await clock.ask("rect 700 200 500 400 4080c0", /"done"/);
     await using opened = await world.open({ init: gateVideo });
     const { page } = opened;
@@ -203,6 +205,7 @@ e2eTest(
     assert.match(text, /"from":"hybrid","to":"diff-dc"/);
     assert.match(text, /"reason":"rtp-stalled"/);
     assert.match(text, /"evidence":\{"[A-Za-z]+":[\d.]+/);
+    film.pause();
     await clock.ask("stop", /"done"/);
     await waitForExactPicture(page, display);
     const watched = await watchedFrames(page);
