@@ -141,7 +141,7 @@ export const SETTINGS = {
   "encoder.hybrid": choice(
     "Video only where the screen moves, patches elsewhere; off: one or the other",
     ["on", "off"],
-    "off",
+    "on",
   ),
   "network.iceLoopbackOnly": toggle(
     "WebRTC over 127.0.0.1 only (tests, everything on one machine)",

@@ -104,6 +104,7 @@ class Client {
       onFault: (code) => this.dispatch({ type: "diff-fault", code }),
       onFrame: (frame) => this.#times.painted(frame),
       onRegions: (version) => this.dispatch({ type: "regions", version }),
+      onVideoArea: (area, screen) => this.#video.clip(area, screen),
       onVideoNeeded: (needed) => this.dispatch({ type: "video-needed", needed }),
     }, this.#state.environment.hybrid);
     this.input = new InputListener({

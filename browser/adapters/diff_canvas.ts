@@ -34,6 +34,8 @@ export interface DiffCanvasEvents {
   onRegions(version: number): void;
   /** Hybrid mode: the video is needed for a part of the screen, or no longer. */
   onVideoNeeded(needed: boolean): void;
+  /** Hybrid mode: only this part of the desktop is seen of the video; null for all of it. */
+  onVideoArea(area: Rect | null, screen: { readonly width: number; readonly height: number }): void;
   /** A frame that changed something is on the canvas. */
   onFrame?(frame: DecodedFrame): void;
 }
@@ -92,6 +94,7 @@ export class DiffCanvas {
     this.#epoch = epoch;
     this.#setExact(false);
     this.#composition = hybrid ? newComposition : null;
+    this.#events.onVideoArea(null, newComposition);
     this.#tellVideoNeeded();
     if (epoch !== null) this.#picture.begin();
   }
@@ -167,6 +170,7 @@ export class DiffCanvas {
   #compose(event: CompositionEvent): void {
     if (this.#composition === null) return;
     const [next, effects] = stepComposition(this.#composition, event, performance.now());
+    if (next.open !== this.#composition.open) this.#events.onVideoArea(boundsOf(next.open), next);
     this.#composition = next;
     for (const effect of effects) {
       switch (effect.kind) {
@@ -256,6 +260,17 @@ export class DiffCanvas {
     }
   }
 }
+
+/** The smallest rectangle around all of them; null around none. */
+const boundsOf = (rects: readonly Rect[]): Rect | null =>
+  rects.reduce<Rect | null>((all, rect) => {
+    if (all === null) return rect;
+    const x = Math.min(all.x, rect.x);
+    const y = Math.min(all.y, rect.y);
+    const right = Math.max(all.x + all.width, rect.x + rect.width);
+    const bottom = Math.max(all.y + all.height, rect.y + rect.height);
+    return { x, y, width: right - x, height: bottom - y };
+  }, null);
 
 /**
  * What the agent is told of a frame. After a damaged message it has to send everything again; a

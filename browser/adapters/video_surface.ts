@@ -1,5 +1,7 @@
 /** The video element: which peer's stream it plays, and when that stream has painted. */
 
+import type { Rect } from "@farglass/protocol";
+
 /** A video frame on the screen. */
 export interface PresentedFrame {
   readonly width: number;
@@ -65,6 +67,23 @@ export class VideoSurface {
     } else {
       video.addEventListener("timeupdate", presented, { once: true });
     }
+  }
+
+  /**
+   * Draws only this part of the picture, or all of it: a browser without a GPU converts and blends
+   * every pixel of every frame, seen or not.
+   */
+  clip(area: Rect | null, screen: { readonly width: number; readonly height: number }): void {
+    if (this.#video === null) return;
+    const percent = (part: number, of: number) => `${100 * part / of}%`;
+    this.#video.style.clipPath = area === null ? "" : `inset(${
+      [
+        percent(area.y, screen.height),
+        percent(screen.width - area.x - area.width, screen.width),
+        percent(screen.height - area.y - area.height, screen.height),
+        percent(area.x, screen.width),
+      ].join(" ")
+    })`;
   }
 
   /**

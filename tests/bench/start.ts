@@ -55,7 +55,7 @@ function untilPainted(
 
 async function main(): Promise<void> {
   const { runs } = benchFlags({ seconds: 1, runs: 20 });
-  await using world = await startWorld({ size: SCREEN });
+  await using world = await startWorld({ size: SCREEN, agent: { hybrid: true } });
   const hex = Object.values(COLOUR).map((part) => part.toString(16).padStart(2, "0")).join("");
   await using _painter = await startPainter("solid", {
     display: world.xvfb.display,

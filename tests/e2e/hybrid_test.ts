@@ -23,7 +23,7 @@ import { startPainter } from "../support/stack.ts";
 import { gateVideo, stallVideo, watchedFrames, watchForBlack } from "../support/video_gate.ts";
 import { meanDifference, readXScreen } from "../support/xshot.ts";
 
-const HYBRID = { agent: { flags: ["--encoder-hybrid", "on"] } };
+const HYBRID = { agent: { hybrid: true } };
 /** 1280×720 fits beside the HUD without scaling. */
 const VIEWPORT = { width: 1680, height: 840 };
 const FILM = { x: 600, y: 200, width: 640, height: 360 };

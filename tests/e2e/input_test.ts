@@ -6,13 +6,13 @@ import type { SpawnedProcess } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
 
 const CARRIERS = [
-  { transport: "rtp", server: {} },
+  { transport: "hybrid", server: {} },
   { transport: "diff-ws", server: { config: { webrtc: { enabled: false } } } },
 ] as const;
 
 for (const { transport, server } of CARRIERS) {
   e2eTest(`input with ${transport}: clicks, wheel, text and layout-independent keys`, async (t) => {
-    await using world = await startWorld({ server });
+    await using world = await startWorld({ server, agent: { hybrid: true } });
     await using client = await startPainter("window", { display: world.xvfb.display });
     await using opened = await world.open();
     const { page } = opened;

@@ -7,7 +7,7 @@ import { spawnProcess } from "../support/process.ts";
 import { ROOT } from "../support/stack.ts";
 
 e2eTest(
-  "the demo with its plain settings shows video on a machine that has only loopback",
+  "the demo with its plain settings shows video and patches on a machine that has only loopback",
   async () => {
     await using netns = await createNetns();
     await using demo = spawnProcess({
@@ -21,6 +21,6 @@ e2eTest(
     const { consoleUrl, desktopId } = JSON.parse(line);
     await using browser = await launchChromium({ netns });
     await using opened = await openConsole(browser, { consoleUrl, connect: desktopId });
-    await waitForTransport(opened.page, "rtp");
+    await waitForTransport(opened.page, "hybrid");
   },
 );

@@ -97,12 +97,19 @@ export async function sampleClock(page: Page, seconds: number): Promise<ClockSam
         frame.close();
       }
     };
+    const isOpaque = (canvas: HTMLCanvasElement): boolean => {
+      context.clearRect(0, 0, 1, 1);
+      context.drawImage(canvas, cellPx / 2, cellPx / 2, 1, 1, 0, 0, 1, 1);
+      return context.getImageData(0, 0, 1, 1).data[3] === 255;
+    };
     const readCanvas = (canvas: HTMLCanvasElement): number[] => {
       context.drawImage(canvas, 0, cellPx / 2, width, 1, 0, 0, width, 1);
       const { data } = context.getImageData(0, 0, width, 1);
       return Array.from({ length: cells }, (_, i) => data[(i * cellPx + cellPx / 2) * 4]);
     };
     const samples: { at: number; cells: boolean[] }[] = [];
+    // The strip is read as it is, also where a canvas lets the video through.
+    context.globalCompositeOperation = "copy";
     let last = "";
     const endsAt = performance.now() + seconds * 1000;
     while (performance.now() < endsAt) {
@@ -112,11 +119,13 @@ export async function sampleClock(page: Page, seconds: number): Promise<ClockSam
       const canvas = (visible("screen-canvas") ??
         document.querySelector("#screen canvas")) as HTMLCanvasElement | null;
       if (video !== null && video.readyState < 2) continue;
-      const levels = video !== null
-        ? await readVideo(video)
-        : canvas !== null && canvas.width >= width
-        ? readCanvas(canvas)
-        : [];
+      // Where both are visible, the canvas lies above and is transparent where the video shows.
+      const levels =
+        canvas !== null && canvas.width >= width && (video === null || isOpaque(canvas))
+          ? readCanvas(canvas)
+          : video !== null
+          ? await readVideo(video)
+          : [];
       const bits = levels.map((level) => level > 127);
       const key = bits.map(Number).join("");
       if (key === last || levels.length === 0) continue;

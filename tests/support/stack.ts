@@ -109,6 +109,8 @@ export interface AgentOptions {
   readonly flags?: readonly string[];
   /** Of the runtime, for example `--inspect=127.0.0.1:9229`. */
   readonly denoFlags?: readonly string[];
+  /** Off by default, so that a test of one transport sees that one; hybrid mode is `encoder.hybrid`. */
+  readonly hybrid?: boolean;
   /** Identity and settings; kept when given, else made and removed. */
   readonly stateDir?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -143,6 +145,7 @@ export async function startAgent(options: AgentOptions): Promise<TestAgent> {
     ],
     env: {
       ...options.display === undefined ? {} : { DISPLAY: options.display },
+      FARGLASS_ENCODER_HYBRID: options.hybrid === true ? "on" : "off",
       ...options.env,
     },
     cwd: ROOT,

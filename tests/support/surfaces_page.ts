@@ -47,6 +47,7 @@ const diff = new DiffCanvas({
   onExact: (proved) => told.push(`exact ${proved}`),
   onFault: (code) => told.push(`fault ${code}`),
   onRegions: (version) => told.push(`regions ${version}`),
+  onVideoArea: () => {},
   onVideoNeeded: (needed) => told.push(`video ${needed}`),
 });
 diff.attach(canvas);
