@@ -172,13 +172,19 @@ Deno.test("diff-ws: lost messages are sent again, and the picture is exact in th
   await withServer({}, async ({ server }) => {
     await using agent = await startInProcess({ server });
     const view = await RelayConsole.open(server, agent, (count) => LOST.has(count));
-    await showStill(view, agent);
-    for (const word of ["one", "two", "three", "four"]) {
-      const before = view.picture.pixels.slice();
-      view.input(typed(`${word} `));
-      await view.until(() => !equal(view.picture.pixels, before), word);
+    // What is lost before any answer is sent again after 5 s only: the link has to live that long.
+    const heartbeat = setInterval(() => view.client.send({ type: "PING", payload: {} }), 1_000);
+    try {
+      await showStill(view, agent);
+      for (const word of ["one", "two", "three", "four"]) {
+        const before = view.picture.pixels.slice();
+        view.input(typed(`${word} `));
+        await view.until(() => !equal(view.picture.pixels, before), word);
+      }
+      await isExact(view, agent);
+    } finally {
+      clearInterval(heartbeat);
     }
-    await isExact(view, agent);
     await view.client.close();
   });
 });
