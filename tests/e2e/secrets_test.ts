@@ -9,7 +9,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { SyslogReceiver, WebhookReceiver } from "../../server/testing/sink_parts.ts";
-import { waitForTransport } from "../support/console_page.ts";
+import { waitFor, waitForTransport } from "../support/console_page.ts";
 import { type Coturn, startCoturn } from "../support/coturn.ts";
 import { chooseTransport, e2eTest, startWorld, type World } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
@@ -91,13 +91,21 @@ async function download(page: Page, addresses: boolean): Promise<string> {
 }
 
 /** A bundle without addresses, once it has statistics of that transport. */
-const downloadOnce = (page: Page, transport: string): Promise<string> =>
-  poll(`statistics by ${transport}`, 15_000, async () => {
+async function downloadOnce(page: Page, transport: string): Promise<string> {
+  // Chromium stops a page that saves file after file: what the panel shows is on record soon.
+  await waitFor(
+    page,
+    "frame rate",
+    () => Number(document.querySelector<HTMLElement>('[data-testid="hud-fps"]')?.dataset.value) > 0,
+    null,
+  );
+  return await poll(`statistics by ${transport}`, 15_000, async () => {
     const text = await download(page, false);
     const samples: { transport: string; fps: number | null }[] =
       JSON.parse(text).console.statistics;
     return samples.some((s) => s.transport === transport && s.fps !== null) ? text : null;
   });
+}
 
 /** Log, standard output and files of the programs, what the sinks got, and what the server serves. */
 async function everythingOf(world: World, parts: Parts): Promise<Record<string, string>> {
