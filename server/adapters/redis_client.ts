@@ -210,8 +210,6 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    // What is asked in one turn leaves in one write, and what comes while that is under way gathers.
-    enableAutoPipelining: true,
     keepAlive: 5_000,
     retryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
     // A master that became a replica: look for the new one.
@@ -239,7 +237,7 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
         new Cluster(seeds, {
           enableOfflineQueue,
           clusterRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
-          redisOptions: { ...redisOptions, enableAutoPipelining: false },
+          redisOptions,
         }),
       listener: (commands) => clusterListener(shared, seeds, commands as Cluster),
     };
