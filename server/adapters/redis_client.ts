@@ -18,7 +18,7 @@ export interface RedisSettings {
   readonly sentinelPassword: string;
   readonly cluster: readonly string[];
   readonly tls: {
-    readonly caFile: string;
+/** A frozen Redis counts as away after this. */
     readonly certFile: string;
     readonly keyFile: string;
     readonly serverName: string;
