@@ -18,7 +18,7 @@ export interface RedisSettings {
   readonly sentinelPassword: string;
   readonly cluster: readonly string[];
   readonly tls: {
-/** A frozen Redis counts as away after this. */
+    readonly caFile: string;
     readonly certFile: string;
     readonly keyFile: string;
     readonly serverName: string;
@@ -42,7 +42,7 @@ export type CommandObserver = (outcome: "ok" | "error", seconds: number) => void
 type Client = Redis | Cluster;
 type Argument = string | number | Uint8Array;
 
-/** A frozen Redis counts as away after this, or twice this for what gathered meanwhile. */
+/** A frozen Redis counts as away after this. */
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 500;
