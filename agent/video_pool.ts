@@ -21,6 +21,7 @@ import {
   type VideoClass,
 } from "./core/video_classes.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
+import { PictureSource } from "./picture_source.ts";
 import { type PictureSize, VideoLane, type VideoReceiver } from "./video_lane.ts";
 
 /** What the pool asks of the machine and of the desktop. */
@@ -78,10 +79,7 @@ export class VideoPool {
   readonly #idle = new Map<VideoLane, ReturnType<typeof setTimeout>>();
   readonly #closing = new Set<Promise<void>>();
   readonly #keyframes: Partial<Record<KeyframeReason, number>> = {};
-  readonly #waiting = new Set<VideoLane>();
-  #converter: PictureConverter | null = null;
-  #serving = false;
-  #served: Promise<void> = Promise.resolve();
+  readonly #pictures: PictureSource<VideoLane>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -91,6 +89,14 @@ export class VideoPool {
     this.#ports = ports;
     this.#most = most;
     this.#chain = new EncoderChain(() => ports.encoders());
+    this.#pictures = new PictureSource({
+      openConverter: (size) => ports.openConverter(size),
+      current: () => ports.current(),
+      onFailed: (why) => {
+        ports.log("warn", `The video cannot be converted: ${why}`);
+        this.#onUnavailable();
+      },
+    });
   }
 
   /** Whether an H.264 encoder works, as far as is known. */
@@ -143,12 +149,9 @@ export class VideoPool {
 
   /** The desktop changed; the pixels are read before anything else can run, or later anew. */
   frame(frame: Frame): void {
-    if (this.#converter !== null) {
-      if (!sameSize(this.#converter.size, frame)) {
-        for (const lane of this.#lanes.values()) lane.restart("resize");
-        return;
-      }
-      this.#converter.damage(frame.damage);
+    if (!this.#pictures.damage(frame)) {
+      for (const lane of this.#lanes.values()) lane.restart("resize");
+      return;
     }
     for (const lane of this.#lanes.values()) lane.frame();
   }
@@ -164,11 +167,9 @@ export class VideoPool {
     clearTimeout(this.#rest);
     for (const timer of this.#idle.values()) clearTimeout(timer);
     this.#viewers.clear();
-    this.#waiting.clear();
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()));
     await Promise.all(this.#closing);
-    await this.#served;
-    this.#dropConverter();
+    await this.#pictures.close();
   }
 
   // --- who shares with whom -----------------------------------------------------------------
@@ -257,7 +258,7 @@ export class VideoPool {
     const lane = new VideoLane(key, codec, {
       openEncoder: (options) => this.#ports.openEncoder(options),
       size: () => this.#ports.current(),
-      want: (lane) => this.#want(lane),
+      want: (lane) => this.#pictures.want(lane),
       pickEncoder: (size) => this.#chain.pick({ codec, ...pick(size) }, this.#ports.now()),
       hasSuccessor: (name, size) =>
         this.#chain.hasSuccessor(name, { codec, ...pick(size) }, this.#ports.now()),
@@ -286,12 +287,10 @@ export class VideoPool {
     clearTimeout(this.#idle.get(lane));
     this.#idle.delete(lane);
     if (this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key);
-    this.#waiting.delete(lane);
+    this.#pictures.forget(lane);
     const closed = lane.close().finally(() => this.#closing.delete(closed));
     this.#closing.add(closed);
-    if (this.#lanes.size === 0 && !this.#serving) {
-      this.#dropConverter();
-    }
+    if (this.#lanes.size === 0) this.#pictures.rest();
   }
 
   #onUnavailable(): void {
@@ -304,69 +303,8 @@ export class VideoPool {
     }, waitMs);
     this.#ports.onAvailable(false);
   }
-
-  // --- pictures -----------------------------------------------------------------------------
-
-  #want(lane: VideoLane): void {
-    this.#waiting.add(lane);
-    if (!this.#serving) this.#served = this.#serve();
-  }
-
-  /** Converts the newest picture for everybody who waits, until nobody does. */
-  async #serve(): Promise<void> {
-    this.#serving = true;
-    while (this.#waiting.size > 0 && !this.#closed) {
-      const frame = this.#ports.current();
-      const converter = this.#converter;
-      if (frame === null) {
-        for (const lane of this.#takeWaiting()) lane.nothing();
-      } else if (converter === null || !sameSize(converter.size, frame)) {
-        await this.#openConverter(frame);
-      } else {
-        try {
-          const picture = await converter.convert(frame);
-          // Every lane takes hold of it before the next conversion can begin.
-          for (const lane of this.#takeWaiting()) lane.encode(picture);
-        } catch (error) {
-          this.#onConverterFailed(error instanceof Error ? error.message : "unknown");
-        }
-      }
-    }
-    this.#serving = false;
-    if (this.#lanes.size === 0) this.#dropConverter();
-  }
-
-  #takeWaiting(): VideoLane[] {
-    const lanes = [...this.#waiting];
-    this.#waiting.clear();
-    return lanes;
-  }
-
-  async #openConverter({ width, height }: PictureSize): Promise<void> {
-    this.#dropConverter();
-    const opened = await this.#ports.openConverter({ width, height });
-    if (opened.ok) {
-      this.#converter = opened.value;
-      return;
-    }
-    this.#onConverterFailed(opened.error.message);
-  }
-
-  #onConverterFailed(why: string): void {
-    this.#ports.log("warn", `The video cannot be converted: ${why}`);
-    this.#dropConverter();
-    for (const lane of this.#takeWaiting()) lane.nothing();
-    this.#onUnavailable();
-  }
-
-  #dropConverter(): void {
-    this.#converter?.close();
-    this.#converter = null;
-  }
 }
 
-const sameSize = (a: PictureSize, b: PictureSize): boolean =>
-  a.width === b.width && a.height === b.height;
 const pick = ({ width, height }: PictureSize): PictureSize => ({ width, height });
 
 /** Below this, text cannot be read any more and motion does not get better. */

@@ -10,7 +10,6 @@ import {
   never,
   type Transport,
 } from "@farglass/protocol";
-import { cropCursor } from "./core/cursor_shape.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
 import { FrameLog } from "./core/frame_log.ts";
 import { HybridRegions } from "./core/hybrid_regions.ts";
@@ -33,6 +32,7 @@ import {
   type ViewerEvent,
   type ViewerState,
 } from "./core/viewer.ts";
+import { CursorFeed } from "./cursor_feed.ts";
 import type { PipelineViewer } from "./pipeline.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
 
@@ -44,9 +44,6 @@ const MAX_CHANNEL_BUFFERED_BYTES = 64 * 1024;
 const MAX_RELAY_BUFFERED_BYTES = 256 * 1024;
 /** The pump gives way after so long, so that input and video keep their pace. */
 const PUMP_SLICE_MS = 8;
-/** Cursor positions by data channel and by relay: the newest counts, and none is urgent. */
-const CHANNEL_CURSOR_INTERVAL_MS = 16;
-const RELAY_CURSOR_INTERVAL_MS = 50;
 /** A carrier without room wakes the pump itself; this is only the net below it. */
 const MIN_TIMER_MS = 4;
 const BLOCKED_TIMER_MS = 250;
@@ -60,6 +57,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #hybrid: HybridRegions;
   readonly #log = new FrameLog();
   readonly #peers = new PeerSlots();
+  readonly #cursor: CursorFeed;
   #state: ViewerState;
   /** The peer whose message is being answered. */
   #replyTo: PeerSlot | null = null;
@@ -67,9 +65,6 @@ export class ViewerSession implements PipelineViewer {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #cancelPump: (() => void) | null = null;
   #pumpTimer: ReturnType<typeof setTimeout> | undefined;
-  #cursorTimer: ReturnType<typeof setTimeout> | undefined;
-  #cursorSentMs = -RELAY_CURSOR_INTERVAL_MS;
-  #position: { x: number; y: number } | null = null;
   #videoTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -86,6 +81,19 @@ export class ViewerSession implements PipelineViewer {
       rtpTimeOf: (capturedAtMs) => this.#peers.active?.peer.videoTime(capturedAtMs) ?? 0,
     });
     this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
+    const shown = () => this.#state.transport !== "none";
+    const byChannel = () => this.#peers.hasControlChannel;
+    this.#cursor = new CursorFeed({
+      now: () => ports.now(),
+      base64: (bytes) => ports.base64(bytes),
+      send: (message) => this.#sendControl(message, null),
+      get shown() {
+        return shown();
+      },
+      get byChannel() {
+        return byChannel();
+      },
+    });
     pipeline.attach(this);
     if (pipeline.current() !== null) this.#ports.trace?.captured();
   }
@@ -218,7 +226,7 @@ export class ViewerSession implements PipelineViewer {
     this.#cancelPump?.();
     clearTimeout(this.#timer);
     clearTimeout(this.#pumpTimer);
-    clearTimeout(this.#cursorTimer);
+    this.#cursor.close();
     clearTimeout(this.#videoTimer);
     this.#ports.pipeline.detach(this);
     this.#peers.clear();
@@ -252,23 +260,11 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onCursorShape(shape: CursorShape): void {
-    if (this.#state.transport !== "none") this.#sendControl(this.#cursorMessage(shape), null);
+    this.#cursor.shape(shape);
   }
 
   onCursorPosition(x: number, y: number): void {
-    this.#position = { x, y };
-    if (this.#state.transport === "none" || this.#cursorTimer !== undefined) return;
-    const every = this.#peers.hasControlChannel
-      ? CHANNEL_CURSOR_INTERVAL_MS
-      : RELAY_CURSOR_INTERVAL_MS;
-    const waitMs = this.#cursorSentMs + every - this.#ports.now();
-    if (waitMs <= 0) this.#sendPosition();
-    else {
-      this.#cursorTimer = setTimeout(() => {
-        this.#cursorTimer = undefined;
-        this.#sendPosition();
-      }, waitMs);
-    }
+    this.#cursor.position(x, y);
   }
 
   onFault(code: "capture-failed"): void {
@@ -381,20 +377,8 @@ export class ViewerSession implements PipelineViewer {
     if (pipeline.captureFailed) this.#sendControl({ op: "fault", code: "capture-failed" }, path);
     const cursor = pipeline.cursor();
     if (cursor === null) return;
-    this.#sendControl(this.#cursorMessage(cursor.shape), path);
+    this.#sendControl(this.#cursor.message(cursor.shape), path);
     this.#sendControl({ op: "cursor-position", x: cursor.x, y: cursor.y }, path);
-  }
-
-  #cursorMessage(shape: CursorShape): ControlMessage {
-    const cropped = cropCursor(shape);
-    const { width, height, hotX, hotY } = cropped;
-    return { op: "cursor", width, height, hotX, hotY, rgba: this.#ports.base64(cropped.rgba) };
-  }
-
-  #sendPosition(): void {
-    if (this.#position === null || this.#state.transport === "none") return;
-    this.#cursorSentMs = this.#ports.now();
-    this.#sendControl({ op: "cursor-position", ...this.#position }, null);
   }
 
   #sendControl(message: ControlMessage, path: ControlPath | null): void {
