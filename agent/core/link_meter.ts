@@ -39,10 +39,23 @@ export interface Measurement {
   readonly probe: ProbeResult | null;
 }
 
-interface Sent {
+/** What a packet was, beside its bytes. */
+export interface SentKind {
+  /** The probe that it belongs to, or null. */
+  readonly probe: number | null;
+  /** The media packet (by RTP sequence number) that it is a copy of, or null. */
+  readonly media: number | null;
+}
+interface Sent extends SentKind {
   readonly sentMs: number;
   readonly bytes: number;
-  readonly probe: number | null;
+}
+/** A copy of a media packet that the receiver says it has not got. */
+export interface LostCopy {
+  /** RTP sequence number. */
+  readonly media: number;
+  /** The 16-bit transport-wide number of the copy. */
+  readonly copy: number;
 }
 interface Arrival extends Sent {
   readonly receivedMs: number;
@@ -96,6 +109,7 @@ export class LinkMeter {
   #arrivals: Arrival[] = [];
   #reports: { readonly atMs: number; readonly lost: number; readonly total: number }[] = [];
   #loss = 0;
+  #lost: LostCopy[] = [];
   readonly #trend = new DelayTrend();
   readonly #base = new SlidingMinimum();
   readonly #roundTrip = new SlidingMinimum();
@@ -111,6 +125,13 @@ export class LinkMeter {
     return null;
   }
 
+  /** What the last feedbacks called lost, once. */
+  takeLost(): readonly LostCopy[] {
+    const lost = this.#lost;
+    this.#lost = [];
+    return lost;
+  }
+
   /** Bytes that left over the last half second. */
   sentKbps(nowMs: number): number {
     this.#sent = this.#sent.filter(({ atMs }) => atMs > nowMs - RATE_WINDOW_MS);
@@ -118,12 +139,16 @@ export class LinkMeter {
   }
 
   /** Notes a packet that leaves with the 16-bit number `sequence`; numbers count up by one. */
-  onSent(sequence: number, bytes: number, nowMs: number, probe: number | null): void {
+  onSent(
+    sequence: number,
+    bytes: number,
+    { nowMs, probe, media }: SentKind & { readonly nowMs: number },
+  ): void {
     const number = this.#newest < 0
       ? sequence
       : this.#newest + ((sequence - this.#newest) & 0xffff);
     this.#newest = number;
-    this.#log.set(number, { sentMs: nowMs, bytes, probe });
+    this.#log.set(number, { sentMs: nowMs, bytes, probe, media });
     this.#bytesInFlight += bytes;
     this.#sent.push({ atMs: nowMs, bytes });
     if (probe !== null) {
@@ -169,6 +194,9 @@ export class LinkMeter {
       if (this.#probe !== null && this.#probe.id === sent.probe) this.#probe.reported++;
       if (receivedMs === null) {
         lost++;
+        if (sent.media !== null) {
+          this.#lost.push({ media: sent.media, copy: (base + i) & 0xffff });
+        }
         return;
       }
       const arrival = { ...sent, receivedMs };

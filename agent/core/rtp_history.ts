@@ -17,7 +17,9 @@ export interface SentPacket {
 
 /** A ring of the last packets by sequence number. */
 export class RtpHistory {
-  readonly #ring: (SentPacket & { resentAtMs: number } | undefined)[] = new Array(HISTORY_PACKETS);
+  readonly #ring: (SentPacket & { resentAtMs: number; copy: number } | undefined)[] = new Array(
+    HISTORY_PACKETS,
+  );
   #last: SentPacket | null = null;
 
   /** The packet that was sent last. */
@@ -27,7 +29,23 @@ export class RtpHistory {
 
   add(packet: SentPacket): void {
     this.#last = packet;
-    this.#ring[packet.sequence % HISTORY_PACKETS] = { ...packet, resentAtMs: -Infinity };
+    this.#ring[packet.sequence % HISTORY_PACKETS] = { ...packet, resentAtMs: -Infinity, copy: -1 };
+  }
+
+  /** A copy of the packet leaves, known to the receiver's feedback as `copy`. */
+  left(sequence: number, copy: number): void {
+    const packet = this.#ring[sequence % HISTORY_PACKETS];
+    if (packet?.sequence === sequence) packet.copy = copy;
+  }
+
+  /** The packet to send again because `copy` of it was lost; null when a later copy is under way. */
+  takeLost(sequence: number, copy: number, nowMs: number): SentPacket | null {
+    const packet = this.#ring[sequence % HISTORY_PACKETS];
+    if (packet?.sequence !== sequence || packet.copy !== copy) return null;
+    // Until the next copy leaves, nothing more can be lost of it.
+    packet.copy = -1;
+    packet.resentAtMs = nowMs;
+    return packet;
   }
 
   /** The packet to send again, or null when it is gone or was sent again within a round trip. */

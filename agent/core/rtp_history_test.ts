@@ -29,6 +29,20 @@ Deno.test("RtpHistory gives a packet again only after a pause", () => {
   assert.ok(history.take(7, 320, 200));
 });
 
+Deno.test("RtpHistory repeats a lost packet unless a later copy is under way", () => {
+  const history = new RtpHistory();
+  history.add(packet(7));
+  history.left(7, 100);
+  history.left(7, 105);
+  assert.equal(history.takeLost(7, 100, 0), null);
+  assert.equal(history.takeLost(7, 105, 0)?.sequence, 7);
+  assert.equal(history.takeLost(7, 105, 1), null);
+  // A NACK for the same loss comes a moment later.
+  assert.equal(history.take(7, 10), null);
+  history.left(7, 110);
+  assert.equal(history.takeLost(7, 110, 30)?.sequence, 7);
+});
+
 Deno.test("RtpHistory outlasts a keyframe at the highest rate, and forgets what came before one", () => {
   // 50 Mb/s for one and a half 30ths of a second, in packets of 1150 bytes.
   assert.ok(HISTORY_PACKETS > 10 * 50_000_000 / 8 * 1.5 / 30 / 1150);

@@ -12,7 +12,13 @@ import {
   paceKbps,
   stepCongestion,
 } from "./congestion.ts";
-import { LinkMeter, type Measurement, type TransportFeedback } from "./link_meter.ts";
+import {
+  LinkMeter,
+  type LostCopy,
+  type Measurement,
+  type SentKind,
+  type TransportFeedback,
+} from "./link_meter.ts";
 import type { VideoRate, VideoTarget } from "./ports.ts";
 import { type Departure, type Paced, RtpPacer } from "./rtp_pacer.ts";
 
@@ -35,6 +41,12 @@ const MIN_IN_FLIGHT_BYTES = 24 * 1024;
 /** Headers take their part of the target. */
 const PAYLOAD_SHARE = 0.93;
 const REPAIR_WINDOW_MS = 1_000;
+/**
+ * Where so much is lost though no queue stands, a repetition is sent twice: Chromium asks again
+ * only after 100 ms, and every picture behind the missing one waits for it.
+ */
+const REPEAT_TWICE_LOSS = 0.07;
+const REPEAT_TWICE_QUEUE_MS = 30;
 /** A picture that waits longer holds up the encoder; it goes on below the second one. */
 const BLOCK_MS = 45;
 const UNBLOCK_MS = 12;
@@ -122,7 +134,11 @@ export class VideoFlow<M extends Paced, R extends Paced> {
   /** Queues a packet to be sent again. */
   addRepair(packet: R, nowMs: number): void {
     if (this.#congestion.silent) return;
-    if (!this.#pacer.addRepair(packet, nowMs)) this.events.onKeyframeNeeded();
+    const { loss = 0, queueMs = 0 } = this.#last ?? {};
+    const copies = loss >= REPEAT_TWICE_LOSS && queueMs < REPEAT_TWICE_QUEUE_MS ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (!this.#pacer.addRepair(packet, nowMs)) this.events.onKeyframeNeeded();
+    }
   }
 
   /** What leaves now; tell each by `onSent`. */
@@ -142,15 +158,18 @@ export class VideoFlow<M extends Paced, R extends Paced> {
     return out;
   }
 
-  onSent(sequence: number, bytes: number, nowMs: number, probe: number | null): void {
-    if (this.options.feedback) this.#meter.onSent(sequence, bytes, nowMs, probe);
+  onSent(sequence: number, bytes: number, sent: SentKind & { readonly nowMs: number }): void {
+    if (this.options.feedback) this.#meter.onSent(sequence, bytes, sent);
   }
 
-  onFeedback(feedback: TransportFeedback, nowMs: number): void {
+  /** Returns the copies of media packets that are lost. */
+  onFeedback(feedback: TransportFeedback, nowMs: number): readonly LostCopy[] {
     const measurement = this.#meter.onFeedback(feedback, nowMs);
-    if (measurement === null) return;
-    this.#last = measurement;
-    this.#step({ kind: "measured", measurement }, nowMs);
+    if (measurement !== null) {
+      this.#last = measurement;
+      this.#step({ kind: "measured", measurement }, nowMs);
+    }
+    return this.#meter.takeLost();
   }
 
   onRemb(kbps: number, nowMs: number): void {

@@ -89,7 +89,8 @@ class Simulation {
       const bytes = departure.kind === "padding" ? departure.bytes : departure.packet.bytes;
       const sequence = this.#sequence;
       this.#sequence = (sequence + 1) & 0xffff;
-      this.flow.onSent(sequence, bytes, this.now, departure.probe);
+      const { probe } = departure;
+      this.flow.onSent(sequence, bytes, { nowMs: this.now, probe, media: null });
       const key = departure.kind === "media" ? departure.packet.picture : null;
       this.down.push({ sequence, key }, bytes, this.now);
     }

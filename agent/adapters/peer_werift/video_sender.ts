@@ -199,7 +199,8 @@ export class VideoSender {
     const capturedAtMs = packet.first ? packet.capturedAtMs : null;
     const { ssrc } = this.transport;
     const { payloadType } = this.choice;
-    this.#write(asBuffer(payload), { ...sent, payloadType, ssrc, probe, capturedAtMs });
+    const media = sent.sequence;
+    this.#write(asBuffer(payload), { ...sent, payloadType, ssrc, probe, media, capturedAtMs });
   }
 
   /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
@@ -207,7 +208,8 @@ export class VideoSender {
     const payload = Buffer.alloc(RTX_HEADER_BYTES + packet.payload.length);
     payload.writeUInt16BE(packet.sequence, 0);
     payload.set(packet.payload, RTX_HEADER_BYTES);
-    this.#writeRtx(payload, { timestamp: packet.timestamp, marker: packet.marker, probe });
+    const { timestamp, marker, sequence: media } = packet;
+    this.#writeRtx(payload, { timestamp, marker, probe, media });
   }
 
   /**
@@ -223,7 +225,8 @@ export class VideoSender {
     }
     const payload = Buffer.alloc(MAX_PADDING_BYTES);
     payload[MAX_PADDING_BYTES - 1] = MAX_PADDING_BYTES;
-    this.#writeRtx(payload, { timestamp: last.timestamp, marker: false, probe, padding: true });
+    const { timestamp } = last;
+    this.#writeRtx(payload, { timestamp, marker: false, probe, media: null, padding: true });
   }
 
   #writeRtx(
@@ -232,6 +235,7 @@ export class VideoSender {
       readonly timestamp: number;
       readonly marker: boolean;
       readonly probe: number | null;
+      readonly media: number | null;
       readonly padding?: boolean;
     },
   ): void {
@@ -251,6 +255,8 @@ export class VideoSender {
       readonly payloadType: number;
       readonly ssrc: number;
       readonly probe: number | null;
+      /** The media packet that it carries, by sequence number. */
+      readonly media: number | null;
       readonly padding?: boolean;
       readonly capturedAtMs?: number | null;
     },
@@ -272,12 +278,9 @@ export class VideoSender {
       extensions,
     });
     const bytes = payload.length + OVERHEAD_BYTES;
-    this.#flow.onSent(
-      this.#transportSequence,
-      bytes,
-      performance.now(),
-      packet.probe,
-    );
+    const { probe, media } = packet;
+    if (media !== null) this.#history.left(media, this.#transportSequence);
+    this.#flow.onSent(this.#transportSequence, bytes, { nowMs: performance.now(), probe, media });
     this.transport.send(payload, header);
   }
 
@@ -318,23 +321,32 @@ export class VideoSender {
     } else if (packet instanceof RtcpTransportLayerFeedback) {
       const { feedback } = packet;
       if (feedback instanceof GenericNack) this.#onNack(feedback.lost);
-      else if (feedback instanceof TransportWideCC) {
-        this.#flow.onFeedback(this.#feedback.read(feedback), performance.now());
-        this.#drain();
-      }
+      else if (feedback instanceof TransportWideCC) this.#onArrivals(feedback);
     }
   }
 
-  #onNack(lost: readonly number[]): void {
-    if (this.choice.rtxPayloadType === null || !this.ready) return;
+  /** What is known to be lost is sent again unasked: a repetition or a NACK gets lost as well. */
+  #onArrivals(feedback: TransportWideCC): void {
     const nowMs = performance.now();
-    for (const sequence of lost) {
-      const packet = this.#history.take(sequence & 0xffff, nowMs, this.#flow.roundTripMs);
-      if (packet === null) continue;
-      const bytes = packet.payload.length + RTX_HEADER_BYTES + OVERHEAD_BYTES;
-      this.#flow.addRepair({ packet, bytes }, nowMs);
+    const lost = this.#flow.onFeedback(this.#feedback.read(feedback), nowMs);
+    for (const { media, copy } of lost) {
+      this.#repair(this.#history.takeLost(media, copy, nowMs), nowMs);
     }
     this.#drain();
+  }
+
+  #onNack(lost: readonly number[]): void {
+    const nowMs = performance.now();
+    for (const sequence of lost) {
+      this.#repair(this.#history.take(sequence & 0xffff, nowMs, this.#flow.roundTripMs), nowMs);
+    }
+    this.#drain();
+  }
+
+  #repair(packet: SentPacket | null, nowMs: number): void {
+    if (packet === null || this.choice.rtxPayloadType === null || !this.ready) return;
+    const bytes = packet.payload.length + RTX_HEADER_BYTES + OVERHEAD_BYTES;
+    this.#flow.addRepair({ packet, bytes }, nowMs);
   }
 }
 
