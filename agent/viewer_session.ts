@@ -1,6 +1,6 @@
 /**
  * One viewer at work: carries out what core/viewer.ts decides, on the peer's channels or through
- * the server, and pumps the diff stream as fast as its carrier takes it.
+ * the server.
  */
 import {
   type ControlMessage,
@@ -33,6 +33,7 @@ import {
   type ViewerState,
 } from "./core/viewer.ts";
 import { CursorFeed } from "./cursor_feed.ts";
+import { DiffPump } from "./diff_pump.ts";
 import type { PipelineViewer } from "./pipeline.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
 
@@ -42,11 +43,7 @@ export type { ViewerPorts };
 const MAX_CHANNEL_BUFFERED_BYTES = 64 * 1024;
 /** Shared by all viewers of this agent's link. */
 const MAX_RELAY_BUFFERED_BYTES = 256 * 1024;
-/** The pump gives way after so long, so that input and video keep their pace. */
-const PUMP_SLICE_MS = 8;
-/** A carrier without room wakes the pump itself; this is only the net below it. */
 const MIN_TIMER_MS = 4;
-const BLOCKED_TIMER_MS = 250;
 /** Hybrid: the encoder runs on for so long, so that the next motion needs no keyframe. */
 const VIDEO_LINGER_MS = 2_000;
 
@@ -55,6 +52,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #ports: ViewerPorts;
   readonly #engine: DiffEngine;
   readonly #hybrid: HybridRegions;
+  readonly #pump: DiffPump;
   readonly #log = new FrameLog();
   readonly #peers = new PeerSlots();
   readonly #cursor: CursorFeed;
@@ -63,8 +61,6 @@ export class ViewerSession implements PipelineViewer {
   #replyTo: PeerSlot | null = null;
   #rtpFrames = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #cancelPump: (() => void) | null = null;
-  #pumpTimer: ReturnType<typeof setTimeout> | undefined;
   #videoTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -79,6 +75,18 @@ export class ViewerSession implements PipelineViewer {
     this.#hybrid = new HybridRegions({
       engine: this.#engine,
       rtpTimeOf: (capturedAtMs) => this.#peers.active?.peer.videoTime(capturedAtMs) ?? 0,
+    });
+    this.#pump = new DiffPump({
+      engine: this.#engine,
+      hybrid: this.#hybrid,
+      log: this.#log,
+      now: () => ports.now(),
+      soon: (task) => ports.soon(task),
+      picture: () => this.#closed || !this.#showsDiff() ? null : pipeline.current(),
+      planned: () => this.#followRegions(),
+      hasRoom: () => this.#hasRoom(),
+      send: (message) => this.#sendDiff(message),
+      trace: ports.trace ?? null,
     });
     this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
     const shown = () => this.#state.transport !== "none";
@@ -126,12 +134,12 @@ export class ViewerSession implements PipelineViewer {
     if (connected && this.#usesVideo()) {
       this.#ports.pipeline.requestKeyframe(this, "viewer-joined");
     }
-    this.#pump();
+    this.#pump.run();
   }
 
   onChannelOpen(generation: number, channel: PeerChannel): void {
     this.#peers.get(generation)?.open.add(channel);
-    if (channel === "diff") this.#pump();
+    if (channel === "diff") this.#pump.run();
   }
 
   onChannelClose(generation: number, channel: PeerChannel): void {
@@ -141,7 +149,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onChannelDrain(channel: PeerChannel): void {
-    if (channel === "diff") this.#pump();
+    if (channel === "diff") this.#pump.run();
   }
 
   onChannelMessage(generation: number, channel: PeerChannel, data: string | Uint8Array): void {
@@ -193,7 +201,7 @@ export class ViewerSession implements PipelineViewer {
       return;
     }
     this.#engine.ack(ack.value, this.#ports.now());
-    this.#pump();
+    this.#pump.run();
   }
 
   onRelayAck(bytes: Uint8Array): void {
@@ -201,13 +209,13 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onRelayDrain(): void {
-    if (this.#state.transport === "diff-ws") this.#pump();
+    if (this.#state.transport === "diff-ws") this.#pump.run();
   }
 
   onRelayCongestion(congested: boolean): void {
     // A hint, no stop sign: the relay tells us of its relief only when it is asked again.
     if (congested) this.#engine.slowDown(this.#ports.now());
-    this.#pump();
+    this.#pump.run();
   }
 
   onConsolePresence(online: boolean): void {
@@ -223,9 +231,8 @@ export class ViewerSession implements PipelineViewer {
     if (this.#closed) return;
     this.#step({ kind: "ended" });
     this.#closed = true;
-    this.#cancelPump?.();
+    this.#pump.close();
     clearTimeout(this.#timer);
-    clearTimeout(this.#pumpTimer);
     this.#cursor.close();
     clearTimeout(this.#videoTimer);
     this.#ports.pipeline.detach(this);
@@ -241,7 +248,7 @@ export class ViewerSession implements PipelineViewer {
     const now = this.#ports.now();
     this.#engine.damage(frame.damage, now);
     this.#hybrid.damage(frame.damage, now);
-    this.#pump();
+    this.#pump.run();
   }
 
   onVideo(frame: EncodedFrame): void {
@@ -343,11 +350,11 @@ export class ViewerSession implements PipelineViewer {
       }
       case "refresh":
         this.#engine.reset(this.#ports.now());
-        this.#pump();
+        this.#pump.run();
         break;
       case "regions-shown":
         this.#hybrid.shown(effect.version);
-        this.#pump();
+        this.#pump.run();
         break;
       case "play":
         pipeline.play(effect.input);
@@ -367,7 +374,7 @@ export class ViewerSession implements PipelineViewer {
     this.#videoTimer = undefined;
     this.#ports.pipeline.setVideo(this, transport === "hybrid" || transport === "rtp");
     this.#engine.reset(this.#ports.now());
-    this.#pump();
+    this.#pump.run();
   }
 
   #greet(path: ControlPath): void {
@@ -393,7 +400,7 @@ export class ViewerSession implements PipelineViewer {
     this.#ports.relayControl(message);
   }
 
-  // --- the diff pump --------------------------------------------------------------------------
+  // --- what carries the picture ----------------------------------------------------------------
 
   #diffByChannel(): boolean {
     return this.#state.transport === "diff-dc" || this.#state.transport === "hybrid";
@@ -421,45 +428,6 @@ export class ViewerSession implements PipelineViewer {
     }
   }
 
-  #pump(): void {
-    if (this.#closed || !this.#showsDiff() || this.#cancelPump !== null) return;
-    const start = this.#ports.now();
-    this.#engine.tick(start);
-    const frame = this.#ports.pipeline.current();
-    if (frame === null) return;
-    this.#hybrid.plan(frame, start);
-    this.#followRegions();
-    let room = this.#hasRoom();
-    while (room) {
-      const message = this.#engine.pull(frame, this.#ports.now());
-      if (message === null) break;
-      this.#ports.trace?.encoded();
-      const packedAtMs = this.#ports.now();
-      // A carrier that breaks here is followed by another choice, which starts anew.
-      if (!this.#sendDiff(message)) break;
-      this.#log.diff(message, packedAtMs);
-      this.#ports.trace?.sent();
-      room = this.#hasRoom();
-      if (room && this.#ports.now() - start > PUMP_SLICE_MS) {
-        this.#cancelPump = this.#ports.soon(() => {
-          this.#cancelPump = null;
-          this.#pump();
-        });
-        return;
-      }
-    }
-    this.#armPump(room);
-  }
-
-  #armPump(room: boolean): void {
-    clearTimeout(this.#pumpTimer);
-    const due = earlier(this.#engine.nextDeadlineMs(), this.#hybrid.nextDeadlineMs());
-    if (due === null && room) return;
-    const waitMs = due === null ? BLOCKED_TIMER_MS : due - this.#ports.now();
-    const least = room ? MIN_TIMER_MS : BLOCKED_TIMER_MS;
-    this.#pumpTimer = setTimeout(() => this.#pump(), Math.max(least, waitMs));
-  }
-
   #hasRoom(): boolean {
     if (this.#diffByChannel()) {
       const slot = this.#peers.active;
@@ -475,6 +443,3 @@ export class ViewerSession implements PipelineViewer {
       : this.#ports.relayDiff(message);
   }
 }
-
-const earlier = (a: number | null, b: number | null): number | null =>
-  a === null || b === null ? a ?? b : Math.min(a, b);
