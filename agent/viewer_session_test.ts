@@ -12,7 +12,7 @@ import {
   ok,
 } from "@farglass/protocol";
 import { DiffReceiver } from "../tests/support/diff_receiver.ts";
-import type { CaptureEvents, Frame, Peer, PeerChannel } from "./core/ports.ts";
+import type { CaptureEvents, Frame, Peer, PeerChannel, SoundFrame } from "./core/ports.ts";
 import { Pipeline } from "./pipeline.ts";
 import { ViewerSession } from "./viewer_session.ts";
 
@@ -23,6 +23,11 @@ const policy = { viewOnly: false, diffOnly: false, videoOnly: false, consent: "a
 /** A data channel that takes bytes and gives them back when the test drains it. */
 class FakePeer implements Peer {
   readonly videoReady = true;
+  readonly soundReady = true;
+  readonly sound: SoundFrame[] = [];
+  sendSound(frame: SoundFrame): number {
+    return this.sound.push(frame);
+  }
   videoTime(capturedAtMs: number): number {
     return capturedAtMs * 90;
   }

@@ -13,6 +13,7 @@ import {
   DTLS_STATES,
   ICE_STATES,
   REASON_CODES,
+  SOUND_ABSENCES,
   STAGES,
   TRANSPORTS,
   VIDEO_PRESETS,
@@ -95,12 +96,24 @@ export const desktopCapsSchema = v.object({
   })),
   displays: v.pipe(v.array(displaySchema), v.minLength(1), v.maxLength(16)),
   input: v.object({ pointer: v.boolean(), keyboard: v.boolean() }),
-  audio: v.object({ available: v.boolean() }),
+  /**
+   * Sound goes by an audio section of its own, which may be offered unless it is `not-allowed`: so
+   * whatever else keeps it away may end without another negotiation.
+   */
+  audio: v.object({
+    available: v.boolean(),
+    /** Why not; one that is not known here is left out. */
+    reason: v.fallback(v.optional(v.picklist(SOUND_ABSENCES)), undefined),
+  }),
   capture: label,
   policy: policySchema,
   webrtc: v.optional(webrtcCapsSchema),
 });
 export type DesktopCaps = v.InferOutput<typeof desktopCapsSchema>;
+
+/** Whether a console may offer to receive the desktop's sound. */
+export const soundOfferable = ({ available, reason }: DesktopCaps["audio"]): boolean =>
+  available || (reason !== undefined && reason !== "not-allowed");
 
 const sdp = v.pipe(v.string(), v.minLength(1), v.maxLength(MAX_SDP_BYTES));
 /** `generation` counts negotiations of a session, from 1; anything older is stale. */

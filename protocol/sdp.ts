@@ -18,8 +18,14 @@ export interface SdpSummary {
   readonly media: readonly ("audio" | "video" | "application")[];
   /** Upper-case codec names of the video sections (`a=rtpmap`, RFC 8866 section 6.6). */
   readonly videoCodecs: readonly string[];
+  /** Which way sound goes, seen from whoever wrote the description; null without an audio section. */
+  readonly audio: SdpDirection | null;
   readonly candidates: number;
 }
+
+/** RFC 8866 section 6.7; a section that says nothing is `sendrecv`. */
+const DIRECTIONS = ["sendrecv", "sendonly", "recvonly", "inactive"] as const;
+export type SdpDirection = (typeof DIRECTIONS)[number];
 
 const MAX_LINES = 1024;
 /** RFC 8839 section 5.4: ice-char of 4 to 256, and of 22 to 256. */
@@ -37,6 +43,7 @@ interface Part {
   user: boolean;
   password: boolean;
   mid: string | null;
+  direction: SdpDirection | null;
 }
 
 const newPart = (media: Part["media"]): Part => ({
@@ -45,6 +52,7 @@ const newPart = (media: Part["media"]): Part => ({
   user: false,
   password: false,
   mid: null,
+  direction: null,
 });
 
 /** Checks a whole description. */
@@ -88,10 +96,16 @@ export function checkSdp(sdp: string): Result<SdpSummary, CodedError> {
   const problem = checkParts(session, sections);
   if (problem !== null) return err(problem);
   const media = sections.flatMap(({ media }) => media === null ? [] : [media]);
-  return ok({ media, videoCodecs: [...videoCodecs], candidates });
+  const audio = sections.find(({ media }) => media === "audio");
+  return ok({
+    media,
+    videoCodecs: [...videoCodecs],
+    audio: audio === undefined ? null : audio.direction ?? session.direction ?? "sendrecv",
+    candidates,
+  });
 }
 
-/** Takes down a line about fingerprint, ICE credentials or name; others are not looked at. */
+/** Takes down a line about fingerprint, ICE credentials, name or direction; others are not looked at. */
 function readTransport(part: Part, line: string): CodedError | null {
   if (line.startsWith("a=fingerprint:")) {
     // Other hashes may stand beside it (RFC 8122 section 5), but sha-256 must be there.
@@ -111,6 +125,9 @@ function readTransport(part: Part, line: string): CodedError | null {
       return codedError("sdp-invalid", "mid");
     }
     part.mid = mid;
+  } else {
+    const direction = DIRECTIONS.find((one) => line === `a=${one}`);
+    if (direction !== undefined) part.direction = direction;
   }
   return null;
 }
@@ -125,7 +142,9 @@ function checkParts(session: Part, sections: readonly Part[]): CodedError | null
   const bare = (key: "user" | "password") => !session[key] && sections.some((part) => !part[key]);
   if (bare("user") || bare("password")) return codedError("sdp-no-ice-credentials");
   const mids = sections.flatMap(({ mid }) => mid === null ? [] : [mid]);
-  return new Set(mids).size < mids.length ? codedError("sdp-invalid", "mid twice") : null;
+  if (new Set(mids).size < mids.length) return codedError("sdp-invalid", "mid twice");
+  const sounds = sections.filter(({ media }) => media === "audio").length;
+  return sounds > 1 ? codedError("sdp-invalid", "audio twice") : null;
 }
 
 /** A candidate's parts that a policy may judge. */

@@ -22,6 +22,21 @@ Deno.test("checkSdp: a real Chromium offer", () => {
   }
 });
 
+Deno.test("checkSdp says which way sound goes: its section before the session, and both ways without a word", () => {
+  const audio = (session: string, section: string): string | null => {
+    const sdp =
+      `${HEAD}${FINGERPRINT}${session}${SECTION}a=sendonly\r\nm=audio 9 RTP/AVP 111\r\n${section}`;
+    const checked = checkSdp(sdp);
+    return checked.ok ? checked.value.audio : null;
+  };
+  assert.equal(audio("", "a=recvonly\r\n"), "recvonly");
+  assert.equal(audio("a=inactive\r\n", "a=recvonly\r\n"), "recvonly");
+  assert.equal(audio("a=inactive\r\n", ""), "inactive");
+  assert.equal(audio("", ""), "sendrecv");
+  const silent = checkSdp(OFFER);
+  assert.equal(silent.ok && silent.value.audio, null);
+});
+
 const SECTION = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n";
 const FINGERPRINT = `a=fingerprint:sha-256 ${Array(32).fill("AB").join(":")}\r\n`;
 const BARE_HEAD = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
@@ -116,6 +131,11 @@ const REFUSED: readonly { name: string; sdp: string; code: ErrorCode }[] = [
     name: "five sections",
     sdp: HEAD + FINGERPRINT + SECTION.repeat(5),
     code: "sdp-too-many-sections",
+  },
+  {
+    name: "two audio sections",
+    sdp: HEAD + FINGERPRINT + "m=audio 9 RTP/AVP 111\r\na=recvonly\r\n".repeat(2),
+    code: "sdp-invalid",
   },
   {
     name: "a kind of media nobody uses",

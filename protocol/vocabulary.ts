@@ -100,3 +100,14 @@ export type CongestionReason = keyof typeof CONGESTION_REASONS;
 export const CONGESTION_REASON_CODES = Object.keys(
   CONGESTION_REASONS,
 ) as readonly CongestionReason[];
+
+/** Why the desktop's sound cannot be heard; each has a plain sentence for the console. */
+export const SOUND_REASONS = {
+  "not-allowed": "The desktop's owner does not share its sound",
+  "muted-by-owner": "The desktop's owner has muted its sound",
+  "no-sound-server": "No sound server runs on the desktop",
+  "sound-server-refused": "The desktop's sound server does not let the agent listen",
+  "no-sound-encoder": "The agent cannot encode sound on this machine",
+} as const;
+export type SoundAbsence = keyof typeof SOUND_REASONS;
+export const SOUND_ABSENCES = Object.keys(SOUND_REASONS) as readonly SoundAbsence[];

@@ -1,8 +1,9 @@
 /**
  * Narrows the console's offer (RFC 8866) to what the agent answers before the peer library reads
- * it: one H.264 payload type with its RTX, and no candidates, which go through the ICE policy one
- * by one.
+ * it: one H.264 payload type with its RTX, Opus where sound may be sent, and no candidates, which
+ * go through the ICE policy one by one.
  */
+import { type AudioChoice, chooseAudio, keepAudio } from "./offer_audio.ts";
 
 /** The H.264 format chosen from the offer (RFC 6184 section 8.1). */
 export interface VideoChoice {
@@ -16,6 +17,8 @@ export interface PreparedOffer {
   readonly sdp: string;
   /** Null when there is no video section, or none with an H.264 that the agent can send. */
   readonly video: VideoChoice | null;
+  /** Null when there is no audio section that listens to Opus, or sound may not be sent. */
+  readonly audio: AudioChoice | null;
   readonly candidates: readonly { readonly candidate: string; readonly mid: string }[];
   readonly endOfCandidates: boolean;
 }
@@ -25,23 +28,30 @@ interface Section {
   readonly mid: string;
 }
 
-/** Reads a description that `checkSdp` has accepted. */
-export function prepareOffer(offer: string): PreparedOffer {
+/** Reads a description that `checkSdp` has accepted; `sound` says whether sound may be sent. */
+export function prepareOffer(offer: string, { sound = false } = {}): PreparedOffer {
   const { session, sections } = splitSections(offer);
+  const audible = sections.find((section) => section.lines[0].startsWith("m=audio "));
+  const audio = audible === undefined || !sound ? null : chooseAudio(audible);
   const video = sections.find((section) => section.lines[0].startsWith("m=video "));
   const choice = video === undefined ? null : chooseVideo(video);
   const candidates: { candidate: string; mid: string }[] = [];
   let endOfCandidates = false;
   const lines = [...session];
   for (const section of sections) {
-    for (const line of section === video && choice ? keepVideo(section, choice) : section.lines) {
+    const kept = section === video && choice !== null
+      ? keepVideo(section, choice)
+      : section === audible && audio !== null
+      ? keepAudio(section, audio)
+      : section.lines;
+    for (const line of kept) {
       if (line.startsWith("a=candidate:")) {
         candidates.push({ candidate: line.slice(2), mid: section.mid });
       } else if (line === "a=end-of-candidates") endOfCandidates = true;
       else lines.push(line);
     }
   }
-  return { sdp: lines.join("\r\n") + "\r\n", video: choice, candidates, endOfCandidates };
+  return { sdp: lines.join("\r\n") + "\r\n", video: choice, audio, candidates, endOfCandidates };
 }
 
 function splitSections(sdp: string): { session: string[]; sections: Section[] } {

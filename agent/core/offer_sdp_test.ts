@@ -68,3 +68,39 @@ Deno.test("answerPassive makes the answerer the DTLS server in every section", (
     "a=setup:passive\r\nm=x\r\na=setup:passive\r\na=setup:passive\r\na=x:setup:active\r\n",
   );
 });
+
+const AUDIO = [
+  "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110",
+  "a=mid:2",
+  "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+  "a=recvonly",
+  "a=rtcp-mux",
+  "a=rtpmap:63 red/48000/2",
+  "a=fmtp:63 111/111",
+  "a=rtpmap:111 opus/48000/2",
+  "a=rtcp-fb:111 transport-cc",
+  "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1",
+  "a=rtpmap:8 PCMA/8000",
+  "",
+].join("\r\n");
+
+Deno.test("prepareOffer keeps Opus alone of a section that listens, where sound may be sent", () => {
+  const { sdp, audio } = prepareOffer(chromiumOffer() + AUDIO, { sound: true });
+  assert.deepEqual(audio, { mid: "2", payloadType: 111 });
+  assert.match(sdp, /^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111\r$/m);
+  assert.doesNotMatch(sdp, /PCMA|red\/|rtcp-fb:111/);
+});
+
+Deno.test("prepareOffer has no sound where it may not be sent, or nobody listens, or not to Opus", () => {
+  const offers: readonly (readonly [string, boolean])[] = [
+    [chromiumOffer() + AUDIO, false],
+    [chromiumOffer(), true],
+    [chromiumOffer() + AUDIO.replace("recvonly", "sendrecv"), true],
+    [chromiumOffer() + AUDIO.replace("opus/48000/2", "opus/48000"), true],
+  ];
+  for (const [offer, sound] of offers) {
+    const prepared = prepareOffer(offer, { sound });
+    assert.equal(prepared.audio, null);
+    assert.notEqual(prepared.video, null);
+  }
+});

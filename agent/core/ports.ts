@@ -134,6 +134,27 @@ export interface VideoEncoder {
   close(): void;
 }
 
+/** Sound is 48 kHz, stereo, in frames of 10 ms. */
+export const SOUND_CHANNELS = 2;
+export const SOUND_FRAME_SAMPLES = 480;
+/** 16 bits each, the left one first. */
+export const SOUND_FRAME_BYTES = SOUND_FRAME_SAMPLES * SOUND_CHANNELS * 2;
+
+/** Turns one frame of samples (s16le) after another into Opus. Throws when it fails. */
+export interface SoundEncoder {
+  encode(pcm: Uint8Array): Uint8Array;
+  close(): void;
+}
+
+/** One frame of the desktop's sound as an Opus packet (RFC 6716). */
+export interface SoundFrame {
+  readonly data: Uint8Array;
+  /** Its first sample's number since the agent began to listen; pauses count, too. */
+  readonly position: number;
+  /** When its first sample was to be heard on the desktop, in ms of `performance.now()`. */
+  readonly capturedAtMs: number;
+}
+
 export type PeerChannel = "control" | "input" | "motion" | "diff";
 
 export interface PeerEvents {
@@ -168,13 +189,15 @@ export interface PeerOptions {
   readonly loopbackToo?: boolean;
   /** Peers of the same session in a row that never connected before this one. */
   readonly failures?: number;
+  /** Sound may be sent where the offer listens to it. */
+  readonly sound?: boolean;
   /** The video never takes more, whatever the network carries. */
   readonly maxVideoKbps?: number;
   /** Milliseconds until this peer's candidates count as complete. */
   readonly gatherTimeoutMs?: number;
 }
 
-/** One viewer's peer connection: a video track out, four data channels. */
+/** One viewer's peer connection: a video and a sound track out, four data channels. */
 export interface Peer {
   /** Applies the console's offer (already checked) and returns the answer's SDP. */
   answer(offerSdp: string): Promise<string>;
@@ -184,10 +207,13 @@ export interface Peer {
   ): Promise<void>;
   /** Sends one encoded picture by RTP; does nothing until connected. Returns bytes sent. */
   sendVideo(frame: EncodedFrame): number;
+  /** Sends it at once, before video that waits; returns bytes sent. */
+  sendSound(frame: SoundFrame): number;
   /** False when the channel is not open. */
   send(channel: PeerChannel, data: string | Uint8Array): boolean;
   bufferedBytes(channel: PeerChannel): number;
   readonly videoReady: boolean;
+  readonly soundReady: boolean;
   /** The RTP time that a picture captured then has on the video track; null without one. */
   videoTime(capturedAtMs: number): number | null;
   /** What is known of the way to the viewer; null before there is video. */

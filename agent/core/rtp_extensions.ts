@@ -31,13 +31,17 @@ export const transportWideCc = (sequence: number): Uint8Array =>
 /** Seconds between the NTP era (1900) and Unix time. */
 const NTP_OFFSET_SECONDS = 2_208_988_800;
 
-/** abs-capture-time: a 64-bit NTP timestamp (UQ32.32) of `unixMs`. */
+/** A 64-bit NTP timestamp (UQ32.32, RFC 3550 section 4) of `unixMs`. */
+export function ntpTime(unixMs: number): bigint {
+  const seconds = Math.floor(unixMs / 1000);
+  const fraction = Math.floor((unixMs / 1000 - seconds) * 2 ** 32);
+  return BigInt(seconds + NTP_OFFSET_SECONDS) << 32n | BigInt(fraction);
+}
+
+/** abs-capture-time: the NTP timestamp of `unixMs`. */
 export function absCaptureTime(unixMs: number): Uint8Array {
   const out = new Uint8Array(8);
-  const view = new DataView(out.buffer);
-  const seconds = Math.floor(unixMs / 1000);
-  view.setUint32(0, seconds + NTP_OFFSET_SECONDS);
-  view.setUint32(4, Math.floor((unixMs / 1000 - seconds) * 2 ** 32));
+  new DataView(out.buffer).setBigUint64(0, ntpTime(unixMs));
   return out;
 }
 

@@ -55,13 +55,25 @@ Deno.test("controller: a desktop takes so many sessions, and none when it is off
   assert.equal(d.rejection, "desktop-offline");
 });
 
+const SOUND = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n";
+const listening = sampleSdp() + `${SOUND}a=recvonly\r\n`;
+const sounding = (audio: DesktopCaps["audio"]): DesktopCaps => ({ ...CAPS, audio });
+
 Deno.test("controller: an offer is checked against the desktop's caps", () => {
   const encoders = CAPS.encoders;
   const rows: readonly (readonly [DesktopCaps, string, string | undefined])[] = [
     [CAPS, sampleSdp({ codecs: ["VP8", "H264"] }), undefined],
     [CAPS, sampleSdp({ codecs: ["VP8"] }), "caps-mismatch"],
     [CAPS, sampleSdp({ codecs: [] }), undefined],
-    [CAPS, sampleSdp() + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", "caps-mismatch"],
+    [CAPS, sampleSdp() + `${SOUND}a=recvonly\r\n`, "caps-mismatch"],
+    [sounding({ available: false, reason: "not-allowed" }), listening, "caps-mismatch"],
+    // What keeps it away for now may end without another negotiation.
+    [sounding({ available: false, reason: "muted-by-owner" }), listening, undefined],
+    [sounding({ available: true }), listening, undefined],
+    [sounding({ available: true }), sampleSdp() + `${SOUND}a=inactive\r\n`, undefined],
+    [sounding({ available: true }), sampleSdp() + SOUND, "caps-mismatch"],
+    [sounding({ available: true }), sampleSdp() + `${SOUND}a=sendonly\r\n`, "caps-mismatch"],
+    [sounding({ available: true }), listening + SOUND, "sdp-invalid"],
     [CAPS, "v=1", "sdp-invalid"],
     [CAPS, `v=0\r\n${"a=x\r\n".repeat(6000)}`, "sdp-too-large"],
     [{ ...CAPS, transports: ["diff"] }, sampleSdp(), "webrtc-disabled"],

@@ -11,6 +11,7 @@ import {
   retryLater,
   type SdpSummary,
   type Signal,
+  soundOfferable,
 } from "@farglass/protocol";
 import type { MessageRef } from "./events.ts";
 import { MAX_CANDIDATES_PER_GENERATION } from "./policy.ts";
@@ -131,11 +132,15 @@ function checkDescription(work: Work, sdp: string): Result<SdpSummary, CodedErro
 function checkOffer(work: Work, sdp: string): Result<SdpSummary, CodedError> {
   const checked = checkDescription(work, sdp);
   if (!checked.ok) return checked;
-  const { media, videoCodecs } = checked.value;
+  const { media, videoCodecs, audio: offered } = checked.value;
   const { encoders, audio, policy } = work.desktop.caps;
   const bad = (detail: string) =>
     ({ ok: false, error: codedError("caps-mismatch", detail) }) as const;
-  if (media.includes("audio") && !audio.available) return bad("audio");
+  if (media.includes("audio") && !soundOfferable(audio)) return bad("audio");
+  // A console listens, it has no microphone here; a section may be switched off, too.
+  if (offered !== null && offered !== "recvonly" && offered !== "inactive") {
+    return bad("audio direction");
+  }
   const shared = encoders.some((e) => videoCodecs.includes(e.codec.toUpperCase()));
   if (media.includes("video") && !policy.diffOnly && !shared) return bad("video codec");
   if (policy.videoOnly && !media.includes("video")) return bad("no video section");

@@ -44,6 +44,8 @@ export interface ViewerOptions<P extends Peer = WeriftPeer> {
   /** Servers for the page's own side. */
   readonly iceServers?: { urls: string[]; username?: string; credential?: string }[];
   readonly relayOnly?: boolean;
+  /** The page offers to hear sound. */
+  readonly sound?: boolean;
   /** Runs when the agent has answered and has its first candidate, before the page knows. */
   readonly beforeDelivery?: (peer: P) => void;
   /** Changes the offer on its way. */
@@ -58,6 +60,7 @@ export async function openPeerViewer<P extends Peer = WeriftPeer>(
   const config = {
     iceServers: options.iceServers ?? [],
     iceTransportPolicy: options.relayOnly ? "relay" : "all",
+    sound: options.sound ?? false,
   };
   const html = `<!doctype html><title>viewer</title><body data-config='${
     JSON.stringify(config)

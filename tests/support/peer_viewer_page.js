@@ -9,6 +9,7 @@ video.autoplay = true;
 document.body.append(video);
 pc.ontrack = ({ receiver, track }) => {
   receiver.jitterBufferTarget = 0;
+  if (track.kind === "audio") return;
   video.srcObject = new MediaStream([track]);
   void video.play();
 };
@@ -16,6 +17,7 @@ pc.onicecandidate = ({ candidate }) => {
   void globalThis.agentCandidate(candidate?.candidate ? candidate.toJSON() : null);
 };
 pc.addTransceiver("video", { direction: "recvonly" });
+if (config.sound) pc.addTransceiver("audio", { direction: "recvonly" });
 function open(label, init) {
   const channel = pc.createDataChannel(label, init);
   channel.binaryType = "arraybuffer";
@@ -37,12 +39,18 @@ globalThis.viewer = {
   received,
   open,
   async offer() {
-    await pc.setLocalDescription();
+    if (!config.sound) await pc.setLocalDescription();
+    else {
+      const { type, sdp } = await pc.createOffer();
+      // Chromium decodes one channel unless its own description asks for two.
+      const stereo = sdp.replace(/^(a=fmtp:\d+ .*useinbandfec=1)/gm, "$1;stereo=1");
+      await pc.setLocalDescription({ type, sdp: stereo });
+    }
     return pc.localDescription.sdp;
   },
-  async inbound() {
+  async inbound(kind = "video") {
     for (const report of (await pc.getStats()).values()) {
-      if (report.type === "inbound-rtp" && report.kind === "video") return { ...report };
+      if (report.type === "inbound-rtp" && report.kind === kind) return { ...report };
     }
     return null;
   },

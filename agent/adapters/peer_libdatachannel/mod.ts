@@ -38,9 +38,11 @@ import type {
   PeerEvents,
   PeerFactory,
   PeerOptions,
+  SoundFrame,
 } from "../../core/ports.ts";
-import { EXTENSION_URI } from "../../core/rtp_extensions.ts";
+import type { SoundSender } from "../peer_werift/sound_sender.ts";
 import { videoLimits, VideoSender } from "../peer_werift/video_sender.ts";
+import { addSound, extensionsOf } from "./sound_track.ts";
 import { TrackRtp } from "./track_rtp.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
@@ -88,7 +90,11 @@ export class LibdatachannelPeer implements Peer {
   readonly #events: PeerEvents;
   readonly #maxVideoKbps: number | undefined;
   readonly #channels = new Map<PeerChannel, DataChannel>();
+  readonly #mayHear: boolean;
+  /** The CNAME of all its streams: they go by one clock (RFC 3550 section 6.5.1). */
+  readonly #cname = iceChars(16);
   #video: VideoSender | null = null;
+  #sound: SoundSender | null = null;
   #state: PeerState | null = null;
   #layers: { readonly ice: string | null; readonly dtls: string | null } = {
     ice: null,
@@ -104,6 +110,7 @@ export class LibdatachannelPeer implements Peer {
     this.#aborted.promise.catch(() => {/* only an answer under way minds */});
     this.#events = events;
     this.#maxVideoKbps = options.maxVideoKbps;
+    this.#mayHear = options.sound ?? false;
     const { loopbackOnly, loopbackToo = false, relayOnly } = options;
     this.#policy = { loopbackOnly, loopbackToo, relayOnly };
     const { stun, turn } = iceTargets(options.iceServers, this.#policy);
@@ -142,6 +149,10 @@ export class LibdatachannelPeer implements Peer {
     return this.#video?.ready ?? false;
   }
 
+  get soundReady(): boolean {
+    return this.#sound?.ready ?? false;
+  }
+
   get network(): ViewerNetwork | null {
     return this.#video?.network ?? null;
   }
@@ -152,7 +163,7 @@ export class LibdatachannelPeer implements Peer {
     this.#answered = true;
     const checked = checkSdp(offerSdp);
     if (!checked.ok) throw new Error(checked.error.message);
-    return await this.#negotiate(prepareOffer(offerSdp));
+    return await this.#negotiate(prepareOffer(offerSdp, { sound: this.#mayHear }));
   }
 
   async #negotiate(offer: PreparedOffer): Promise<string> {
@@ -170,12 +181,22 @@ export class LibdatachannelPeer implements Peer {
     try {
       this.#pc.onLocalDescription((sdp) => described.resolve(sdp));
       if (offer.video !== null) this.#addVideo(offer.video, offer.sdp);
+      if (offer.audio !== null) {
+        const added = addSound(this.#pc, offer.audio, { offer: offer.sdp, cname: this.#cname });
+        added.track.onOpen(() => this.#tellDtls("connected"));
+        this.#sound = added.sender;
+      }
       // The agent is the DTLS server: a browser repeats its first message sooner (RFC 8842 section 5).
       const active = offer.sdp.replaceAll(/^a=setup:actpass(\r?)$/gm, "a=setup:active$1");
       // A section that is not answered is rejected with port 0 (RFC 3264 section 6).
-      const remote = offer.video === null
-        ? active.replaceAll(/^m=video \d+/gm, "m=video 0")
-        : active;
+      const unanswered = [
+        ...offer.video === null ? ["video"] : [],
+        ...offer.audio === null ? ["audio"] : [],
+      ];
+      const remote = unanswered.reduce(
+        (sdp, kind) => sdp.replaceAll(new RegExp(`^m=${kind} \\d+`, "gm"), `m=${kind} 0`),
+        active,
+      );
       this.#pc.setRemoteDescription(remote, "offer");
       this.#pc.setLocalDescription("answer", {
         iceUfrag: iceChars(UFRAG_CHARS),
@@ -199,7 +220,7 @@ export class LibdatachannelPeer implements Peer {
     for (const [uri, id] of extensionIds) video.parseSdpLine(`a=extmap:${id} ${uri}`);
     const ssrc = randomBytes(4).readUInt32BE();
     const rtxSsrc = randomBytes(4).readUInt32BE();
-    const name = iceChars(16);
+    const name = this.#cname;
     video.addSSRC(ssrc, name, "farglass", "screen");
     if (choice.rtxPayloadType !== null) {
       video.addRTXCodec(choice.rtxPayloadType, choice.payloadType, 90_000);
@@ -242,6 +263,10 @@ export class LibdatachannelPeer implements Peer {
     return this.#video?.send(frame) ?? 0;
   }
 
+  sendSound(frame: SoundFrame): number {
+    return this.#sound?.send(frame) ?? 0;
+  }
+
   send(label: PeerChannel, data: string | Uint8Array): boolean {
     const channel = this.#channels.get(label);
     if (channel === undefined || this.#closing !== null || !channel.isOpen()) return false;
@@ -264,6 +289,7 @@ export class LibdatachannelPeer implements Peer {
     this.#closing ??= (async () => {
       this.#aborted.reject(new Error("The peer was closed"));
       this.#video?.close();
+      this.#sound?.close();
       this.rtp?.close();
       const closed = Promise.withResolvers<void>();
       if (this.#pc.state() === "closed") closed.resolve();
@@ -359,16 +385,4 @@ export class LibdatachannelPeer implements Peer {
       console.error("A listener of the WebRTC peer failed", cause);
     }
   }
-}
-
-/** Ids that the offer gives to the header extensions that are used (RFC 8285 section 5). */
-function extensionsOf(offer: string, mid: string): Map<string, number> {
-  const section = offer.split(/^m=/m).find((part) => part.includes(`\na=mid:${mid}\r`)) ?? "";
-  const known: readonly string[] = Object.values(EXTENSION_URI);
-  const ids = new Map<string, number>();
-  for (const [, id, uri] of section.matchAll(/^a=extmap:(\d{1,2})(?:\/\w+)? (\S+)/gm)) {
-    // One-byte headers have room for 14 ids.
-    if (known.includes(uri) && Number(id) >= 1 && Number(id) <= 14) ids.set(uri, Number(id));
-  }
-  return ids;
 }

@@ -18,12 +18,14 @@ import {
   iceTargets,
   MAX_REMOTE_CANDIDATES,
 } from "../../core/ice_policy.ts";
+import { type AudioChoice, OPUS_PARAMETERS, SOUND_STREAM } from "../../core/offer_audio.ts";
 import {
   answerPassive,
   type PreparedOffer,
   prepareOffer,
   type VideoChoice,
 } from "../../core/offer_sdp.ts";
+import { OPUS_CLOCK_HZ } from "../../core/opus_rtp.ts";
 import type {
   EncodedFrame,
   Peer,
@@ -31,6 +33,7 @@ import type {
   PeerEvents,
   PeerFactory,
   PeerOptions,
+  SoundFrame,
 } from "../../core/ports.ts";
 import { EXTENSION_URI } from "../../core/rtp_extensions.ts";
 import { Channels } from "./channels.ts";
@@ -39,6 +42,7 @@ import { IceGuard } from "./ice_guard.ts";
 import { replaceGathering } from "./internals.ts";
 import { guardSctp } from "./sctp_guard.ts";
 import { WeriftRtp } from "./rtp_transport.ts";
+import { SoundSender } from "./sound_sender.ts";
 import { videoLimits, VideoSender } from "./video_sender.ts";
 
 type PeerState = Parameters<PeerEvents["onState"]>[0];
@@ -68,6 +72,7 @@ export class WeriftPeer implements Peer {
   readonly #guards: IceGuard[] = [];
   readonly #flights = new DtlsFlights();
   #video: VideoSender | null = null;
+  #sound: SoundSender | null = null;
   #state: PeerState | null = null;
   #iceState: string | null = null;
   #gathering: Promise<void> | null = null;
@@ -125,6 +130,10 @@ export class WeriftPeer implements Peer {
     return this.#video?.ready ?? false;
   }
 
+  get soundReady(): boolean {
+    return this.#sound?.ready ?? false;
+  }
+
   get network(): ViewerNetwork | null {
     return this.#video?.network ?? null;
   }
@@ -136,11 +145,14 @@ export class WeriftPeer implements Peer {
     const checked = checkSdp(offerSdp);
     if (!checked.ok) throw new Error(checked.error.message);
     // werift's calls never settle once it is closed.
-    return await Promise.race([this.#negotiate(prepareOffer(offerSdp)), this.#aborted.promise]);
+    const offer = prepareOffer(offerSdp, { sound: this.options.sound });
+    return await Promise.race([this.#negotiate(offer), this.#aborted.promise]);
   }
 
   async #negotiate(offer: PreparedOffer): Promise<string> {
-    this.pc.setConfiguration({ codecs: { audio: [], video: videoCodecs(offer.video) } });
+    this.pc.setConfiguration({
+      codecs: { audio: audioCodecs(offer.audio), video: videoCodecs(offer.video) },
+    });
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     this.#harden();
     if (this.pc.sctpTransport) guardSctp(this.pc.sctpTransport, () => this.#sctpFaults++);
@@ -162,6 +174,14 @@ export class WeriftPeer implements Peer {
       ? undefined
       : this.pc.getTransceivers().find((t) => t.kind === "video" && t.mid === offer.video?.mid);
     transceiver?.setDirection("sendonly");
+    const sound = offer.audio === null
+      ? undefined
+      : this.pc.getTransceivers().find((t) => t.kind === "audio" && t.mid === offer.audio?.mid);
+    if (sound !== undefined) {
+      sound.setDirection("sendonly");
+      // Not the screen's stream: a browser would hold the sound back until the two fit.
+      sound.sender.streamId = SOUND_STREAM;
+    }
     const answer = await this.pc.createAnswer();
     const sdp = answerPassive(answer.sdp);
     if (transceiver?.dtlsTransport && offer.video !== null) {
@@ -174,6 +194,9 @@ export class WeriftPeer implements Peer {
           onVideoTarget: (target) => this.#guarded(() => this.events.onVideoTarget(target)),
         },
       );
+    }
+    if (sound?.dtlsTransport && offer.audio !== null) {
+      this.#sound = new SoundSender(new WeriftRtp(sound, sound.dtlsTransport), offer.audio);
     }
     await this.pc.setLocalDescription({ type: "answer", sdp });
     for (const { candidate, mid } of offer.candidates) {
@@ -221,6 +244,10 @@ export class WeriftPeer implements Peer {
     return this.#video.send(frame);
   }
 
+  sendSound(frame: SoundFrame): number {
+    return this.#sound?.send(frame) ?? 0;
+  }
+
   send(channel: PeerChannel, data: string | Uint8Array): boolean {
     return this.#closing === null && this.#channels.send(channel, data);
   }
@@ -233,6 +260,7 @@ export class WeriftPeer implements Peer {
     this.#closing ??= (async () => {
       this.#aborted.reject(new Error("The peer was closed"));
       this.#video?.close();
+      this.#sound?.close();
       clearTimeout(this.#patience);
       try {
         await this.pc.close();
@@ -331,9 +359,9 @@ function configuration(policy: IcePolicy): RTCPeerConnectionConfig {
       ? ["127.0.0.1"]
       : undefined,
     bundlePolicy: "max-bundle",
-    codecs: { audio: [], video: videoCodecs(null) },
+    codecs: { audio: audioCodecs(null), video: videoCodecs(null) },
     headerExtensions: {
-      audio: [],
+      audio: [new RTCRtpHeaderExtensionParameters({ uri: EXTENSION_URI.mid })],
       video: Object.values(EXTENSION_URI).map((uri) =>
         new RTCRtpHeaderExtensionParameters({ uri })
       ),
@@ -369,6 +397,17 @@ function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
     }),
   ];
 }
+
+/** Like `videoCodecs`, for the sound. */
+const audioCodecs = (choice: AudioChoice | null): RTCRtpCodecParameters[] => [
+  new RTCRtpCodecParameters({
+    mimeType: choice === null ? "audio/none" : "audio/opus",
+    clockRate: OPUS_CLOCK_HZ,
+    channels: 2,
+    payloadType: choice?.payloadType ?? 96,
+    parameters: choice === null ? undefined : OPUS_PARAMETERS,
+  }),
+];
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -6,7 +6,6 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import {
   GenericNack,
-  ntpTime,
   PictureLossIndication,
   ReceiverEstimatedMaxBitrate,
   type RtcpPacketConverter,
@@ -24,6 +23,7 @@ import {
   absCaptureTime,
   EXTENSION_URI,
   mid,
+  ntpTime,
   playoutDelay,
   rtpTimestamp,
   transportWideCc,
@@ -191,9 +191,11 @@ export class VideoSender {
     const sent = { sequence: this.#sequence, timestamp, marker, payload };
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#history.add(sent);
+    // The same moment by both clocks, so that what was captured together can be joined.
+    const nowMs = performance.now();
     this.transport.count({
-      ntpTimestamp: ntpTime(),
-      rtpTimestamp: timestamp,
+      ntpTimestamp: ntpTime(performance.timeOrigin + nowMs),
+      rtpTimestamp: this.timeOf(nowMs),
       payloadBytes: payload.length,
     });
     const capturedAtMs = packet.first ? packet.capturedAtMs : null;

@@ -1,0 +1,63 @@
+/** Sends the desktop's sound as RTP (RFC 7587), each packet at once: sound waits for no picture. */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { RtpHeader } from "werift";
+import type { AudioChoice } from "../../core/offer_audio.ts";
+import { OPUS_CLOCK_HZ, OpusPacketizer } from "../../core/opus_rtp.ts";
+import type { SoundFrame } from "../../core/ports.ts";
+import { EXTENSION_URI, mid, ntpTime } from "../../core/rtp_extensions.ts";
+import type { RtpTransport } from "./video_sender.ts";
+
+const RTP_HEADER_BYTES = 12;
+
+export class SoundSender {
+  #sequence = randomBytes(2).readUInt16BE();
+  readonly #packetizer = new OpusPacketizer(randomBytes(4).readUInt32BE());
+  readonly #extensions: RtpHeader["extensions"];
+  #closed = false;
+
+  constructor(
+    private readonly transport: RtpTransport,
+    private readonly choice: AudioChoice,
+  ) {
+    const id = transport.extensionIds.get(EXTENSION_URI.mid);
+    this.#extensions = id === undefined ? [] : [{ id, payload: Buffer.from(mid(choice.mid)) }];
+  }
+
+  get ready(): boolean {
+    return !this.#closed && this.transport.ready;
+  }
+
+  /** Returns the bytes sent, 0 for silence and while the peer is not connected. */
+  send(frame: SoundFrame): number {
+    if (!this.ready) return 0;
+    const packet = this.#packetizer.packet(frame);
+    if (packet === null) return 0;
+    const { timestamp, marker, payload } = packet;
+    const header = new RtpHeader({
+      payloadType: this.choice.payloadType,
+      sequenceNumber: this.#sequence,
+      timestamp,
+      marker,
+      ssrc: this.transport.ssrc,
+      extension: this.#extensions.length > 0,
+      extensions: this.#extensions,
+    });
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    // The same moment by both clocks, as in the video's reports.
+    const nowMs = performance.now();
+    const sinceSamples = Math.round((nowMs - frame.capturedAtMs) * OPUS_CLOCK_HZ / 1000);
+    this.transport.count({
+      ntpTimestamp: ntpTime(performance.timeOrigin + nowMs),
+      rtpTimestamp: this.#packetizer.timeOf(frame.position + sinceSamples),
+      payloadBytes: payload.length,
+    });
+    this.transport.send(Buffer.from(payload.buffer, payload.byteOffset, payload.length), header);
+    this.transport.reportSoon();
+    return payload.length + RTP_HEADER_BYTES;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}
