@@ -365,6 +365,7 @@ export class Agent {
       failures: this.#peerFailures.get(sessionId) ?? 0,
       gatherTimeoutMs: GATHER_TIMEOUT_MS,
       maxVideoKbps: this.#ports.pipeline.maxBitrateKbps,
+      startVideoKbps: viewer.knownVideoKbps,
     }, {
       onState: (state) => {
         if (!live()) return;

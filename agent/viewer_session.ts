@@ -109,6 +109,9 @@ export class ViewerSession implements PipelineViewer {
   get transport(): Transport {
     return this.#state.transport;
   }
+  get knownVideoKbps(): number | undefined {
+    return this.#peers.knownKbps;
+  }
 
   // --- what the session's shell tells ---------------------------------------------------------
 

@@ -91,6 +91,8 @@ const HIGH_LOSS = 0.1;
 const LOW_LOSS = 0.02;
 const MIN_REPORTED = 20;
 const LOSS_TRIAL_MS = 1_000;
+/** `loss` is counted over so long. */
+const LOSS_WINDOW_MS = 1_000;
 /** A decrease that left more than this part of the loss did not help. */
 const LOSS_KEPT = 0.7;
 /** One window without loss may be luck. */
@@ -104,7 +106,8 @@ const REST_AFTER_DECREASE_MS = 500;
 const FILLED = 0.7;
 const PROBE_FACTOR = 2;
 const PROBE_MS = 15;
-const MIN_PROBE_BYTES = 1_200;
+/** Five packets of a picture: fewer say nothing of the link's rate. */
+const MIN_PROBE_BYTES = 6_200;
 const MAX_PROBE_BYTES = 160 * 1024;
 /** A probe that brought at least this part of its rate is followed by the next at once. */
 const PROBE_AGAIN = 0.7;
@@ -121,6 +124,7 @@ const BEACON_MS = 100;
 /** Pacing, in multiples of the target, and the part of a proved rate that is used. */
 const PACE = 2.5;
 const LEAST_PACE = 1.1;
+const FIRST_PACE = 1.5;
 const PROVEN_USE = 0.9;
 /** Part of the old estimate to begin with when the path is back. */
 const RESUME = 0.75;
@@ -184,7 +188,9 @@ export function congestionDeadline(
  * been proved.
  */
 export function paceKbps(state: CongestionState): number {
-  const { targetKbps, kneeKbps, provenKbps } = state;
+  const { targetKbps, kneeKbps, provenKbps, lastStepMs } = state;
+  // Nothing is known yet: a first picture that overruns the link's queue comes last.
+  if (lastStepMs === null) return FIRST_PACE * targetKbps;
   const most = PACE * targetKbps;
   return kneeKbps === null
     ? Math.max(most, PROVEN_USE * provenKbps)
@@ -289,6 +295,8 @@ function onLoss(state: CongestionState, m: Measurement, now: number): Congestion
     const back = Math.max(state.estimateKbps, trial.kbps);
     return decide({ ...over, lossFloor: m.loss }, back, "loss-inherent");
   }
+  // What was lost before a decrease says nothing about the rate since.
+  if (now - state.lastDecreaseMs < LOSS_WINDOW_MS + m.rttMs) return null;
   const excess = m.loss - state.lossFloor;
   if (excess < HIGH_LOSS || m.sentKbps < FILLED * state.targetKbps) return null;
   const lossTrial = { loss: m.loss, kbps: state.estimateKbps, atMs: now };

@@ -15,6 +15,12 @@ export const UNBOUND: VideoTarget = { bitrateKbps: Infinity, maxFps: Infinity, b
 /** Peers by the generation of their negotiation. */
 export class PeerSlots {
   readonly #slots = new Map<number, PeerSlot>();
+  #knownKbps: number | undefined;
+
+  /** What the video was last allowed to take, by any of them: where a new peer may begin. */
+  get knownKbps(): number | undefined {
+    return this.#knownKbps;
+  }
 
   add(generation: number, peer: Peer): void {
     this.#slots.set(generation, { peer, connected: false, open: new Set(), target: UNBOUND });
@@ -26,7 +32,9 @@ export class PeerSlots {
 
   setTarget(generation: number, target: VideoTarget): void {
     const slot = this.#slots.get(generation);
-    if (slot !== undefined) slot.target = target;
+    if (slot === undefined) return;
+    slot.target = target;
+    this.#knownKbps = target.bitrateKbps;
   }
 
   delete(generation: number): void {

@@ -193,6 +193,8 @@ export interface PeerOptions {
   readonly sound?: boolean;
   /** The video never takes more, whatever the network carries. */
   readonly maxVideoKbps?: number;
+  /** What the way to this viewer was known to carry a moment ago. */
+  readonly startVideoKbps?: number;
   /** Milliseconds until this peer's candidates count as complete. */
   readonly gatherTimeoutMs?: number;
 }

@@ -59,6 +59,12 @@ const SCENARIOS: readonly Scenario[] = [
     changes: [{ atS: 8, set: { kbps: 1_000 } }, { atS: 18, set: { kbps: 10_000 } }],
     seconds: 32,
   },
+  {
+    name: "0.5-10mbps",
+    conditions: { kbps: 500, delayMs: 10 },
+    changes: [{ atS: 8, set: { kbps: 10_000 } }],
+    seconds: 20,
+  },
 ];
 
 interface Look {
@@ -174,10 +180,11 @@ function summary(
     monotonic: shown.every(({ painted }, i) => i === 0 || painted > shown[i - 1].painted),
     reasons: [...new Set(looks.map(({ reason }) => reason))].filter((reason) => reason !== ""),
     ...afterChanges(scenario, shown, looks),
-    overTime: looks.filter((_, i) => i % 10 === 0).map(({ atMs, queueMs, targetKbps }) => [
+    overTime: looks.filter((_, i) => i % 10 === 0).map(({ atMs, queueMs, targetKbps, reason }) => [
       Math.round(atMs),
       Math.round(queueMs),
       targetKbps,
+      reason,
     ]),
   };
 }

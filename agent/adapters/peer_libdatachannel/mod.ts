@@ -24,6 +24,7 @@ import {
   type Track,
   Video,
 } from "node-datachannel";
+import type { CongestionLimits } from "../../core/congestion.ts";
 import {
   acceptRemoteCandidate,
   type IcePolicy,
@@ -88,7 +89,7 @@ export class LibdatachannelPeer implements Peer {
   readonly #pc: PeerConnection;
   readonly #policy: IcePolicy;
   readonly #events: PeerEvents;
-  readonly #maxVideoKbps: number | undefined;
+  readonly #limits: CongestionLimits;
   readonly #channels = new Map<PeerChannel, DataChannel>();
   readonly #mayHear: boolean;
   /** The CNAME of all its streams: they go by one clock (RFC 3550 section 6.5.1). */
@@ -109,8 +110,8 @@ export class LibdatachannelPeer implements Peer {
   constructor(options: PeerOptions, events: PeerEvents) {
     this.#aborted.promise.catch(() => {/* only an answer under way minds */});
     this.#events = events;
-    this.#maxVideoKbps = options.maxVideoKbps;
     this.#mayHear = options.sound ?? false;
+    this.#limits = videoLimits(options);
     const { loopbackOnly, loopbackToo = false, relayOnly } = options;
     this.#policy = { loopbackOnly, loopbackToo, relayOnly };
     const { stun, turn } = iceTargets(options.iceServers, this.#policy);
@@ -236,7 +237,7 @@ export class LibdatachannelPeer implements Peer {
     this.#video = new VideoSender(
       this.rtp,
       choice,
-      videoLimits(this.#maxVideoKbps),
+      this.#limits,
       {
         onKeyframeRequest: (reason) => this.#tell(() => this.#events.onKeyframeRequest(reason)),
         onVideoTarget: (target) => this.#tell(() => this.#events.onVideoTarget(target)),

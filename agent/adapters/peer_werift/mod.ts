@@ -188,7 +188,7 @@ export class WeriftPeer implements Peer {
       this.#video = new VideoSender(
         new WeriftRtp(transceiver, transceiver.dtlsTransport),
         offer.video,
-        videoLimits(this.options.maxVideoKbps),
+        videoLimits(this.options),
         {
           onKeyframeRequest: (reason) => this.#guarded(() => this.events.onKeyframeRequest(reason)),
           onVideoTarget: (target) => this.#guarded(() => this.events.onVideoTarget(target)),

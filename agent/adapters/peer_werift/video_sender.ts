@@ -18,7 +18,7 @@ import { never, type ViewerNetwork } from "@farglass/protocol";
 import type { CongestionLimits } from "../../core/congestion.ts";
 import { packetize } from "../../core/h264_packetizer.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
-import type { EncodedFrame, VideoTarget } from "../../core/ports.ts";
+import type { EncodedFrame, PeerOptions, VideoTarget } from "../../core/ports.ts";
 import {
   absCaptureTime,
   EXTENSION_URI,
@@ -83,12 +83,22 @@ interface Repair {
   readonly bytes: number;
 }
 
-/** A first picture shall not wait long on a slow link; the first probes take a tenth of a second. */
-export const videoLimits = (maxKbps = 12_000): CongestionLimits => ({
+/**
+ * A first picture shall not wait long on a slow link, nor lose its packets there; the first probes
+ * take a tenth of a second each. A peer that follows another begins where that one was.
+ */
+export const videoLimits = (
+  { maxVideoKbps = 12_000, startVideoKbps = START_KBPS }: Pick<
+    PeerOptions,
+    "maxVideoKbps" | "startVideoKbps"
+  >,
+): CongestionLimits => ({
   minKbps: 150,
-  startKbps: 4_000,
-  maxKbps,
+  startKbps: Math.min(START_KBPS, Math.max(LEAST_START_KBPS, startVideoKbps)),
+  maxKbps: maxVideoKbps,
 });
+const START_KBPS = 2_000;
+const LEAST_START_KBPS = 400;
 
 export interface VideoSenderEvents {
   onKeyframeRequest(reason: "pli" | "fir" | "skipped"): void;
