@@ -46,6 +46,8 @@ type Argument = string | number | Uint8Array;
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const MAX_RECONNECT_MS = 500;
+/** A connection that the library gave up begins anew after this. */
+const REVIVE_MS = 100;
 /** Redis answers so when it cannot take a write now; what lives goes on. */
 const REFUSALS = /^(?:-?)(READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF|TRYAGAIN)/;
 
@@ -58,6 +60,7 @@ export class RedisClient {
   readonly #upListeners = new Set<() => void>();
   readonly #downListeners = new Set<() => void>();
   #waiting = Promise.withResolvers<void>();
+  readonly #revivals = new Map<Client, ReturnType<typeof setTimeout>>();
   #up = false;
   #closed = false;
   #sent = 0;
@@ -77,7 +80,7 @@ export class RedisClient {
       });
       client.on("ready", () => this.#changed());
       client.on("close", () => this.#changed());
-      client.on("end", () => this.#changed());
+      client.on("end", () => this.#revive(client));
     }
   }
 
@@ -158,8 +161,24 @@ export class RedisClient {
     this.#closed = true;
     this.#up = false;
     this.#waiting.reject(new StoreUnavailable("closed"));
+    for (const timer of this.#revivals.values()) clearTimeout(timer);
     this.commands.disconnect();
     this.listener.disconnect();
+  }
+
+  /**
+   * The library ends a connection for good when a Sentinel announces a fail-over while it asks
+   * one for the master, whatever its retry strategy says.
+   */
+  #revive(client: Client): void {
+    this.#changed();
+    if (this.#closed) return;
+    clearTimeout(this.#revivals.get(client));
+    const again = () =>
+      client.connect().catch(() => {
+        // "error" and "end" have told.
+      });
+    this.#revivals.set(client, setTimeout(again, REVIVE_MS));
   }
 
   #changed(): void {
@@ -222,6 +241,7 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
         name: settings.sentinelName,
         sentinels: settings.sentinels.map(endpointOf),
         sentinelPassword: settings.sentinelPassword || undefined,
+        sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
         sentinelRetryStrategy: (times) => Math.min(50 * times, MAX_RECONNECT_MS),
         failoverDetector: true,
         ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
