@@ -322,12 +322,17 @@ export class LinkHub {
 
   /** The agent of a desktop that was lost in the store begins anew, and announces it again. */
   renew(desktopId: string): void {
-    for (const entry of [...this.#agents.values()]) {
-      if (!entry.desktopIds.has(desktopId)) continue;
+    const isAgent = ({ identity }: HubLink) => identity.role === "agent";
+    this.restart((link) => isAgent(link) && link.desktopIds.has(desktopId), "desktop-lost");
+  }
+
+  /** Clients begin new links instead of these. */
+  restart(isLost: (link: HubLink) => boolean, reason: string): void {
+    for (const entry of [...this.#links.values()].filter(isLost)) {
       const { socket } = entry;
       this.#remove(entry);
       this.#gone(entry, true);
-      socket?.close(CLOSE.tryAgainLater, "desktop-lost");
+      socket?.close(CLOSE.tryAgainLater, reason);
     }
   }
 

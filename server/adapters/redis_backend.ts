@@ -206,8 +206,13 @@ interface Stores {
   readonly places: RedisOperatorPlaces;
 }
 
-/** The others have taken this node for dead: its links are here. */
+/**
+ * The others have taken this node for dead: its links are here. Or Redis was emptied: then clients
+ * begin anew, for what was known of them is gone.
+ */
 async function sayAgain({ hub, shell }: BackendUsers, stores: Stores): Promise<void> {
+  const lost = new Set(await stores.links.missing(hub.links().map(({ linkId }) => linkId)));
+  hub.restart(({ linkId }) => lost.has(linkId), "link-lost");
   await keepAlive(hub, stores);
   for (const { linkId, desktopIds } of hub.links()) {
     if (hub.socketOf(linkId) === null) continue;

@@ -185,6 +185,15 @@ export class RedisLinkStore implements LinkStore {
     return token === null || token === owner;
   }
 
+  /** Those of these links that the store has no record of. */
+  async missing(linkIds: readonly string[]): Promise<readonly string[]> {
+    const { client } = this.#options;
+    const found = await client.calls(
+      linkIds.map((id) => ["HEXISTS", linkKey(id), "token"] as const),
+    );
+    return linkIds.filter((_, i) => found[i] === 0);
+  }
+
   async touch(linkId: string, desktopIds: Iterable<string>): Promise<void> {
     const { client, linkMs } = this.#options;
     this.#tidy(linkId);
