@@ -91,9 +91,17 @@ export class SignalRouter implements LinkHandlers {
       const waitMs = Math.min(MAX_LIST_PAUSE_MS, bytes / LIST_BYTES_PER_MS);
       if (waitMs >= MIN_LIST_PAUSE_MS) await new Promise((go) => setTimeout(go, waitMs));
     }).catch((cause) => {
-      if (cause instanceof StoreUnavailable) return;
       this.#options.log.write("error", "list-failed", { error: String(cause) });
     });
+  }
+
+  /** The store refused, perhaps without going away, so nothing else would ask again. */
+  #listLater(): void {
+    this.#options.store.whenUp()
+      .then(() => new Promise((go) => setTimeout(go, STORE_RETRY_MS)))
+      .then(() => this.desktopsChanged(), () => {
+        // The node closes.
+      });
   }
 
   message(link: HubLink, message: Message): Outcome {
@@ -258,7 +266,7 @@ export class SignalRouter implements LinkHandlers {
     try {
       await work;
     } catch (cause) {
-      // Either a list, which is sent again when the store is back, or this node is closing.
+      // Whoever waits for the store gives up only when this node closes.
       if (cause instanceof StoreUnavailable) return;
       if (cause instanceof StoreNewer) return this.#newer(link, message);
       this.#options.log.write("error", "controller-failed", {
@@ -290,10 +298,16 @@ export class SignalRouter implements LinkHandlers {
     this.#options.hub().send(link.linkId, errorDraft(refusal(code, detail), about));
   }
 
-  /** Sends the list; returns about how many bytes that were. */
+  /** Sends the list, later to all when the store is away; returns about how many bytes that were. */
   async #sendList(links: readonly HubLink[]): Promise<number> {
     if (links.length === 0) return 0;
-    const desktops = desktopList(await this.#options.store.list());
+    const states = await this.#options.store.list().catch((cause) => {
+      if (!(cause instanceof StoreUnavailable)) throw cause;
+      this.#listLater();
+      return null;
+    });
+    if (states === null) return 0;
+    const desktops = desktopList(states);
     const list = { type: "DESKTOP_LIST", payload: { desktops } } as const;
     for (const { linkId } of links) this.#options.hub().send(linkId, list);
     return desktops.length * DESKTOP_BYTES * links.length;
