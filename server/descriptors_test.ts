@@ -5,8 +5,11 @@ import { connectAgent, connectConsole } from "./testing/link_client.ts";
 import { CAPS } from "./testing/samples.ts";
 import { approve } from "./testing/server_fixture.ts";
 import { withServerProcess } from "./testing/server_process.ts";
+import { poll } from "../tests/support/process.ts";
 
 const OPEN_FILES = 128;
+/** Each state is reached within this. */
+const WAIT_MS = 20_000;
 /** More than are left then. */
 const FLOOD = 60;
 
@@ -40,14 +43,6 @@ function ask(port: number, path: string, ms: number): Promise<string | null> {
   });
 }
 
-async function until(what: string, done: () => Promise<boolean>): Promise<void> {
-  const since = performance.now();
-  while (!await done()) {
-    if (performance.now() - since > 20_000) throw new Error(`Waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 Deno.test("descriptors: none are left, links go on, and the server listens again by itself", async () => {
   await withServerProcess({
     telemetry: { sinks: [{ type: "file", path: "events.jsonl" }] },
@@ -70,16 +65,17 @@ Deno.test("descriptors: none are left, links go on, and the server listens again
       });
       sockets.push(socket);
     }
-    await until(
+    await poll(
       "a server that takes no more connections",
-      async () => await ask(server.port, "/healthz", 500) === null,
+      WAIT_MS,
+      async () => await ask(server.port, "/healthz", 500) === null || null,
     );
     // Whoever has a connection is told the truth: `fetch` keeps the one it had.
-    await until("word that it is not ready", async () => {
+    await poll("word that it is not ready", WAIT_MS, async () => {
       const signal = AbortSignal.timeout(500);
       // A descriptor is free at times: then it is another connection, which hangs.
       const answer = await fetch(`${server.baseUrl}/readyz`, { signal }).catch(() => null);
-      return /"out-of-descriptors"/.test(await answer?.text() ?? "");
+      return /"out-of-descriptors"/.test(await answer?.text() ?? "") || null;
     });
     // What is connected goes on.
     await approve(viewer.client, agent.client, desktopId);
@@ -90,13 +86,15 @@ Deno.test("descriptors: none are left, links go on, and the server listens again
     }
     for (const socket of sockets) socket.destroy();
     await limit(child.pid, OPEN_FILES);
-    await until(
+    await poll(
       "a server that listens again",
-      async () => /^HTTP\/1\.1 200/.test(await ask(server.port, "/healthz", 1_000) ?? ""),
+      WAIT_MS,
+      async () => /^HTTP\/1\.1 200/.test(await ask(server.port, "/healthz", 1_000) ?? "") || null,
     );
-    await until(
+    await poll(
       "word that it is ready",
-      async () => /"ready"/.test(await ask(server.port, "/readyz", 1_000) ?? ""),
+      WAIT_MS,
+      async () => /"ready"/.test(await ask(server.port, "/readyz", 1_000) ?? "") || null,
     );
     const again = await connectAgent(server, agent);
     assert.equal(again.resumed, true);

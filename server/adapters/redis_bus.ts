@@ -25,6 +25,8 @@ const UTF8 = new TextDecoder();
 const BINARY = 0;
 /** Topics named in one SUBSCRIBE after a break. */
 const RESUBSCRIBE_CHUNK = 500;
+/** A subscription that failed on a connection that stands is asked for again after this. */
+const RESUBSCRIBE_MS = 200;
 /** Bytes on their way to Redis; beyond it diff frames are refused and the agent sends them anew. */
 const MAX_BYTES_IN_FLIGHT = 4 * 1024 * 1024;
 
@@ -35,6 +37,8 @@ export class RedisBus implements Bus {
   readonly #topics = new Map<string, Topic>();
   readonly #stopUp: () => void;
   #bytesInFlight = 0;
+  #closed = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #onGap: () => void = () => {};
 
   constructor(client: RedisClient, onCorrupt: OnCorrupt) {
@@ -97,17 +101,24 @@ export class RedisBus implements Bus {
 
   close(): void {
     this.#stopUp();
+    clearTimeout(this.#retry);
+    this.#closed = true;
     this.#topics.clear();
   }
 
   #subscribe(topics: readonly string[]): Promise<void> {
-    const { listener } = this.#client;
     const ready = this.#client.whenUp().then(async () => {
       const wanted = topics.filter((topic) => this.#topics.has(topic));
-      if (wanted.length > 0) await listener.subscribe(...wanted.map(channelOf));
+      if (wanted.length > 0) await this.#client.listen(wanted.map(channelOf));
     });
-    ready.catch(() => {
-      // The connection broke before the answer; `#again` subscribes on the next one.
+    ready.catch((cause) => {
+      // The connection broke before the answer, and the next one begins with `#again`; or Redis
+      // took too long, and then nothing else would.
+      clearTimeout(this.#retry);
+      if (this.#closed || !(cause instanceof StoreUnavailable)) return;
+      this.#retry = setTimeout(() => {
+        if (this.#client.up) this.#again();
+      }, RESUBSCRIBE_MS);
     });
     return ready;
   }
@@ -125,7 +136,7 @@ export class RedisBus implements Bus {
         if (entry !== undefined) entry.ready = ready;
       }
     }
-    // A failure means another break, and another `#again`.
+    // A failure means another `#again`.
     Promise.all(chunks).then(() => this.#onGap(), () => {});
   }
 

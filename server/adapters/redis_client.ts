@@ -143,6 +143,15 @@ export class RedisClient {
     return await Promise.all(commands.map(([command, ...args]) => this.call(command, ...args)));
   }
 
+  /** Listens to channels; rejects as `call` does. */
+  async listen(channels: readonly string[]): Promise<void> {
+    try {
+      await this.listener.subscribe(...channels);
+    } catch (cause) {
+      throw this.#explain(cause);
+    }
+  }
+
   /** Runs a script by its digest, and by its text where Redis has forgotten it. */
   async run(
     script: Script,

@@ -1,5 +1,9 @@
 /** A Redis that does not answer for a while, and one that comes back with nothing in it. */
 import assert from "node:assert/strict";
+import { RedisBus } from "../../server/adapters/redis_bus.ts";
+import { RedisClient } from "../../server/adapters/redis_client.ts";
+import { StoreUnavailable } from "../../server/core/ports.ts";
+import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import { connectAgent, connectConsole } from "../../server/testing/link_client.ts";
 import { CAPS } from "../../server/testing/samples.ts";
 import { approve } from "../../server/testing/server_fixture.ts";
@@ -13,7 +17,8 @@ import {
   select,
 } from "../support/node_session.ts";
 import { startNodes, type TestNodes } from "../support/nodes.ts";
-import { poll } from "../support/process.ts";
+import { poll, within } from "../support/process.ts";
+import { startRedis } from "../support/redis.ts";
 
 Deno.test("frozen: what waited arrives once and in order, and no session ends", async () => {
   await using all = await startNodes(2);
@@ -38,6 +43,32 @@ Deno.test("frozen: what waited arrives once and in order, and no session ends", 
   } finally {
     signal("SIGCONT");
     for (const stop of stops) stop();
+  }
+});
+
+Deno.test("frozen: a subscription that got no answer is made once Redis answers", async () => {
+  await using redis = await startRedis();
+  const log = { write: () => {} };
+  const client = await RedisClient.open({ ...DEFAULT_SETTINGS.redis, url: redis.url }, log);
+  const bus = new RedisBus(client, () => {});
+  try {
+    await client.whenUp();
+    Deno.kill(redis.process.pid, "SIGSTOP");
+    const { promise: heard, resolve: hear } = Promise.withResolvers<unknown>();
+    bus.subscribe("topic", hear);
+    await assert.rejects(bus.settled("topic"), StoreUnavailable);
+    assert.ok(client.up, "the connection stands");
+    const { promise: gap, resolve } = Promise.withResolvers<void>();
+    bus.onGap(resolve);
+    Deno.kill(redis.process.pid, "SIGCONT");
+    await within("links look for what they missed", 5_000, gap);
+    await bus.settled("topic");
+    await bus.publish("topic", "word");
+    assert.equal(await within("the word", 5_000, heard), "word");
+  } finally {
+    Deno.kill(redis.process.pid, "SIGCONT");
+    bus.close();
+    client.close();
   }
 });
 

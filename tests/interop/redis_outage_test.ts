@@ -168,11 +168,12 @@ async function failover(): Promise<void> {
     await agent.client.until(() => epochs(agent.client).length === 20);
     const master = await group.master();
     // Redis replicates after it has answered: what this test counts on is with the replicas.
-    await poll(
-      "replicas up to date",
-      5_000,
-      async () => await master.cli("WAIT", "2", "1000") === "2" || null,
-    );
+    const replication = () => master.cli("INFO", "replication");
+    const written = numbersOf(await replication(), /^master_repl_offset:(\d+)/gm)[0];
+    await poll("replicas up to date", 5_000, async () => {
+      const offsets = numbersOf(await replication(), /^slave\d:.*,offset=(\d+)/gm);
+      return offsets.length === 2 && offsets.every((offset) => offset >= written) || null;
+    });
     await master.stop("SIGKILL");
     for (let n = 21; n <= 60; n++) viewer.client.send(select(ids, n));
     await poll(
@@ -188,3 +189,7 @@ async function failover(): Promise<void> {
     for (const stop of stops) stop();
   }
 }
+
+/** What the first group of the pattern says, wherever it fits. */
+const numbersOf = (text: string, pattern: RegExp): readonly number[] =>
+  [...text.matchAll(pattern)].map(([, digits]) => Number(digits));
