@@ -84,6 +84,13 @@ export function linkAck(link: LinkState, ack: number): LinkState {
   return { ...link, unacked: link.unacked.slice(known), unackedBytes };
 }
 
+/** Other texts under numbers that are given out and not acknowledged. */
+export function linkReplace(link: LinkState, entries: readonly Unacked[]): LinkState {
+  const texts = new Map(entries.map(({ seq, text }) => [seq, text]));
+  const unacked = link.unacked.map((m) => ({ ...m, text: texts.get(m.seq) ?? m.text }));
+  return { ...link, unacked, unackedBytes: unacked.reduce((sum, m) => sum + m.text.length, 0) };
+}
+
 /** After a reconnect: what the peer, which has seen up to `peerLastSeq`, has to receive again. */
 export function linkResume(
   link: LinkState,

@@ -291,6 +291,7 @@ function makeSignalling(
     wallClock: clock,
     policy: policyOf(settings, webrtc),
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
+    direct: backend?.direct === true ? (linkId, drafts) => hub.direct(linkId, drafts) : null,
     onRoute: (route) => relay.route(route),
     onUnroute: (sessionId) => relay.unroute(sessionId),
     originOf: (linkId) => {

@@ -30,6 +30,7 @@ import type { EventOrigin } from "../core/telemetry/drafts.ts";
 import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
 import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 import { traceIdIn } from "../core/trace.ts";
+import { DirectWrites, type MakeDirect } from "./direct_writes.ts";
 import { StepTrace } from "./step_trace.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
@@ -49,6 +50,8 @@ export interface ControllerShellOptions {
   readonly wallClock?: () => number;
   /** Mints the `webrtc` block of DESKTOP_CAPS. */
   readonly webrtcFor: (desktopId: string) => WebrtcCaps;
+  /** Numbers what goes to a link of this node, to be kept with the decision; see LinkHub. */
+  readonly direct?: MakeDirect | null;
   readonly onRoute: (route: Route) => void;
   readonly onUnroute: (sessionId: string) => void;
   /** Who is behind a link of this node, for telemetry. */
@@ -109,10 +112,12 @@ export class ControllerShell {
   readonly #options: ControllerShellOptions;
   readonly #queues = new Map<string, { readonly waiting: Job[]; readonly done: Promise<void> }>();
   readonly #timers = new Map<string, Timer>();
+  readonly #writes: DirectWrites;
   #closed = false;
 
   constructor(options: ControllerShellOptions) {
     this.#options = options;
+    this.#writes = new DirectWrites(options.store, options.direct ?? null);
   }
 
   /** Arms the deadlines of what the store already holds. */
@@ -219,7 +224,7 @@ export class ControllerShell {
         await this.#publish(out);
       } else {
         const write = { desktop: after, out, handled };
-        const saved = await store.save(desktopId, stored?.revision ?? 0, write);
+        const saved = await this.#writes.save(desktopId, stored?.revision ?? 0, write);
         // Which of them it was, they find out alone.
         if (saved === "duplicate") return jobs.length > 1 ? "apart" : [[]];
         if (saved === "conflict") {

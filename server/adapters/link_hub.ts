@@ -11,7 +11,7 @@ import {
   type Message,
   type MessageOf,
 } from "@farglass/protocol";
-import { type LinkEvent, linkStep, newServerLink, type ServerLink } from "../core/link_machine.ts";
+import { type LinkEvent, linkStep, newServerLink } from "../core/link_machine.ts";
 import { isMail, type LinkMail, linkTopic, type MailRef, StoreUnavailable } from "../core/ports.ts";
 import { backlogOf, heartbeatMs } from "../core/link_pressure.ts";
 import { inRounds } from "./in_rounds.ts";
@@ -23,22 +23,12 @@ import {
   type LinkSocket,
   type LinkSocketEvents,
 } from "./link_types.ts";
+import { directOf, type Entry, replaceIn } from "./link_entry.ts";
 import { bareError, readHello } from "./link_hello.ts";
 import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { LinkSharing } from "./link_sharing.ts";
 import { LinkWatch } from "./link_watch.ts";
-import type { SharedLink, SharedLinkEvents } from "./shared_link.ts";
-
-interface Entry extends HubLink {
-  /** What the other nodes see of it; null when there are none. */
-  shared: SharedLink | null;
-  readonly inbox: LinkInbox;
-  state: ServerLink;
-  socket: LinkSocket | null;
-  unsubscribe: () => void;
-  /** It died of what its client did not take in. */
-  overflowed: boolean;
-}
+import type { SharedLinkEvents } from "./shared_link.ts";
 
 const HELLO_DEADLINE_MS = 5_000;
 /** Heartbeats are judged this often: a twelfth of LINK_TIMEOUT_MS. */
@@ -297,8 +287,16 @@ export class LinkHub {
     return {
       send: (draft, mail) => this.#step(entry, { kind: "send", draft }, mail),
       write: (texts) => this.#write(entry, texts),
+      replaced: (entries) => replaceIn(entry, entries),
       moved: () => this.#moved(entry),
     };
+  }
+
+  /** Numbers what a decision sends to a link, to be kept with its write; null: it goes as mail. */
+  direct(linkId: string, drafts: readonly Draft[]): ReturnType<typeof directOf> {
+    const entry = this.#links.get(linkId);
+    if (entry === undefined) return null;
+    return directOf(entry, drafts, (draft) => this.#step(entry, { kind: "send", draft }));
   }
 
   /** Another node goes on with it; nobody is told that it is lost. */

@@ -52,6 +52,8 @@ export interface Backend {
   /** A message that may be lost, for a link of another node. */
   post(linkId: string, draft: Draft): void;
   readonly nodeId: string;
+  /** Whether one script may write a desktop and its links: not in a Cluster. */
+  readonly direct: boolean;
   /** Resolves when Redis is there. */
   whenUp(): Promise<void>;
   /** Commands sent to Redis so far. */
@@ -106,6 +108,7 @@ export async function openRedisBackend(
     places,
     sharing,
     nodeId,
+    direct: settings.cluster.length === 0,
     remote: {
       forward: (linkId, bytes) => bus.publishBytes(linkTopic(linkId), bytes),
       findRoute: async (sessionId) => {

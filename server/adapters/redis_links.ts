@@ -39,6 +39,22 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 `);
 
+/** KEYS: link. ARGV: owner, ttlMs, (seq, filler)… What now stands under each number, or null. */
+const FILL = scriptOf(`
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return false end
+local sent = tonumber(redis.call('HGET', KEYS[1], 'sent') or '0')
+local texts = {}
+for i = 3, #ARGV, 2 do
+  local field = 'u:' .. ARGV[i]
+  redis.call('HSETNX', KEYS[1], field, ARGV[i + 1])
+  texts[#texts + 1] = redis.call('HGET', KEYS[1], field)
+  sent = math.max(sent, tonumber(ARGV[i]))
+end
+redis.call('HSET', KEYS[1], 'sent', sent)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return texts
+`);
+
 /** KEYS: link. ARGV: owner, field, value. */
 const SET_IF_OWNED = scriptOf(`
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
@@ -124,6 +140,15 @@ export class RedisLinkStore implements LinkStore {
     }
     for (const { mail } of entries) if (mail !== null) this.#note(linkId, mail);
     return true;
+  }
+
+  async fill(
+    linkId: string,
+    owner: string,
+    fillers: readonly { readonly seq: number; readonly text: string }[],
+  ): Promise<readonly string[] | null> {
+    const args = [owner, this.#options.linkMs, ...fillers.flatMap(({ seq, text }) => [seq, text])];
+    return await this.#options.client.run(FILL, [linkKey(linkId)], args) as string[] | null;
   }
 
   /** Mail that has a number of the link now is needed no more, and is deleted some at a time. */

@@ -5,64 +5,17 @@ import type {
   DesktopWrite,
   HistoryLimits,
   Log,
-  Outgoing,
   Saved,
   Stored,
 } from "../core/ports.ts";
-import { linkTopic, newlyEnded, StoreNewer } from "../core/ports.ts";
+import { newlyEnded, StoreNewer } from "../core/ports.ts";
 import type { DesktopState, EndedRecord } from "../core/state.ts";
 import type { OnCorrupt } from "./corruption.ts";
-import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
-import { changeOf, decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
+import { isWrongType, type RedisClient } from "./redis_client.ts";
+import { decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
-import { channelOf, DESKTOPS_KEY, mailKey, sessionKey, stateKey } from "./redis_keys.ts";
-
-/**
- * KEYS: state, then the link keys.
- * ARGV: revision, stateMs, linkMs, delete?, links with messages dealt with, (key index, first and
- * last number)…, sets, (field, value)…, drops, field…, mails, (key index, prefix, channel,
- * draft)…, notices, (channel, message)…
- */
-const SAVE = scriptOf(`
-local at = 1
-local function take() at = at + 1 return ARGV[at - 1] end
-local revision = tonumber(take())
-local stateMs, linkMs, delete = take(), take(), take() == '1'
--- A foreign key breaks the script here, before anything is written.
-for i = 2, #KEYS do redis.call('HLEN', KEYS[i]) end
-local handled = {}
-for i = 1, tonumber(take()) do
-  handled[i] = { KEYS[tonumber(take())], tonumber(take()), take() }
-  if tonumber(redis.call('HGET', handled[i][1], 'q') or '0') >= handled[i][2] then
-    return 'duplicate'
-  end
-end
-if tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') ~= revision then return 'conflict' end
-local sets = tonumber(take())
-if delete then redis.call('DEL', KEYS[1]) end
-for _ = 1, sets do
-  local field, value = take(), take()
-  redis.call('HSET', KEYS[1], field, value)
-end
-for _ = 1, tonumber(take()) do redis.call('HDEL', KEYS[1], take()) end
-if not delete then
-  redis.call('HSET', KEYS[1], 'rev', revision + 1)
-  redis.call('PEXPIRE', KEYS[1], stateMs)
-end
-for _, one in ipairs(handled) do redis.call('HSET', one[1], 'q', one[3]) end
-for _ = 1, tonumber(take()) do
-  local key, prefix, channel, draft = KEYS[tonumber(take())], take(), take(), take()
-  local n = redis.call('HINCRBY', key, 'n', 1)
-  redis.call('HSET', key, 'm:' .. n, draft)
-  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. '}')
-end
-for _ = 1, tonumber(take()) do
-  local channel, message = take(), take()
-  redis.call('PUBLISH', channel, message)
-end
-for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], linkMs) end
-return 'saved'
-`);
+import { DESKTOPS_KEY, sessionKey, stateKey } from "./redis_keys.ts";
+import { SAVE, saveArguments } from "./redis_save.ts";
 
 /** Desktops that this node remembers, to save a read for each decision. */
 const MAX_REMEMBERED = 20_000;
@@ -117,14 +70,16 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
-    const { client } = this.#options;
+    const { client, desktopMs, linkMs } = this.#options;
     // The change is written, not the whole, so what it is based on must be known.
     const base = revision === 0 ? null : await this.recall(desktopId);
     if (revision !== (base?.revision ?? 0)) {
       this.#known.delete(desktopId);
       return "conflict";
     }
-    const { keys, args } = this.#arguments(desktopId, write, base);
+    const direct = (write.direct ?? []).filter(({ entries }) => entries.length > 0);
+    const times = { before: base, desktopMs, linkMs };
+    const { keys, args } = saveArguments(desktopId, { ...write, direct }, times);
     const ended = newlyEnded(base?.desktop ?? null, write.desktop);
     // A session's desktop is known from its start, and for as long as its record after its end.
     const named = [
@@ -143,14 +98,20 @@ export class RedisDesktopStore implements DesktopStore {
         // asked first.
         ...this.#history.keep(desktopId, ended),
       ]);
-      if (saved !== "saved") {
+      if (saved === "duplicate" || saved === "conflict") {
         this.#known.delete(desktopId);
-        return saved as Saved;
+        return saved;
       }
+      const posted = Array.isArray(saved) ? saved : [];
+      direct.forEach(({ settle }, i) => settle(!posted.includes(i + 1)));
     } catch (error) {
       this.#known.delete(desktopId);
       // Nothing was written: decide again without it.
-      if (isWrongType(error) && await this.#discardMail(keys.slice(1))) return "conflict";
+      if (isWrongType(error)) {
+        const mail = keys.filter((key) => key !== keys[0] && !key.endsWith(":link"));
+        // A foreign value under a link's own key is found by the link when it writes itself.
+        if (await this.#discardMail(mail) || direct.length > 0) return "conflict";
+      }
       throw error;
     }
     if (write.desktop === null) {
@@ -219,55 +180,6 @@ export class RedisDesktopStore implements DesktopStore {
 
   get #sessionMs(): number {
     return Math.max(this.#options.desktopMs, this.#history.keepMs);
-  }
-
-  #arguments(
-    desktopId: string,
-    write: DesktopWrite,
-    before: Stored | null,
-  ) {
-    const { desktop, out = [], handled = [] } = write;
-    const { desktopMs, linkMs } = this.#options;
-    const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
-    const change = desktop === null
-      ? { set: [], drop: [] }
-      // The list of sessions must no longer name the corrupt ones.
-      : changeOf(before?.desktop ?? null, desktop, { head: corrupt.length > 0 });
-    const keys = [stateKey(desktopId)];
-    const keyOf = new Map<string, number>();
-    const keyIndex = (linkId: string): number => {
-      const known = keyOf.get(linkId);
-      if (known !== undefined) return known;
-      keys.push(mailKey(desktopId, linkId));
-      keyOf.set(linkId, keys.length);
-      return keys.length;
-    };
-    const runs = new Map<string, { readonly first: number; last: number }>();
-    for (const { linkId, seq } of handled) {
-      const run = runs.get(linkId);
-      if (run === undefined) runs.set(linkId, { first: seq, last: seq });
-      else run.last = seq;
-    }
-    const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
-    const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
-      o.kind === "notice"
-    );
-    const prefix = `{"desktopId":${JSON.stringify(desktopId)},"n":`;
-    const drops = [...change.drop, ...corrupt];
-    const args = [
-      ...[before?.revision ?? 0, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
-      ...[...runs].flatMap(([linkId, { first, last }]) => [keyIndex(linkId), first, last]),
-      ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
-      ...mails.flatMap(({ linkId, draft }) => [
-        keyIndex(linkId),
-        prefix,
-        channelOf(linkTopic(linkId)),
-        JSON.stringify(draft),
-      ]),
-      notices.length,
-      ...notices.flatMap(({ topic, message }) => [channelOf(topic), JSON.stringify(message)]),
-    ];
-    return { keys, args };
   }
 
   async #index(desktopId: string): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import type { Draft } from "@farglass/protocol";
 import {
+  type Direct,
   type LinkMail,
   type LinkStore,
   type Log,
@@ -27,15 +28,27 @@ export interface SharedLinkEvents {
   send(draft: Draft, mail: MailRef | null): void;
   /** They are kept: write them to the socket, if there is one. */
   write(texts: readonly string[]): void;
+  /** These texts, and no others, stand under their numbers now. */
+  replaced(entries: readonly Numbered[]): void;
   /** Another node owns the link. */
   moved(): void;
 }
 
-interface Kept {
+interface Numbered {
   readonly seq: number;
   readonly text: string;
+}
+
+interface Kept extends Numbered {
   readonly mail: MailRef | null;
 }
+
+/** Where a message's number begins in its text: its last three fields are numbers. */
+export const numberAt = (text: string): number => text.lastIndexOf(',"seq":');
+
+/** A numbered message that says nothing, in the place of one that was not decided after all. */
+const fillerOf = (text: string): string =>
+  `{"type":"PONG","payload":{}${text.slice(numberAt(text))}`;
 
 /** Messages kept in one round trip. */
 const MAX_BATCH = 64;
@@ -54,6 +67,8 @@ export class SharedLink {
   #acked = 0;
   #flushing = false;
   #closed = false;
+  /** Messages that are to be kept with a decision's write. */
+  #direct: Kept[] | null = null;
 
   constructor(options: SharedLinkOptions, events: SharedLinkEvents) {
     this.#options = options;
@@ -67,10 +82,68 @@ export class SharedLink {
     return seq <= this.#kept;
   }
 
+  /**
+   * What `number` gives to `keep` is kept by somebody else's write: at the end of it `settle` says
+   * whether. Null while other messages are on their way. Until then all later ones wait.
+   */
+  direct(number: () => void): Omit<Direct, "linkId"> | null {
+    if (this.#flushing || this.#closed) return null;
+    this.#flushing = true;
+    const entries: Kept[] = [];
+    this.#direct = entries;
+    try {
+      number();
+    } finally {
+      this.#direct = null;
+    }
+    let settled = false;
+    const settle = (kept: boolean) => {
+      if (settled) return;
+      settled = true;
+      void this.#settleDirect(entries, kept);
+    };
+    return { owner: this.#options.owner, acked: this.#acked, entries, settle };
+  }
+
+  async #settleDirect(entries: readonly Kept[], kept: boolean): Promise<void> {
+    if (kept) this.#written(entries);
+    else {
+      const fillers = entries.map(({ seq, text }) => ({ seq, text: fillerOf(text) }));
+      if (fillers.length > 0 && !await this.#fill(fillers)) return;
+    }
+    await this.#flush();
+  }
+
+  /** Numbers that are given out must stand for something; false when the link is not ours. */
+  async #fill(fillers: readonly Numbered[]): Promise<boolean> {
+    const { store, linkId, owner } = this.#options;
+    try {
+      const texts = await this.#patiently(() => store.fill(linkId, owner, fillers));
+      if (this.#closed) return false;
+      if (texts === null) this.#events.moved();
+      else {
+        const entries = fillers.map(({ seq }, i) => ({ seq, text: texts[i] }));
+        this.#events.replaced(entries);
+        this.#written(entries);
+      }
+      return texts !== null;
+    } catch (error) {
+      this.#broken(error);
+      return false;
+    }
+  }
+
+  #written(entries: readonly Numbered[]): void {
+    if (this.#closed || entries.length === 0) return;
+    this.#kept = entries[entries.length - 1].seq;
+    this.#events.write(entries.map(({ text }) => text));
+  }
+
   /** Keeps a message, then writes it; `acked` is what the client has said it has. */
   keep(message: Kept, acked: number): void {
-    this.#queue.push(message);
     this.#acked = acked;
+    if (this.#direct !== null) return void this.#direct.push(message);
+    this.#queue.push(message);
     if (this.#flushing) return;
     this.#flushing = true;
     // A moment later: what comes at once is kept in one round trip.
@@ -154,7 +227,7 @@ export class SharedLink {
   }
 
   async #flush(): Promise<void> {
-    const { store, linkId, owner, log } = this.#options;
+    const { store, linkId, owner } = this.#options;
     try {
       while (this.#queue.length > 0 && !this.#closed) {
         const entries = this.#queue.slice(0, MAX_BATCH);
@@ -163,17 +236,20 @@ export class SharedLink {
         if (this.#closed) return;
         if (!mine) return this.#events.moved();
         this.#queue.splice(0, entries.length);
-        this.#kept = entries[entries.length - 1].seq;
-        this.#events.write(entries.map(({ text }) => text));
+        this.#written(entries);
       }
     } catch (error) {
-      // At close, or a defect: the client's link breaks and begins anew elsewhere.
-      if (this.#closed) return;
-      log.write("error", "link-failed", { error: String(error) });
-      this.#events.moved();
+      this.#broken(error);
     } finally {
       this.#flushing = false;
     }
+  }
+
+  /** At close, or a defect: the client's link breaks and begins anew elsewhere. */
+  #broken(error: unknown): void {
+    if (this.#closed) return;
+    this.#options.log.write("error", "link-failed", { error: String(error) });
+    this.#events.moved();
   }
 
   /** Waits for a store that is away; the same write twice does no harm. */

@@ -30,6 +30,12 @@ class FakeStore implements LinkStore {
       this.kept.push(...entries);
       return true;
     });
+  /** Numbers under which something stands already. */
+  filled = new Map<number, string>();
+  fill = (_linkId: string, owner: string, fillers: readonly { seq: number; text: string }[]) =>
+    this.#here(null).then(() =>
+      owner === this.owner ? fillers.map(({ seq, text }) => this.filled.get(seq) ?? text) : null
+    );
   addDesktop = () => this.#here(undefined);
   missed = (_linkId: string, _desktopId: string, after: number) =>
     this.#here(this.mail.filter(({ n }) => n > after));
@@ -62,6 +68,7 @@ function setUp() {
   }, {
     send: (_draft, mail: MailRef | null) => note(`mail ${mail?.n ?? "-"}`),
     write: (texts) => texts.forEach((text) => note(`write ${text}`)),
+    replaced: (entries) => entries.forEach(({ seq, text }) => note(`replaced ${seq} ${text}`)),
     moved: () => note("moved"),
   });
   return { store, link, got, until };
@@ -108,4 +115,53 @@ Deno.test("SharedLink: what another node owns is neither kept nor written here",
   assert.equal(got.length, 1, "its own claim is no news");
   link.onMail({ movedTo: "other" });
   assert.deepEqual(got, ["moved", "moved"]);
+});
+
+const numbered = (seq: number) => ({
+  seq,
+  text: `{"type":"ERROR","payload":{"message":",\\"seq\\":"},"seq":${seq},"ack":0,"ts":5}`,
+  mail: null,
+});
+const filler = (seq: number) => `{"type":"PONG","payload":{},"seq":${seq},"ack":0,"ts":5}`;
+
+Deno.test("SharedLink: what is kept with a decision is written once that says so, before what came later", async () => {
+  const { store, link, got, until } = setUp();
+  const direct = link.direct(() => [1, 2].forEach((seq) => link.keep(numbered(seq), 0)));
+  assert.deepEqual(direct?.entries.map(({ seq }) => seq), [1, 2]);
+  link.keep(numbered(3), 0);
+  assert.equal(link.direct(() => {}), null);
+  assert.deepEqual([link.isKept(1), got.length], [false, 0]);
+  direct?.settle(true);
+  direct?.settle(false);
+  await until(3);
+  assert.deepEqual(got, [1, 2, 3].map((seq) => `write ${numbered(seq).text}`));
+  assert.deepEqual(store.kept.map(({ seq }) => seq), [3]);
+  assert.equal(link.direct(() => {})?.entries.length, 0);
+});
+
+Deno.test("SharedLink: numbers of what was not decided are filled, also when the store was away", async () => {
+  const { store, link, got, until } = setUp();
+  const direct = link.direct(() => [1, 2].forEach((seq) => link.keep(numbered(seq), 0)));
+  link.keep(numbered(3), 0);
+  // The write's answer was lost, and so was half of what it was thought to have done.
+  store.filled.set(1, numbered(1).text);
+  store.away = 2;
+  direct?.settle(false);
+  await until(5);
+  assert.deepEqual(got, [
+    `replaced 1 ${numbered(1).text}`,
+    `replaced 2 ${filler(2)}`,
+    `write ${numbered(1).text}`,
+    `write ${filler(2)}`,
+    `write ${numbered(3).text}`,
+  ]);
+});
+
+Deno.test("SharedLink: a link that moved during a decision is neither filled nor written", async () => {
+  const { store, link, got, until } = setUp();
+  const direct = link.direct(() => link.keep(numbered(1), 0));
+  store.owner = "other";
+  direct?.settle(false);
+  await until(1);
+  assert.deepEqual(got, ["moved"]);
 });

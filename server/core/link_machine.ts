@@ -16,8 +16,6 @@ import {
   linkResume,
   linkSend,
   type LinkState,
-  MAX_UNACKED_BYTES,
-  MAX_UNACKED_MESSAGES,
   type Message,
   type MessageType,
   newLink,
@@ -25,6 +23,7 @@ import {
   retryLater,
   SOFTWARE_VERSION,
 } from "@farglass/protocol";
+import { isPressed } from "./link_pressure.ts";
 import { type Bucket, type BucketRate, fullBucket, takeToken } from "./rate_limit.ts";
 
 export interface LinkLimits {
@@ -303,9 +302,7 @@ function peek(text: string): { readonly seq: number; readonly type: string } {
 }
 
 function onSend(state: ServerLink, draft: Draft, now: number): Stepped {
-  const { unacked, unackedBytes } = state.link;
-  const pressed = state.detachedAtMs !== null || unacked.length > MAX_UNACKED_MESSAGES / 2 ||
-    unackedBytes > MAX_UNACKED_BYTES / 2;
+  const pressed = state.detachedAtMs !== null || isPressed(state.link);
   if (pressed && isDroppable(draft)) return [state, []];
   const sent = linkSend(state.link, draft, now);
   if (!sent.ok) {

@@ -1,5 +1,10 @@
 /** What many links cost together, and what is done about it. */
-import { LINK_HEARTBEAT_MS, type LinkState } from "@farglass/protocol";
+import {
+  LINK_HEARTBEAT_MS,
+  type LinkState,
+  MAX_UNACKED_BYTES,
+  MAX_UNACKED_MESSAGES,
+} from "@farglass/protocol";
 
 /** The slowest heartbeat that agents are asked for. */
 const MAX_HEARTBEAT_MS = 15_000;
@@ -33,6 +38,10 @@ export function slowest<T extends { readonly bytes: number }>(
   }
   return cut;
 }
+
+/** Whether a link holds so much back, with `more` messages, that what can be replaced is dropped. */
+export const isPressed = ({ unacked, unackedBytes }: LinkState, more = 0): boolean =>
+  unacked.length + more > MAX_UNACKED_MESSAGES / 2 || unackedBytes > MAX_UNACKED_BYTES / 2;
 
 interface Waiting {
   readonly identity: { readonly role: "agent" | "console" };

@@ -47,10 +47,25 @@ export interface Handled {
   readonly seq: number;
 }
 
+/**
+ * Mail for a link of this node that has its numbers already: kept as the link's own messages with
+ * the write itself, where the store can do that in one step and no other mail is on its way.
+ */
+export interface Direct extends Pick<LinkBatch, "acked"> {
+  readonly linkId: string;
+  readonly owner: string;
+  /** Whole messages with their numbers, in order. */
+  readonly entries: readonly { readonly seq: number; readonly text: string }[];
+  /** Called once or more, the first counts: false when they went as mail, or perhaps nowhere. */
+  settle(kept: boolean): void;
+}
+
 export interface DesktopWrite {
   /** Null deletes it. */
   readonly desktop: DesktopState | null;
   readonly out?: readonly Outgoing[];
+  /** The store settles with true what it has kept so; the caller the rest with false. */
+  readonly direct?: readonly Direct[];
   /** Of each link in ascending order. */
   readonly handled?: readonly Handled[];
 }
@@ -162,6 +177,15 @@ export interface LinkStore {
   claim(linkId: string, owner: string, identity: string): Promise<LinkRecord | null>;
   /** Keeps numbered messages before they are sent; false when the link has another owner. */
   append(linkId: string, owner: string, batch: LinkBatch): Promise<boolean>;
+  /**
+   * Keeps fillers under numbers whose messages may or may not have been kept; resolves with the
+   * texts that now stand there, or null when the link has another owner.
+   */
+  fill(
+    linkId: string,
+    owner: string,
+    fillers: readonly { readonly seq: number; readonly text: string }[],
+  ): Promise<readonly string[] | null>;
   /** The link has to do with this desktop from now on. */
   addDesktop(linkId: string, owner: string, desktopId: string): Promise<void>;
   /** Mail after number `after`, oldest first. */

@@ -1,0 +1,163 @@
+/** The write of a decision: one script compares, writes, and publishes what leaves. */
+import {
+  type DesktopWrite,
+  type Direct,
+  linkTopic,
+  type Outgoing,
+  type Stored,
+} from "../core/ports.ts";
+import { scriptOf } from "./redis_client.ts";
+import { changeOf } from "./redis_codec.ts";
+import { channelOf, linkKey, mailKey, stateKey } from "./redis_keys.ts";
+import { numberAt } from "./shared_link.ts";
+
+/**
+ * KEYS: state, then the mail's and links' keys.
+ * ARGV: revision, stateMs, linkMs, delete?, links with messages dealt with, (key index, first and
+ * last number)…, sets, (field, value)…, drops, field…, mails, (key index, channel, draft)…,
+ * notices, (channel, message)…, prefix, directs, (link's and mail's key index, owner, acked, field
+ * of the mail taken, channel, messages, (seq, draft without its brace, numbers)…)…
+ *
+ * `saved`, `duplicate`, `conflict`, or the indices of the directs that went as mail.
+ */
+export const SAVE = scriptOf(`
+local at = 1
+local function take() at = at + 1 return ARGV[at - 1] end
+local revision = tonumber(take())
+local stateMs, linkMs, delete = take(), take(), take() == '1'
+-- A foreign key breaks the script here, before anything is written.
+for i = 2, #KEYS do redis.call('HLEN', KEYS[i]) end
+local handled = {}
+for i = 1, tonumber(take()) do
+  handled[i] = { KEYS[tonumber(take())], tonumber(take()), take() }
+  if tonumber(redis.call('HGET', handled[i][1], 'q') or '0') >= handled[i][2] then
+    return 'duplicate'
+  end
+end
+if tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') ~= revision then return 'conflict' end
+if delete then redis.call('DEL', KEYS[1]) end
+local fields = {}
+for _ = 1, 2 * tonumber(take()) do fields[#fields + 1] = take() end
+local drops = {}
+for _ = 1, tonumber(take()) do drops[#drops + 1] = take() end
+if not delete then
+  fields[#fields + 1], fields[#fields + 2] = 'rev', revision + 1
+  redis.call('HSET', KEYS[1], unpack(fields))
+  if #drops > 0 then redis.call('HDEL', KEYS[1], unpack(drops)) end
+  redis.call('PEXPIRE', KEYS[1], stateMs)
+end
+for _, one in ipairs(handled) do redis.call('HSET', one[1], 'q', one[3]) end
+local mails = {}
+for i = 1, tonumber(take()) do mails[i] = { KEYS[tonumber(take())], take(), take() } end
+local notices = {}
+for i = 1, tonumber(take()) do notices[i] = { take(), take() } end
+local prefix = take()
+local function post(key, channel, draft)
+  local n = redis.call('HINCRBY', key, 'n', 1)
+  redis.call('HSET', key, 'm:' .. n, draft)
+  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. '}')
+end
+for _, mail in ipairs(mails) do post(mail[1], mail[2], mail[3]) end
+local posted = {}
+for d = 1, tonumber(take()) do
+  local key, mail = KEYS[tonumber(take())], KEYS[tonumber(take())]
+  local owner, acked, taken, channel = take(), tonumber(take()), take(), take()
+  local count = tonumber(take())
+  local first = tonumber(ARGV[at])
+  local token, sent, trimmed, last = unpack(redis.call('HMGET', key, 'token', 'sent', 'acked', taken))
+  -- A fail-over may have lost what was sent, so that fewer than the owner knows are no obstacle.
+  local ours = token == owner and sent and tonumber(sent) < first
+  if ours and last and tonumber(last) == tonumber(redis.call('HGET', mail, 'n') or '0') then
+    local set = { 'sent', first + count - 1 }
+    for _ = 1, count do
+      local seq, draft, numbers = take(), take(), take()
+      set[#set + 1], set[#set + 2] = 'u:' .. seq, draft .. numbers
+    end
+    local upto, gone = math.min(acked, tonumber(sent)), {}
+    for seq = tonumber(trimmed or '0') + 1, upto do gone[#gone + 1] = 'u:' .. seq end
+    if #gone > 0 and #gone < 1000 then
+      redis.call('HDEL', key, unpack(gone))
+      set[#set + 1], set[#set + 2] = 'acked', upto
+    end
+    redis.call('HSET', key, unpack(set))
+  else
+    for _ = 1, count do
+      take()
+      post(mail, channel, take() .. '}')
+      take()
+    end
+    posted[#posted + 1] = d
+  end
+end
+for _, notice in ipairs(notices) do redis.call('PUBLISH', notice[1], notice[2]) end
+for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], linkMs) end
+if #posted > 0 then return posted end
+return 'saved'
+`);
+
+export interface SaveTimes {
+  readonly desktopMs: number;
+  readonly linkMs: number;
+}
+
+/** Keys and arguments of SAVE; `mailKeys` are those of them that are mail. */
+export function saveArguments(
+  desktopId: string,
+  write: DesktopWrite,
+  { before, desktopMs, linkMs }: SaveTimes & { readonly before: Stored | null },
+) {
+  const { desktop, out = [], handled = [], direct = [] } = write;
+  const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
+  const change = desktop === null
+    ? { set: [], drop: [] }
+    // The list of sessions must no longer name the corrupt ones.
+    : changeOf(before?.desktop ?? null, desktop, { head: corrupt.length > 0 });
+  const keys = [stateKey(desktopId)];
+  const indexOf = new Map<string, number>();
+  const index = (key: string): number => {
+    const known = indexOf.get(key);
+    if (known !== undefined) return known;
+    keys.push(key);
+    indexOf.set(key, keys.length);
+    return keys.length;
+  };
+  const mailIndex = (linkId: string) => index(mailKey(desktopId, linkId));
+  const runs = new Map<string, { readonly first: number; last: number }>();
+  for (const { linkId, seq } of handled) {
+    const run = runs.get(linkId);
+    if (run === undefined) runs.set(linkId, { first: seq, last: seq });
+    else run.last = seq;
+  }
+  const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
+  const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
+    o.kind === "notice"
+  );
+  const drops = [...change.drop, ...corrupt];
+  const args = [
+    ...[before?.revision ?? 0, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
+    ...[...runs].flatMap(([linkId, { first, last }]) => [mailIndex(linkId), first, last]),
+    ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
+    ...mails.flatMap(({ linkId, draft }) => [
+      mailIndex(linkId),
+      channelOf(linkTopic(linkId)),
+      JSON.stringify(draft),
+    ]),
+    notices.length,
+    ...notices.flatMap(({ topic, message }) => [channelOf(topic), JSON.stringify(message)]),
+    ...[`{"desktopId":${JSON.stringify(desktopId)},"n":`, direct.length],
+    ...direct.flatMap((one) => [
+      index(linkKey(one.linkId)),
+      mailIndex(one.linkId),
+      ...directArguments(desktopId, one),
+    ]),
+  ];
+  return { keys, args };
+}
+
+const directArguments = (desktopId: string, { linkId, owner, acked, entries }: Direct) => [
+  ...[owner, acked, `c:${desktopId}`, channelOf(linkTopic(linkId)), entries.length],
+  ...entries.flatMap(({ seq, text }) => {
+    const at = numberAt(text);
+    return [seq, text.slice(0, at), text.slice(at)];
+  }),
+];
