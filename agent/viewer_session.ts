@@ -60,6 +60,7 @@ export class ViewerSession implements PipelineViewer {
   /** The peer whose message is being answered. */
   #replyTo: PeerSlot | null = null;
   #rtpFrames = 0;
+  #byRelay = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #videoTimer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -185,7 +186,9 @@ export class ViewerSession implements PipelineViewer {
 
   /** The pictures go to the newest peer that is connected: what an older one said is over. */
   #applyTarget(): void {
-    this.#ports.pipeline.setVideoTarget(this, this.#peers.active?.target ?? UNBOUND);
+    const target = this.#peers.active?.target ?? UNBOUND;
+    this.#ports.pipeline.setVideoTarget(this, target);
+    if (Number.isFinite(target.bitrateKbps)) this.#engine.hint(target.bitrateKbps);
   }
 
   onRelayControl(message: ControlMessage): void {
@@ -332,6 +335,7 @@ export class ViewerSession implements PipelineViewer {
           diffFrames: this.#engine.stats.framesSent,
           frames: [...this.#log.take()],
           network: this.#usesVideo() ? this.#peers.active?.peer.network ?? undefined : undefined,
+          patches: this.#showsDiff() ? this.#engine.flow : undefined,
         }, effect.path);
         break;
       }
@@ -377,6 +381,9 @@ export class ViewerSession implements PipelineViewer {
     this.#videoTimer = undefined;
     this.#ports.pipeline.setVideo(this, transport === "hybrid" || transport === "rtp");
     this.#engine.reset(this.#ports.now());
+    // Nothing that was measured of the server's way holds for the direct one.
+    if ((transport === "diff-ws") !== this.#byRelay) this.#engine.changeCarrier();
+    this.#byRelay = transport === "diff-ws";
     this.#pump.run();
   }
 

@@ -2,7 +2,13 @@ import * as v from "valibot";
 import { type CodedError, codedError } from "./errors.ts";
 import { MAX_CONTROL_MESSAGE_BYTES, MAX_CURSOR_SIDE_PX, MAX_TIMED_FRAMES } from "./limits.ts";
 import { err, ok, type Result } from "./result.ts";
-import { CONGESTION_REASON_CODES, TRANSPORTS, VIDEO_PRESETS } from "./vocabulary.ts";
+import {
+  CHOICE_REASON_CODES,
+  CONGESTION_REASON_CODES,
+  PATCH_REASON_CODES,
+  TRANSPORTS,
+  VIDEO_PRESETS,
+} from "./vocabulary.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const timeMs = v.pipe(v.number(), v.finite());
@@ -43,6 +49,33 @@ const viewerNetworkSchema = v.object({
   decisions: v.record(v.picklist(CONGESTION_REASON_CODES), count),
 });
 export type ViewerNetwork = v.InferOutput<typeof viewerNetworkSchema>;
+
+/** What the agent measures of the way of patches, and what it lets them do for what reason. */
+const patchFlowSchema = v.object({
+  reason: v.picklist(PATCH_REASON_CODES),
+  /** What the way carries; null before it was filled once. */
+  linkKbps: v.nullable(count),
+  /** From a message to the console's answer, painting included; null before the first. */
+  rttMs: v.nullable(amount),
+  /** How long the last answer took beyond that. */
+  queueMs: amount,
+  /** What may be under way. */
+  windowBytes: count,
+  /** Decisions by reason since the session began. */
+  decisions: v.record(v.picklist(PATCH_REASON_CODES), count),
+});
+export type PatchFlow = v.InferOutput<typeof patchFlowSchema>;
+
+/** Why moving parts of the screen go by video or by patches (hybrid mode). */
+const regionChoiceSchema = v.object({
+  reason: v.picklist(CHOICE_REASON_CODES),
+  /** A region whose patches take more goes by video. */
+  videoAboveKbps: count,
+  /** Regions by video now. */
+  regions: count,
+  decisions: v.record(v.picklist(CHOICE_REASON_CODES), count),
+});
+export type RegionChoice = v.InferOutput<typeof regionChoiceSchema>;
 
 /**
  * JSON messages of the `control` data channel; the server carries the same ones in
@@ -87,6 +120,10 @@ export const controlMessageSchema = v.variant("op", [
     frames: v.optional(v.pipe(v.array(agentFrameSchema), v.maxLength(MAX_TIMED_FRAMES))),
     /** While the viewer is shown video. */
     network: v.optional(viewerNetworkSchema),
+    /** While the viewer is shown patches. */
+    patches: v.optional(patchFlowSchema),
+    /** In hybrid mode. */
+    choice: v.optional(regionChoiceSchema),
   }),
   /** Agent → console: size of the desktop in pixels. */
   v.object({

@@ -97,6 +97,27 @@ export const CONGESTION_REASONS = {
   "path-back": "The path works again",
 } as const;
 export type CongestionReason = keyof typeof CONGESTION_REASONS;
+
+/** Why patches go or wait; each has a plain sentence for the HUD. */
+export const PATCH_REASONS = {
+  "patches-fit": "Every change leaves at once",
+  "patches-window": "As much is under way as the network carries",
+  "patches-old": "What is under way is late; newer patches take its place",
+  "patches-skipped": "The server's relay has no room",
+  "patches-lost": "The browser did not answer for too long",
+} as const;
+export type PatchReason = keyof typeof PATCH_REASONS;
+export const PATCH_REASON_CODES = Object.keys(PATCH_REASONS) as readonly PatchReason[];
+
+/** By what a moving region of the screen goes, in hybrid mode; each has a sentence for the HUD. */
+export const CHOICE_REASONS = {
+  "choice-plenty": "The network has room: only costly motion goes by video",
+  "choice-narrow": "The network carries little: motion goes by video early",
+  "choice-lossy": "Lost packets hold up patches: motion goes by video early",
+  "choice-behind": "Patches cannot keep up: all motion goes by video",
+} as const;
+export type ChoiceReason = keyof typeof CHOICE_REASONS;
+export const CHOICE_REASON_CODES = Object.keys(CHOICE_REASONS) as readonly ChoiceReason[];
 export const CONGESTION_REASON_CODES = Object.keys(
   CONGESTION_REASONS,
 ) as readonly CongestionReason[];

@@ -7,10 +7,12 @@
 import {
   type DiffAck,
   encodeDiff,
+  type PatchFlow,
   patchPixels,
   type Rect,
   type VideoRegions,
 } from "@farglass/protocol";
+import { DiffFlow, type FlowMark } from "./diff_flow.ts";
 import { PatchPacker } from "./patch_packer.ts";
 import { hashPicture, type Picture, wordsOf } from "./picture.ts";
 import { copyWords, type MutableRect, TileMap, type Words } from "./tile_map.ts";
@@ -31,24 +33,6 @@ export interface SharedScreen extends Pick<VideoRegions, "version" | "sinceRtpTi
   readonly pending: boolean;
 }
 
-/** Frames that may wait for the console's answer: one on the way there, one being painted, one on the way back. */
-const MAX_FRAMES_IN_FLIGHT = 3;
-/**
- * A third frame is begun only below this. Two may be larger, so that one is on its way while the
- * console paints the other; the carrier's own buffer bounds what waits here.
- */
-const MAX_BYTES_IN_FLIGHT = 256 * 1024;
-const MAX_LARGE_FRAMES_IN_FLIGHT = 2;
-/**
- * No answer for so long: the frame counts as lost. Some round trips once one is known; doubles
- * while nothing is answered. Sending twice is waste, never harm.
- */
-const ACK_TIMEOUT_MS = 5_000;
-const MIN_ACK_TIMEOUT_MS = 750;
-const ACK_TIMEOUT_ROUND_TRIPS = 6;
-const MAX_ACK_TIMEOUT_MS = 30_000;
-/** Weight of the newest round trip in the average (RFC 6298 section 2 takes an eighth). */
-const ROUND_TRIP_WEIGHT = 0.25;
 /** A picture that has not changed for so long is proved by its hash. */
 const STILL_MS = 500;
 /** Hashing 1080p takes some milliseconds: a blinking caret must not cause it twice a second. */
@@ -59,22 +43,19 @@ const MAX_HASH_INTERVAL_MS = 60_000;
  * again and again, so proofs get rare.
  */
 const MISMATCHES_BEFORE_REST = 12;
-/** After a frame was skipped on the way, frames get this small, then grow again with each success. */
-const SKIPPED_FRAME_BUDGET_BYTES = 128 * 1024;
+/** A window that is nearly full still takes a message of so much. */
+const MIN_BYTES = 2 * 1024;
 /** `part` has 16 bits. */
 const MAX_PARTS = 0x10000;
-const UNLIMITED_FRAME_BYTES = 16 * 1024 * 1024;
-/** Pause after a skipped frame: whoever skipped it has no room now. */
-const MIN_HOLD_MS = 50;
-const MAX_HOLD_MS = 1_000;
-
 interface SentFrame {
   readonly number: number;
   readonly rects: Rect[];
   parts: number;
   bytes: number;
+  /** When its last message left. */
   sentAtMs: number;
   hashed: boolean;
+  readonly mark: FlowMark;
 }
 
 /** Facts for logs, status and tests. */
@@ -111,11 +92,7 @@ export class DiffEngine {
   #mismatchesInRow = 0;
   /** The next frame is a whole picture and proves itself by its hash. */
   #proveNext = false;
-  #roundTripMs: number | null = null;
-  #timeoutsInRow = 0;
-  #frameBudgetBytes = UNLIMITED_FRAME_BYTES;
-  #holdUntilMs = 0;
-  #holdMs = MIN_HOLD_MS;
+  readonly #flow = new DiffFlow();
   readonly #packer: PatchPacker;
   #stats = { framesSent: 0, messagesSent: 0, bytesSent: 0, framesLost: 0, mismatches: 0 };
 
@@ -126,6 +103,10 @@ export class DiffEngine {
 
   get stats(): DiffEngineStats {
     return this.#stats;
+  }
+  /** What is known of the way to the console, and what it lets patches do. */
+  get flow(): PatchFlow {
+    return this.#flow.facts;
   }
   /** Frames that wait for an answer, the unfinished one included. */
   get framesInFlight(): number {
@@ -176,10 +157,18 @@ export class DiffEngine {
     this.#inFlight = [];
     this.#proved = false;
     this.#lastChangeMs = nowMs;
-    this.#holdUntilMs = 0;
-    this.#timeoutsInRow = 0;
-    this.#frameBudgetBytes = UNLIMITED_FRAME_BYTES;
+    this.#flow.reset();
     this.#proveNext = this.#mismatchesInRow < MISMATCHES_BEFORE_REST;
+  }
+
+  /** Another carrier, of which nothing is known but what the video's measurement says. */
+  changeCarrier(): void {
+    this.#flow.forget();
+  }
+
+  /** What the video's measurement of the same way says, until patches have filled it once. */
+  hint(kbps: number): void {
+    this.#flow.hint(kbps);
   }
 
   /** Takes the console's answer or a relay's notice; answers to unknown frames are ignored. */
@@ -222,13 +211,7 @@ export class DiffEngine {
   }
 
   #onPainted(frame: SentFrame, nowMs: number): void {
-    const tripMs = nowMs - frame.sentAtMs;
-    this.#roundTripMs = this.#roundTripMs === null
-      ? tripMs
-      : this.#roundTripMs + (tripMs - this.#roundTripMs) * ROUND_TRIP_WEIGHT;
-    this.#timeoutsInRow = 0;
-    this.#holdMs = MIN_HOLD_MS;
-    this.#frameBudgetBytes = Math.min(UNLIMITED_FRAME_BYTES, this.#frameBudgetBytes * 2);
+    this.#flow.painted(frame.mark, frame, nowMs);
     if (!frame.hashed) return;
     this.#mismatchesInRow = 0;
     this.#hashIntervalMs = HASH_INTERVAL_MS;
@@ -236,41 +219,27 @@ export class DiffEngine {
       this.#inFlight.length === 0;
   }
 
-  get #timeoutMs(): number {
-    const base = this.#roundTripMs === null ? ACK_TIMEOUT_MS : Math.min(
-      ACK_TIMEOUT_MS,
-      Math.max(MIN_ACK_TIMEOUT_MS, this.#roundTripMs * ACK_TIMEOUT_ROUND_TRIPS),
-    );
-    // The first repetition may be bad luck; only then the way counts as choked.
-    const factor = 2 ** Math.min(10, Math.max(0, this.#timeoutsInRow - 1));
-    return Math.min(MAX_ACK_TIMEOUT_MS, base * factor);
-  }
-
   /** The way to the console has no room: pause, then send smaller frames for a while. */
   slowDown(nowMs: number): void {
-    this.#frameBudgetBytes = SKIPPED_FRAME_BUDGET_BYTES;
-    this.#holdUntilMs = nowMs + this.#holdMs;
-    this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
+    this.#flow.slowDown(nowMs);
   }
 
   /** Gives up on frames that were never answered. */
   tick(nowMs: number): void {
-    if (nowMs >= this.#holdUntilMs) this.#holdUntilMs = 0;
     let lost = false;
-    while (
-      this.#inFlight.length > 0 && this.#inFlight[0].sentAtMs + this.#timeoutMs <= nowMs
-    ) {
+    const { timeoutMs } = this.#flow;
+    while (this.#inFlight.length > 0 && this.#inFlight[0].sentAtMs + timeoutMs <= nowMs) {
       this.#lose(this.#inFlight.shift()!, nowMs);
       lost = true;
     }
-    if (lost) this.#timeoutsInRow++;
+    if (lost) this.#flow.timedOut();
   }
 
   /** When `tick` and `pull` are to be called at the latest, or null. */
   nextDeadlineMs(): number | null {
     const due: number[] = [];
-    if (this.#inFlight.length > 0) due.push(this.#inFlight[0].sentAtMs + this.#timeoutMs);
-    if (this.#hasWork && this.#hasCredit && this.#holdUntilMs > 0) due.push(this.#holdUntilMs);
+    if (this.#inFlight.length > 0) due.push(this.#inFlight[0].sentAtMs + this.#flow.timeoutMs);
+    if (this.#hasWork && this.#flow.holdUntilMs > 0) due.push(this.#flow.holdUntilMs);
     const hashDue = this.#hashDueMs();
     if (hashDue !== null) due.push(hashDue);
     return due.length === 0 ? null : Math.min(...due);
@@ -283,16 +252,14 @@ export class DiffEngine {
    */
   pull(picture: Picture, nowMs: number): Uint8Array | null {
     this.fit(picture, nowMs);
-    if (this.#open === null) {
-      if (!this.#hasCredit || nowMs < this.#holdUntilMs) return null;
-      this.#holdUntilMs = 0;
-    }
+    if (this.#open === null && this.#refused(nowMs)) return null;
     const now = wordsOf(picture);
     this.#scan(now);
     // A frame that was cut short left the pass in the middle: look above it, too.
     if (this.#open === null && this.#pending.length === 0 && this.#tiles.count > 0) this.#scan(now);
     if (this.#pending.length === 0 && this.#open === null) {
       this.#behindSinceMs = null;
+      this.#flow.decide(null);
       return this.#pullHash(picture, nowMs) ?? this.#pullTime(picture, nowMs);
     }
     return this.#pullPatches(now, picture, nowMs);
@@ -302,10 +269,17 @@ export class DiffEngine {
     return this.#open !== null || this.#pending.length > 0 || this.#tiles.count > 0;
   }
 
-  get #hasCredit(): boolean {
-    const frames = this.#inFlight.length;
-    return frames < MAX_LARGE_FRAMES_IN_FLIGHT ||
-      (frames < MAX_FRAMES_IN_FLIGHT && this.bytesInFlight < MAX_BYTES_IN_FLIGHT);
+  /** Whether no frame may be begun now; what holds up changes is noted. */
+  #refused(nowMs: number): boolean {
+    const oldestMs = this.#inFlight[0]?.sentAtMs ?? null;
+    const way = { frames: this.#inFlight.length, bytes: this.bytesInFlight, oldestMs };
+    const reason = this.#flow.refusal(way, nowMs);
+    if (reason === null) return false;
+    if (this.#hasWork) {
+      this.#flow.decide(reason);
+      for (const { mark } of this.#inFlight) mark.limited = true;
+    }
+    return true;
   }
 
   /** Follows the picture's size; a new one holds no tile back. */
@@ -328,7 +302,7 @@ export class DiffEngine {
 
   /** Compares further tiles until there is enough for one message or the pass is over. */
   #scan(now: Words): void {
-    const wanted = this.#packer.targetWords;
+    const wanted = this.#packer.targetWords(this.#flow.messageBytes);
     let found = 0;
     for (const rect of this.#pending) found += rect.width * rect.height;
     if (this.#open === null && this.#row >= this.#tiles.rows) this.#row = 0;
@@ -349,14 +323,16 @@ export class DiffEngine {
   }
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
-    const open = this.#open ??
-      { number: this.#takeNumber(), rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false };
+    const open = this.#open ?? this.#begin(nowMs);
     this.#open = open;
-    const { patches, body, deflated } = this.#packer.pack(this.#pending, now);
+    const frameBytes = this.#flow.frameBytes(this.bytesInFlight - open.bytes, nowMs);
+    const most = Math.min(this.#flow.messageBytes, Math.max(MIN_BYTES, frameBytes - open.bytes));
+    const { patches, body, deflated } = this.#packer.pack(this.#pending, now, most);
     this.#commit(patches);
     const done = this.#pending.length === 0 && this.#row >= this.#tiles.rows;
-    const last = done || open.bytes + body.length >= this.#frameBudgetBytes ||
-      open.parts === MAX_PARTS - 1;
+    const full = open.bytes + body.length >= frameBytes;
+    if (!done && full) open.mark.limited = true;
+    const last = done || full || open.parts === MAX_PARTS - 1;
     // Only a picture that nothing has changed since its first message is what was sent.
     const current = done && this.#tiles.count === 0;
     open.hashed = current && this.#proveNext && this.#tiles.held === 0 &&
@@ -385,6 +361,12 @@ export class DiffEngine {
     this.#count(open, message, nowMs);
     if (last) this.#finish(open);
     return message;
+  }
+
+  #begin(nowMs: number): SentFrame {
+    const mark = this.#flow.begin(this.bytesInFlight, nowMs);
+    const number = this.#takeNumber();
+    return { number, rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false, mark };
   }
 
   #takeNumber(): number {
@@ -446,7 +428,7 @@ export class DiffEngine {
   /** Hybrid mode: a message that only tells the regions and how far the canvas has come. */
   #pullTime(picture: Picture, nowMs: number): Uint8Array | null {
     const shared = this.#shared;
-    if (shared === null || !this.#hasCredit) return null;
+    if (shared === null) return null;
     const late = shared.pending && picture.capturedAtMs > this.#currentAtMs;
     if (shared.version === this.#toldVersion && !late) return null;
     return this.#pullEmpty(picture, nowMs, false);
@@ -468,14 +450,7 @@ export class DiffEngine {
   }
 
   #pullEmpty(picture: Picture, nowMs: number, hashed: boolean): Uint8Array {
-    const frame = {
-      number: this.#takeNumber(),
-      rects: [],
-      parts: 0,
-      bytes: 0,
-      sentAtMs: nowMs,
-      hashed,
-    };
+    const frame = { ...this.#begin(nowMs), hashed };
     const message = encodeDiff({
       frame: frame.number,
       part: 0,

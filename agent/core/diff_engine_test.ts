@@ -96,19 +96,23 @@ Deno.test("first pull → the whole picture, last flag on its last message", () 
   assert.deepEqual(canvas.pixels, screen.packed());
 });
 
-Deno.test("incompressible first picture → several raw messages of one frame, each within the limit", () => {
+Deno.test("incompressible first picture → several raw messages, each within the limit", () => {
   const screen = new Screen(640, 360);
   screen.fill({ x: 0, y: 0, width: 640, height: 360 }, noise(1));
   const engine = new DiffEngine({ deflate });
-  const messages = drain(engine, screen, 0).map((bytes) => ({ bytes, decoded: decodeDiff(bytes) }));
-  assert.ok(messages.length > 10);
-  assert.ok(messages.every((m) => m.decoded.ok && m.decoded.value.frame === 1));
-  assert.deepEqual(
-    messages.map((m) => m.decoded.ok && m.decoded.value.last),
-    messages.map((_, i) => i === messages.length - 1),
-  );
   const canvas = new DiffReceiver();
-  for (const m of messages) canvas.receive(m.bytes);
+  // A quick console: once the window has grown, one frame takes many messages.
+  let most = 0;
+  for (let now = 0, left = 1; left > 0; now++) {
+    const messages = drain(engine, screen, now);
+    left = messages.length;
+    most = Math.max(most, left);
+    for (const bytes of messages) {
+      const ack = canvas.receive(bytes);
+      if (ack !== null) engine.ack(ack, now);
+    }
+  }
+  assert.ok(most > 5, `${most} messages`);
   assert.deepEqual(canvas.pixels, screen.packed());
 });
 
@@ -461,7 +465,8 @@ Deno.test("property: random drawing, drops, skips and reordered answers → the 
             );
             break;
         }
-        assert.ok(engine.framesInFlight <= 3);
+        // Three, and one for each picture that a display shows in a round trip.
+        assert.ok(engine.framesInFlight <= 3 + (engine.flow.rttMs ?? 0) / 17);
       }
       for (const message of wire) {
         const answer = canvas.receive(message);

@@ -4,6 +4,7 @@
  * let them through. Measures only; core/congestion.ts decides. Times are arguments.
  */
 import { DelayTrend, type DelayVerdict } from "./delay_trend.ts";
+import { SlidingMinimum } from "./sliding_minimum.ts";
 
 /** One feedback: the packet numbers from `base` on, each with its time of arrival or null for lost. */
 export interface TransportFeedback {
@@ -66,9 +67,8 @@ const QUEUE_WINDOW_MS = 250;
 const LOSS_WINDOW_MS = 1_000;
 /** A shorter span than this makes rates of single packets. */
 const MIN_SPAN_MS = 150;
-/** The least delay is looked for in so many buckets of a second: a longer route shows after them. */
-const BASE_BUCKETS = 10;
-const BUCKET_MS = 1_000;
+/** The least delay is looked for in so many seconds: a longer route shows after them. */
+const BASE_SECONDS = 10;
 /** Fewer packets that waited for another say nothing about the link. */
 const MIN_BUSY_PACKETS = 5;
 /** Feedback counts in quarters of a millisecond. */
@@ -81,25 +81,6 @@ const MIN_PROBE_ARRIVED = 0.6;
 const SATURATED = 0.9;
 const SATURATED_USE = 0.95;
 
-/** The least of some values by age, in buckets of a second. */
-class SlidingMinimum {
-  #buckets: { readonly second: number; least: number }[] = [];
-
-  add(value: number, nowMs: number): void {
-    const second = Math.floor(nowMs / BUCKET_MS);
-    const last = this.#buckets.at(-1);
-    if (last?.second === second) last.least = Math.min(last.least, value);
-    else {
-      this.#buckets.push({ second, least: value });
-      while (this.#buckets[0].second <= second - BASE_BUCKETS) this.#buckets.shift();
-    }
-  }
-
-  get least(): number {
-    return Math.min(...this.#buckets.map((bucket) => bucket.least));
-  }
-}
-
 export class LinkMeter {
   /** Sent and not reported, by unwrapped number, oldest first. */
   readonly #log = new Map<number, Sent>();
@@ -111,8 +92,8 @@ export class LinkMeter {
   #loss = 0;
   #lost: LostCopy[] = [];
   readonly #trend = new DelayTrend();
-  readonly #base = new SlidingMinimum();
-  readonly #roundTrip = new SlidingMinimum();
+  readonly #base = new SlidingMinimum(BASE_SECONDS);
+  readonly #roundTrip = new SlidingMinimum(BASE_SECONDS);
   /** The probe under way: the packets that arrived, how many were reported, its last number. */
   #probe: { id: number; arrived: Arrival[]; reported: number; last: number } | null = null;
 

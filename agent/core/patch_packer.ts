@@ -33,7 +33,7 @@ export interface PackedPatches {
 export class PatchPacker {
   readonly #deflate: (bytes: Uint8Array) => Uint8Array;
   /** Raw bytes per sent byte of late: how much to try in one message. */
-  #ratio = 4;
+  #ratio = 8;
   readonly #blob = new Uint32Array(MAX_RAW_BYTES / BYTES_PER_PIXEL);
   readonly #runs = new Uint8Array(MAX_RAW_BYTES + RUNS_SLACK_BYTES);
 
@@ -47,18 +47,19 @@ export class PatchPacker {
     return this.#blob;
   }
 
-  /** Pixels that one message promises to hold. */
-  get targetWords(): number {
-    const room = BODY_ROOM_BYTES - PATCH_ENTRY_BYTES;
+  /** Pixels that one message of `most` bytes promises to hold. */
+  targetWords(most: number): number {
+    const room = Math.min(BODY_ROOM_BYTES - PATCH_ENTRY_BYTES, most);
     return Math.min(MAX_RAW_BYTES, Math.floor(room * this.#ratio)) / BYTES_PER_PIXEL;
   }
 
   /**
-   * Copies as many of the wanted rows as promise to fit, compresses them, and takes fewer when
-   * they do not fit after all. One row of the widest screen fits even uncompressed.
+   * Copies as many of the wanted rows as promise to fit into about `most` bytes, compresses them,
+   * and takes fewer when they do not fit a message after all. One row of the widest screen fits
+   * even uncompressed.
    */
-  pack(wanted: readonly Rect[], now: Words): PackedPatches {
-    let { patches, words } = this.#copy(wanted, now);
+  pack(wanted: readonly Rect[], now: Words, most: number): PackedPatches {
+    let { patches, words } = this.#copy(wanted, now, this.targetWords(most));
     for (;;) {
       const runs = this.#packRuns(patches);
       const room = BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES;
@@ -81,8 +82,7 @@ export class PatchPacker {
   }
 
   /** Fills the blob with rows of the wanted rectangles, at least one row. */
-  #copy(wanted: readonly Rect[], now: Words): { patches: Rect[]; words: number } {
-    const target = this.targetWords;
+  #copy(wanted: readonly Rect[], now: Words, target: number): { patches: Rect[]; words: number } {
     const patches: Rect[] = [];
     let used = 0;
     for (const rect of wanted) {

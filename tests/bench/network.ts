@@ -2,7 +2,7 @@
  * Video through bad networks: a relay in user space (udp_relay.ts) between Chromium and the agent,
  * a desktop that changes more than the link carries, the picture's age read from the glass.
  *
- *   deno task bench:network [--seconds 20] [--seed 1] [SCENARIO…]
+ *   deno task bench:network [--seconds 20] [--seed 1] [--by rtp|diff-dc|hybrid] [SCENARIO…]
  */
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
@@ -15,7 +15,7 @@ import {
   sampleClock,
 } from "../support/bench.ts";
 import { waitForTransport } from "../support/console_page.ts";
-import { startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
 import type { LinkConditions } from "../support/link_model.ts";
 import { startPainter } from "../support/stack.ts";
 import { BadNetwork } from "../support/udp_relay.ts";
@@ -107,7 +107,15 @@ async function watch(network: BadNetwork, page: Page, startedAt: number, done: P
   return looks;
 }
 
-async function measure(world: World, scenario: Scenario, seconds: number, seed: number) {
+interface Options {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly by: By;
+}
+const WAYS = ["rtp", "diff-dc", "hybrid"] as const;
+type By = (typeof WAYS)[number];
+
+async function measure(world: World, scenario: Scenario, { seconds, seed, by }: Options) {
   await using network = new BadNetwork(seed, scenario.conditions);
   await using opened = await world.open({ prepare: (context) => network.prepare(context) });
   const { page } = opened;
@@ -115,7 +123,8 @@ async function measure(world: World, scenario: Scenario, seconds: number, seed: 
     display: world.xvfb.display,
     args: ["--hz", "30", "--rects", "150"],
   });
-  await waitForTransport(page, "rtp", 40_000);
+  if (by === "diff-dc") await chooseTransport(page, "diff");
+  await waitForTransport(page, by, 40_000);
   const startedAt = performance.now();
   const startedUnix = Date.now() % 2 ** 32;
   const timers = (scenario.changes ?? []).map(({ atS, set }) =>
@@ -225,18 +234,23 @@ async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     args: Deno.args.filter((arg) => arg !== "--"),
     allowPositionals: true,
-    options: { seconds: { type: "string" }, seed: { type: "string" } },
+    options: { seconds: { type: "string" }, seed: { type: "string" }, by: { type: "string" } },
   });
+  const by = WAYS.find((one) => one === (values.by ?? "rtp"));
+  if (by === undefined) throw new Error(`--by is one of ${WAYS.join(", ")}`);
   const seed = Number(values.seed ?? 1);
   const wanted = SCENARIOS.filter(({ name }) =>
     positionals.length === 0 || positionals.includes(name)
   );
   const results = [];
-  await using world = await startWorld({ size: SCREEN, agent: { flags: ["--video-only"] } });
+  await using world = await startWorld({
+    size: SCREEN,
+    agent: by === "rtp" ? { flags: ["--video-only"] } : { hybrid: by === "hybrid" },
+  });
   for (const scenario of wanted) {
     progress(scenario.name);
     const seconds = scenario.seconds ?? Number(values.seconds ?? 20);
-    const result = await measure(world, scenario, seconds, seed);
+    const result = await measure(world, scenario, { seconds, seed, by });
     const { fpsShown, age, queue, freezes } = result;
     progress(
       `  ${fpsShown} fps, age p50 ${age.p50Ms} p95 ${age.p95Ms} ms, ` +
@@ -245,7 +259,7 @@ async function main(): Promise<void> {
     results.push(result);
   }
   console.log(
-    JSON.stringify({ bench: "network", machine: machine(), screen: SCREEN, seed, results }),
+    JSON.stringify({ bench: "network", machine: machine(), screen: SCREEN, seed, by, results }),
   );
 }
 

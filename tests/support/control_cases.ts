@@ -44,6 +44,14 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
       droppedPictures: 6,
       decisions: { probe: 2, "queue-standing": 1 },
     },
+    patches: {
+      ...{ reason: "patches-window", linkKbps: null, rttMs: 12.25, queueMs: 0, windowBytes: 6144 },
+      decisions: { "patches-window": 3 },
+    },
+    choice: {
+      ...{ reason: "choice-narrow", videoAboveKbps: 320, regions: 1 },
+      decisions: { "choice-narrow": 1 },
+    },
   },
   { op: "screen", width: 1, height: 8192 },
   { op: "cursor", width: 0, height: 0, hotX: 0, hotY: 0, rgba: "" },
