@@ -8,26 +8,18 @@ import type { RunningServer } from "../../server/app.ts";
 import { connectAgent, connectConsole, LinkClient } from "../../server/testing/link_client.ts";
 import { CAPS } from "../../server/testing/samples.ts";
 import { approve } from "../../server/testing/server_fixture.ts";
+import { connectPeers } from "../support/node_session.ts";
 import { poll } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
-import { fuzzSeed } from "../support/seed.ts";
+import { seededRandom } from "../support/random.ts";
+import { fuzzSeed, testScale } from "../support/seed.ts";
 import { startServer, type TestServer } from "../support/stack.ts";
 
 const NODES = 3;
-const STEPS = 150;
+const STEPS = 150 * testScale();
+const MAX_UNACKED = 64;
 /** A step is a death only so often: a new process takes a second. */
-const MAX_DEATHS = 4;
-
-/** mulberry32: small, seeded, good enough to choose steps. */
-function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let t = Math.imul(state ^ state >>> 15, 1 | state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
+const MAX_DEATHS = 4 * testScale();
 
 /** What the link clients need of a server in another process. */
 const asServer = (server: TestServer): RunningServer => ({
@@ -70,11 +62,13 @@ class Peer {
 
 Deno.test("fuzz: everything arrives once and in order, through any node and its death", async () => {
   const seed = fuzzSeed("nodes");
-  const random = randomOf(seed);
+  const random = seededRandom(seed);
   const below = (n: number) => Math.floor(random() * n);
   await using redis = await startRedis();
   const dataDir = await Deno.makeTempDir({ prefix: "farglass-fuzz-" });
-  const start = () => startServer({ dataDir, config: { redis: { url: redis.url } } });
+  // What a client may say in a second is not what is tested.
+  const limits = { consoleMessagesPerSecond: 10_000 };
+  const start = () => startServer({ dataDir, config: { redis: { url: redis.url }, limits } });
   // One after the other: they share one settings file.
   const nodes: TestServer[] = [];
   for (let i = 0; i < NODES; i++) nodes.push(await start());
@@ -86,6 +80,7 @@ Deno.test("fuzz: everything arrives once and in order, through any node and its 
     const viewer = await connectConsole(pick());
     await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
     const { sessionId } = await approve(viewer.client, agent.client, desktopId);
+    await connectPeers({ agent, viewer, desktopId, sessionId });
     const ids = { type: "VIEWER_CONTROL", desktopId, sessionId } as const;
     const peers: readonly [Peer, Peer] = [
       new Peer(
@@ -110,26 +105,27 @@ Deno.test("fuzz: everything arrives once and in order, through any node and its 
         assert.equal(opened.resumed, true, "the link was forgotten");
         return true;
       });
+    const settled = (peer: Peer) =>
+      poll("acknowledgement", 20_000, async () => {
+        await back(peer);
+        return peer.client.link.unacked.length < MAX_UNACKED || null;
+      });
     let deaths = 0;
-    const steps: string[] = [];
     for (let step = 0; step < STEPS; step++) {
       const peer = peers[below(2)];
       const choice = random();
       if (choice < 0.7) {
-        steps.push("say");
+        // No faster than a client may.
+        if (peer.client.link.unacked.length >= MAX_UNACKED) await settled(peer);
         peer.say();
       } else if (choice < 0.8) {
-        steps.push("again");
         const last = peer.client.link.unacked.at(-1);
         if (last !== undefined && peer.isOpen) peer.client.raw(last.text);
       } else if (choice < 0.88) {
-        steps.push("drop");
         await peer.client.drop();
       } else if (choice < 0.97) {
-        steps.push("back");
         await back(peer);
       } else if (deaths < MAX_DEATHS) {
-        steps.push("death");
         deaths++;
         const [dead] = nodes.splice(below(nodes.length), 1);
         await dead.process.stop("SIGKILL");

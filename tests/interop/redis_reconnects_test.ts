@@ -7,10 +7,11 @@ import { CAPS } from "../../server/testing/samples.ts";
 import { approve } from "../../server/testing/server_fixture.ts";
 import { connectPeers, epochs, oneTo, select } from "../support/node_session.ts";
 import { startRedis } from "../support/redis.ts";
-import { fuzzSeed } from "../support/seed.ts";
+import { seededRandom } from "../support/random.ts";
+import { fuzzSeed, testScale } from "../support/seed.ts";
 import { startServer, type TestServer } from "../support/stack.ts";
 
-const AGENTS = 300;
+const AGENTS = 300 * testScale();
 const SESSIONS = 30;
 /** Handshakes at once, to begin with. */
 const AT_ONCE = 20;
@@ -24,17 +25,6 @@ const asServer = (server: TestServer) =>
     newConsoleUrl: () => server.freshLink(),
   }) as RunningServer;
 
-/** mulberry32. */
-function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let t = Math.imul(state ^ state >>> 15, 1 | state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
-
 async function inTurns<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
@@ -43,13 +33,16 @@ async function inTurns<T>(items: readonly T[], run: (item: T) => Promise<void>):
 }
 
 Deno.test("reconnects: hundreds come back after a node's death, each once, with its link", async () => {
-  const random = randomOf(fuzzSeed("reconnects"));
+  const random = seededRandom(fuzzSeed("reconnects"));
   await using redis = await startRedis();
   const dataDir = await Deno.makeTempDir({ prefix: "farglass-reconnects-" });
   const start = (port = 0) =>
     startServer({
       ...{ dataDir, port },
-      config: { redis: { url: redis.url }, limits: { desktops: 1000 } },
+      config: {
+        redis: { url: redis.url },
+        limits: { desktops: 2 * AGENTS, connections: 2 * AGENTS },
+      },
     });
   let server = await start();
   let beat: ReturnType<typeof setInterval> | undefined;

@@ -1,4 +1,4 @@
-/** Seeds of fuzz tests: new every run, printed, and given back by FARGLASS_SEED. */
+/** Seeds of fuzz tests: new every run, printed, and given back by FARGLASS_SEED; and their size. */
 
 /** The seed of a run; `name` tells in the log which test it belongs to. */
 export function fuzzSeed(name: string): number {
@@ -9,4 +9,13 @@ export function fuzzSeed(name: string): number {
   }
   console.log(`${name}: FARGLASS_SEED=${seed}`);
   return seed;
+}
+
+/** How much larger than usual the tests that can grow shall be: FARGLASS_SCALE, from 1 (the default). */
+export function testScale(): number {
+  const given = Deno.env.get("FARGLASS_SCALE") ?? "1";
+  if (!/^[1-9]\d{0,2}$/.test(given)) {
+    throw new Error(`FARGLASS_SCALE is "${given}"; whole numbers from 1 to 999 are allowed`);
+  }
+  return Number(given);
 }
