@@ -14,6 +14,7 @@ import {
   never,
   type Transport,
   VIDEO_PRESETS,
+  type VideoCodec,
 } from "@farglass/protocol";
 import type { ConsentAnswer } from "./core/consent.ts";
 import type { Peer, PeerFactory } from "./core/ports.ts";
@@ -116,6 +117,7 @@ export class Agent {
       loopbackOnly: options.loopbackOnly,
       loopbackToo: options.loopbackToo,
       relayOnly: options.relayOnly,
+      videoCodecs: codecsOf(options),
     });
     this.#link = new Link(options.info, ports, {
       onUp: (resumed) => this.#onLinkUp(resumed),
@@ -174,6 +176,7 @@ export class Agent {
   /** What the probes have found since the start. */
   setEncoders(encoders: AgentOptions["encoders"]): void {
     this.#encoders = encoders;
+    this.#step({ kind: "video-codecs", codecs: codecsOf({ ...this.#options, encoders }) });
     if (this.#link.online) this.#sendCaps();
   }
 
@@ -359,6 +362,7 @@ export class Agent {
     const live = () => this.#viewers.get(sessionId) === viewer;
     const peer = this.#ports.createPeer({
       iceServers: effect.iceServers,
+      videoCodecs: this.#sessions.videoCodecs,
       relayOnly: effect.relayOnly,
       loopbackOnly: this.#options.loopbackOnly,
       loopbackToo: this.#options.loopbackToo,
@@ -421,6 +425,11 @@ export class Agent {
 const peerKey = (sessionId: string, generation: number): string => `${sessionId}/${generation}`;
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : "unknown";
+
+/** What can be answered with, the best first. */
+const codecsOf = (
+  { encoders, policy }: Pick<AgentOptions, "encoders" | "policy">,
+): readonly VideoCodec[] => policy.diffOnly ? [] : [...new Set(encoders.map(({ codec }) => codec))];
 
 /** An encoder's knobs within the desktop's own bounds. */
 function limited(

@@ -2,7 +2,7 @@
  * One desktop's pixels: a capture that runs while somebody looks, its video, and the hash and
  * input that all viewers share.
  */
-import type { CodedError, InputMessage, Result, VideoPreset } from "@farglass/protocol";
+import type { CodedError, InputMessage, Result, VideoCodec, VideoPreset } from "@farglass/protocol";
 import { backoffDelayMs } from "./core/backoff.ts";
 import { hashPicture, type Picture } from "./core/picture.ts";
 import type {
@@ -61,12 +61,22 @@ export interface PipelineViewer {
 const LINGER_MS = 3_000;
 const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
 
+/** What one viewer's network carries, and what its peer has agreed on. */
+export interface ViewerVideo extends VideoTarget {
+  readonly codec?: VideoCodec | null;
+}
+
 interface ViewerEntry {
   video: boolean;
   /** What its network carries. */
   target: VideoTarget;
+  /** What its peer has agreed on. */
+  codec: VideoCodec;
   preset: VideoPreset;
 }
+
+/** What every browser but a few takes. */
+const USUAL_CODEC: VideoCodec = "h264";
 
 type TimerName = "linger" | "reopen";
 
@@ -108,7 +118,11 @@ export class Pipeline {
       current: () => this.current(),
       now: () => ports.now(),
       log: (level, text) => ports.log(level, text),
-      onAvailable: (available) => this.#each((viewer) => viewer.onVideoAvailable(available)),
+      onAvailable: (codec, available) => {
+        for (const [viewer, entry] of this.#viewers) {
+          if (entry.codec === codec) viewer.onVideoAvailable(available);
+        }
+      },
     }, settings);
   }
 
@@ -133,8 +147,9 @@ export class Pipeline {
   get videoStatus(): VideoStatus {
     return this.#video.status();
   }
+  /** For a viewer that has not agreed on a codec yet. */
   get videoAvailable(): boolean {
-    return this.#video.available;
+    return this.#video.available(USUAL_CODEC);
   }
 
   current(): Frame | null {
@@ -157,6 +172,7 @@ export class Pipeline {
     this.#viewers.set(viewer, {
       video: false,
       target: { ...this.#settings, blocked: false },
+      codec: USUAL_CODEC,
       preset: this.#settings.preset ?? "balanced",
     });
     this.#cancel("linger");
@@ -187,10 +203,16 @@ export class Pipeline {
    * What `viewer`'s network can carry, from now on; the settings stay the upper bound. Call it as
    * often as the estimate changes: no keyframe is made for it.
    */
-  setVideoTarget(viewer: PipelineViewer, target: VideoTarget): void {
+  setVideoTarget(viewer: PipelineViewer, { codec, ...target }: ViewerVideo): void {
     const entry = this.#viewers.get(viewer);
     if (entry === undefined) return;
     entry.target = target;
+    if (codec != null && codec !== entry.codec) {
+      const before = this.#video.available(entry.codec);
+      entry.codec = codec;
+      const available = this.#video.available(codec);
+      if (available !== before) viewer.onVideoAvailable(available);
+    }
     this.#video.setWish(viewer, wishOf(entry));
   }
 
@@ -307,10 +329,10 @@ export class Pipeline {
   }
 }
 
-const wishOf = ({ target, preset }: ViewerEntry): VideoWish => ({
+const wishOf = ({ target, preset, codec }: ViewerEntry): VideoWish => ({
   ...presetKnobs(preset, target),
   blocked: target.blocked,
-  codec: "h264",
+  codec,
 });
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {

@@ -75,7 +75,7 @@ class FakeEncoder implements VideoEncoder {
       width: picture.width,
       finish: (fails) =>
         fails === undefined
-          ? resolve({ nals: [new Uint8Array(10)], keyframe, capturedAtMs: 0 })
+          ? resolve({ codec: "h264", units: [new Uint8Array(10)], keyframe, capturedAtMs: 0 })
           : reject(fails),
     });
     this.onAsked();
@@ -151,7 +151,7 @@ class World implements AsyncDisposable {
         return Promise.resolve(ok(encoder));
       },
       openConverter: (size) => Promise.resolve(ok(new FakeConverter(size))),
-      encoders: () => [{ name: "fake", codec: "h264" }],
+      encoders: () => [{ name: "fake", codec: "h264" }, { name: "other", codec: "vp8" }],
       now: () => this.now,
       random: () => 0,
       log: (_level, text) => this.logs.push(text),
@@ -392,6 +392,32 @@ Deno.test("a viewer whose network recovers comes back after 3 s, with one keyfra
   shared.asked[1].finish();
   await world.until(() => slow.heard.filter((what) => what === "I").length === 3);
   assert.deepEqual(world.pipeline.videoStatus.encoders.map(({ viewers }) => viewers), [2]);
+});
+
+Deno.test("each codec has its encoder; a peer that agreed on another one moves, and a failure is its own", async () => {
+  await using world = new World();
+  const [usual, other, shared] = await twoViewers(world);
+  world.now = 2_000;
+  const open = { bitrateKbps: Infinity, maxFps: Infinity, blocked: false };
+  world.pipeline.setVideoTarget(other, { ...open, codec: "vp8" });
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  world.encoders[1].asked[0].finish();
+  await world.until(() => other.heard.filter((what) => what === "I").length === 2);
+  assert.deepEqual(
+    world.pipeline.videoStatus.encoders.map(({ codec, viewers }) => `${codec} ${viewers}`),
+    ["h264 1", "vp8 1"],
+  );
+  // Another rate, as often as it changes, leaves the codec as it is.
+  world.pipeline.setVideoTarget(other, { ...open, bitrateKbps: 900 });
+  world.noEncoder = true;
+  world.now = 3_000;
+  world.desktops[0].change();
+  await world.until(() => world.encoders[1].asked.length === 2);
+  world.now = 4_000;
+  world.encoders[1].asked[1].finish(new Error("broken"));
+  await world.until(() => other.heard.includes("no video"));
+  assert.ok(!usual.heard.includes("no video"));
+  assert.equal(shared.asked.length, 2);
 });
 
 Deno.test("keyframes are counted by their reason", async () => {

@@ -2,7 +2,7 @@
  * One video encoder and the viewers it serves. Shell: what is encoded when is decided by
  * core/video_pacer.ts, which encoder by core/encoder_chain.ts.
  */
-import type { CodedError, Result } from "@farglass/protocol";
+import type { CodedError, Result, VideoCodec } from "@farglass/protocol";
 import {
   type EncodedFrame,
   VIDEO_QUALITIES,
@@ -85,7 +85,7 @@ export class VideoLane {
   constructor(
     /** Names the class that its viewers have in common. */
     public key: string,
-    readonly codec: string,
+    readonly codec: VideoCodec,
     ports: VideoLanePorts,
     most: VideoRate,
   ) {
@@ -280,7 +280,7 @@ export class VideoLane {
       }
       receiver.onVideo(frame);
     }
-    const bytes = frame.nals.reduce((sum, nal) => sum + nal.length, 0);
+    const bytes = frame.units.reduce((sum, unit) => sum + unit.length, 0);
     this.#step({ kind: "encoded", bytes, keyframe: frame.keyframe });
   }
 

@@ -3,7 +3,7 @@
  * carry about the same share one (core/video_classes.ts). A slow or broken encoder holds up
  * nobody but its own viewers. Shell.
  */
-import type { CodedError, Result } from "@farglass/protocol";
+import type { CodedError, Result, VideoCodec } from "@farglass/protocol";
 import { EncoderChain, type EncoderChoice } from "./core/encoder_chain.ts";
 import type {
   Frame,
@@ -34,22 +34,22 @@ export interface VideoPoolPorts {
   current(): Frame | null;
   now(): number;
   log(level: "info" | "warn", text: string): void;
-  /** No encoder works for a while, or one may be tried again. */
-  onAvailable(available: boolean): void;
+  /** No encoder of `codec` works for a while, or one may be tried again. */
+  onAvailable(codec: VideoCodec, available: boolean): void;
 }
 
 /** What a viewer's video shall be. */
 export interface VideoWish extends VideoKnobs {
   /** Its last picture has not left yet; while that is so for all, an encoder waits. */
   readonly blocked: boolean;
-  readonly codec: string;
+  readonly codec: VideoCodec;
 }
 
 /** What `status` shows of the video. */
 export interface VideoStatus {
   readonly encoders: readonly {
     readonly name: string | null;
-    readonly codec: string;
+    readonly codec: VideoCodec;
     readonly viewers: number;
     readonly bitrateKbps: number;
     readonly maxFps: number;
@@ -81,7 +81,8 @@ export class VideoPool {
   readonly #keyframes: Partial<Record<KeyframeReason, number>> = {};
   readonly #pictures: PictureSource<VideoLane>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #rest: ReturnType<typeof setTimeout> | undefined;
+  /** Codecs without an encoder that works, until one may be tried again. */
+  readonly #rests = new Map<VideoCodec, ReturnType<typeof setTimeout>>();
   #closed = false;
 
   /** `most` bounds every viewer's rate. */
@@ -94,14 +95,14 @@ export class VideoPool {
       current: () => ports.current(),
       onFailed: (why) => {
         ports.log("warn", `The video cannot be converted: ${why}`);
-        this.#onUnavailable();
+        for (const codec of new Set(this.#codecsInUse())) this.#onUnavailable(codec);
       },
     });
   }
 
-  /** Whether an H.264 encoder works, as far as is known. */
-  get available(): boolean {
-    return this.#rest === undefined;
+  /** Whether an encoder of `codec` works, as far as is known. */
+  available(codec: VideoCodec): boolean {
+    return !this.#rests.has(codec);
   }
 
   status(): VideoStatus {
@@ -164,7 +165,7 @@ export class VideoPool {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#rest);
+    for (const timer of this.#rests.values()) clearTimeout(timer);
     for (const timer of this.#idle.values()) clearTimeout(timer);
     this.#viewers.clear();
     await Promise.all([...this.#lanes.values()].map((lane) => lane.close()));
@@ -173,6 +174,10 @@ export class VideoPool {
   }
 
   // --- who shares with whom -----------------------------------------------------------------
+
+  #codecsInUse(): VideoCodec[] {
+    return [...this.#lanes.values()].map(({ codec }) => codec);
+  }
 
   #places(
     extra?: readonly [VideoReceiver, VideoClass & { readonly codec: string }],
@@ -248,7 +253,7 @@ export class VideoPool {
     });
   }
 
-  #laneFor(key: string, codec: string): VideoLane {
+  #laneFor(key: string, codec: VideoCodec): VideoLane {
     const found = this.#lanes.get(key);
     if (found !== undefined) {
       clearTimeout(this.#idle.get(found));
@@ -267,7 +272,7 @@ export class VideoPool {
         this.#ports.log("warn", `The video encoder failed: ${name}: ${why}`);
         this.#chain.failed(name, { codec, ...pick(size) }, this.#ports.now());
       },
-      onUnavailable: () => this.#onUnavailable(),
+      onUnavailable: () => this.#onUnavailable(codec),
       onKeyframe: (reason) => {
         this.#keyframes[reason] = (this.#keyframes[reason] ?? 0) + 1;
       },
@@ -293,15 +298,16 @@ export class VideoPool {
     if (this.#lanes.size === 0) this.#pictures.rest();
   }
 
-  #onUnavailable(): void {
+  #onUnavailable(codec: VideoCodec): void {
     const now = this.#ports.now();
-    clearTimeout(this.#rest);
+    clearTimeout(this.#rests.get(codec));
     const waitMs = Math.max(1, (this.#chain.nextMs(now) ?? now + 1_000) - now);
-    this.#rest = setTimeout(() => {
-      this.#rest = undefined;
-      this.#ports.onAvailable(true);
-    }, waitMs);
-    this.#ports.onAvailable(false);
+    const over = () => {
+      this.#rests.delete(codec);
+      this.#ports.onAvailable(codec, true);
+    };
+    this.#rests.set(codec, setTimeout(over, waitMs));
+    this.#ports.onAvailable(codec, false);
   }
 }
 

@@ -186,8 +186,8 @@ export class ViewerSession implements PipelineViewer {
 
   /** The pictures go to the newest peer that is connected: what an older one said is over. */
   #applyTarget(): void {
-    const target = this.#peers.active?.target ?? UNBOUND;
-    this.#ports.pipeline.setVideoTarget(this, target);
+    const { target = UNBOUND, peer } = this.#peers.active ?? {};
+    this.#ports.pipeline.setVideoTarget(this, { ...target, codec: peer?.videoCodec ?? null });
     if (Number.isFinite(target.bitrateKbps)) this.#engine.hint(target.bitrateKbps);
   }
 

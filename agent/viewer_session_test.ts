@@ -10,6 +10,7 @@ import {
   encodeInput,
   type InputMessage,
   ok,
+  type VideoCodec,
 } from "@farglass/protocol";
 import { DiffReceiver } from "../tests/support/diff_receiver.ts";
 import type { CaptureEvents, Frame, Peer, PeerChannel, SoundFrame } from "./core/ports.ts";
@@ -23,6 +24,7 @@ const policy = { viewOnly: false, diffOnly: false, videoOnly: false, consent: "a
 /** A data channel that takes bytes and gives them back when the test drains it. */
 class FakePeer implements Peer {
   readonly videoReady = true;
+  readonly videoCodec: VideoCodec = "vp8";
   readonly soundReady = true;
   readonly sound: SoundFrame[] = [];
   sendSound(frame: SoundFrame): number {

@@ -290,6 +290,12 @@ export function codedError(code: ErrorCode, detail?: string): CodedError {
   };
 }
 
+/** What an error says beyond its code's own sentence; the sentence where there is no more. */
+export function detailOf({ code, message }: CodedError): string {
+  const lead = `${ERRORS[code].message}: `;
+  return message.startsWith(lead) ? message.slice(lead.length) : message;
+}
+
 /** A coded error about a limit, with the time after which there is room again. */
 export const retryLater = (
   code: ErrorCode,

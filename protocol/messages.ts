@@ -16,6 +16,7 @@ import {
   SOUND_ABSENCES,
   STAGES,
   TRANSPORTS,
+  VIDEO_CODECS,
   VIDEO_PRESETS,
 } from "./vocabulary.ts";
 
@@ -38,7 +39,7 @@ export type AgentInfo = v.InferOutput<typeof agentInfoSchema>;
 
 export const encoderCapsSchema = v.object({
   name: label,
-  codec: v.picklist(["h264", "vp8", "h265", "av1"]),
+  codec: v.picklist(VIDEO_CODECS),
   hardware: v.boolean(),
   minBitrateKbps: count,
   maxBitrateKbps: count,

@@ -80,6 +80,10 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 export const REASON_CODES = Object.keys(REASONS) as readonly Reason[];
 
+/** Video formats that an encoder may make, as they are called in `DESKTOP_CAPS`. */
+export const VIDEO_CODECS = ["h264", "vp8", "h265", "av1"] as const;
+export type VideoCodec = (typeof VIDEO_CODECS)[number];
+
 /** Why a viewer's video may take what it takes now; each has a plain sentence for the HUD. */
 export const CONGESTION_REASONS = {
   "start": "The connection is new",

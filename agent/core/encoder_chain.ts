@@ -3,16 +3,18 @@
  * encoder gets a second try at once; one with a successor does not. Pure.
  */
 
+import type { VideoCodec } from "@farglass/protocol";
+
 /** What can be opened; the first one is the best. */
 export interface EncoderChoice {
   readonly name: string;
-  readonly codec: string;
+  readonly codec: VideoCodec;
   readonly maxWidth?: number;
   readonly maxHeight?: number;
 }
 
 export interface EncoderWanted {
-  readonly codec: string;
+  readonly codec: VideoCodec;
   readonly width: number;
   readonly height: number;
 }

@@ -4,7 +4,7 @@ import { EncoderChain, type EncoderChoice, orderEncoders } from "./encoder_chain
 
 const HARD: EncoderChoice = { name: "hard", codec: "h264", maxWidth: 1920, maxHeight: 1088 };
 const SOFT: EncoderChoice = { name: "soft", codec: "h264" };
-const WANTED = { codec: "h264", width: 1280, height: 720 };
+const WANTED = { codec: "h264" as const, width: 1280, height: 720 };
 const chainOf = (...choices: EncoderChoice[]) => new EncoderChain(() => choices);
 
 Deno.test("the first that fits: by codec and by size", () => {

@@ -1,21 +1,24 @@
 /**
  * Narrows the console's offer (RFC 8866) to what the agent answers before the peer library reads
- * it: one H.264 payload type with its RTX, Opus where sound may be sent, and no candidates, which
+ * it: one video payload type with its RTX, Opus where sound may be sent, and no candidates, which
  * go through the ICE policy one by one.
  */
+import { never, type VideoCodec } from "@farglass/protocol";
 import { type AudioChoice, chooseAudio, keepAudio } from "./offer_audio.ts";
 
-/** The H.264 format chosen from the offer (RFC 6184 section 8.1). */
+/** The format chosen from the offer. */
 export interface VideoChoice {
+  readonly codec: VideoCodec;
   readonly mid: string;
   readonly payloadType: number;
   readonly rtxPayloadType: number | null;
-  readonly profileLevelId: string;
+  /** The format's parameters for the answer (`a=fmtp`), where it has any. */
+  readonly format: string | null;
 }
 
 export interface PreparedOffer {
   readonly sdp: string;
-  /** Null when there is no video section, or none with an H.264 that the agent can send. */
+  /** Null when there is no video section, or none with a format that the agent can send. */
   readonly video: VideoChoice | null;
   /** Null when there is no audio section that listens to Opus, or sound may not be sent. */
   readonly audio: AudioChoice | null;
@@ -28,13 +31,23 @@ interface Section {
   readonly mid: string;
 }
 
-/** Reads a description that `checkSdp` has accepted; `sound` says whether sound may be sent. */
-export function prepareOffer(offer: string, { sound = false } = {}): PreparedOffer {
+/** What the agent can send. */
+export interface Sendable {
+  /** The best first; the first one that the offer has is answered. */
+  readonly videoCodecs: readonly VideoCodec[];
+  readonly sound?: boolean;
+}
+
+/** Reads a description that `checkSdp` has accepted. */
+export function prepareOffer(
+  offer: string,
+  { videoCodecs, sound = false }: Sendable,
+): PreparedOffer {
   const { session, sections } = splitSections(offer);
   const audible = sections.find((section) => section.lines[0].startsWith("m=audio "));
   const audio = audible === undefined || !sound ? null : chooseAudio(audible);
   const video = sections.find((section) => section.lines[0].startsWith("m=video "));
-  const choice = video === undefined ? null : chooseVideo(video);
+  const choice = video === undefined ? null : chooseVideo(video, videoCodecs);
   const candidates: { candidate: string; mid: string }[] = [];
   let endOfCandidates = false;
   const lines = [...session];
@@ -79,32 +92,78 @@ const parameter = (fmtp: string | undefined, name: string): string | undefined =
   fmtp?.split(";").map((part) => part.trim().split("="))
     .find(([key]) => key.toLowerCase() === name)?.[1];
 
+interface Formats {
+  /** Names (`a=rtpmap`) and parameters (`a=fmtp`) by payload type. */
+  readonly names: ReadonlyMap<number, string>;
+  readonly parameters: ReadonlyMap<number, string>;
+}
+type Found = Pick<VideoChoice, "payloadType" | "format">;
+
+function chooseVideo(section: Section, codecs: readonly VideoCodec[]): VideoChoice | null {
+  const formats = {
+    names: byPayloadType(section, "rtpmap"),
+    parameters: byPayloadType(section, "fmtp"),
+  };
+  for (const codec of codecs) {
+    const found = findFormat(codec, formats);
+    if (found === null) continue;
+    const rtxPayloadType = rtxOf(found.payloadType, formats);
+    return { codec, mid: section.mid, rtxPayloadType, ...found };
+  }
+  return null;
+}
+
+function findFormat(codec: VideoCodec, formats: Formats): Found | null {
+  switch (codec) {
+    case "h264":
+      return findH264(formats);
+    case "vp8":
+      return findVp8(formats);
+    case "h265":
+    case "av1":
+      return null;
+    default:
+      return never(codec);
+  }
+}
+
+/** RFC 4588 section 8.6: the repair format that names `payloadType`. */
+function rtxOf(payloadType: number, { names, parameters }: Formats): number | null {
+  let found: number | null = null;
+  for (const [candidate, name] of names) {
+    if (!/^rtx\/90000$/i.test(name)) continue;
+    if (parameter(parameters.get(candidate), "apt") === String(payloadType)) found = candidate;
+  }
+  return found;
+}
+
+/** RFC 7741 section 6.1: its parameters are only limits on size and rate, which browsers leave out. */
+function findVp8({ names }: Formats): Found | null {
+  for (const [payloadType, name] of names) {
+    if (/^VP8\/90000$/i.test(name)) return { payloadType, format: null };
+  }
+  return null;
+}
+
 /**
- * Constrained baseline as the encoder makes it, before plain baseline, which can decode it too.
- * Other profiles are refused: some browsers show black when the stream's profile is another.
+ * RFC 6184 section 8.1. Constrained baseline as the encoder makes it, before plain baseline, which
+ * can decode it too. Other profiles are refused: some browsers show black when the stream's
+ * profile is another.
  */
-function chooseVideo(section: Section): VideoChoice | null {
-  const codecs = byPayloadType(section, "rtpmap");
-  const formats = byPayloadType(section, "fmtp");
-  let best: { payloadType: number; profileLevelId: string; rank: number } | null = null;
-  for (const [payloadType, codec] of codecs) {
-    if (!/^H264\/90000$/i.test(codec)) continue;
-    const format = formats.get(payloadType);
+function findH264({ names, parameters }: Formats): Found | null {
+  let best: { payloadType: number; profile: string; rank: number } | null = null;
+  for (const [payloadType, name] of names) {
+    if (!/^H264\/90000$/i.test(name)) continue;
+    const format = parameters.get(payloadType);
     if (parameter(format, "packetization-mode") !== "1") continue;
-    const profileLevelId = parameter(format, "profile-level-id")?.toLowerCase() ?? "";
-    const rank = profileRank(profileLevelId);
-    if (rank > (best?.rank ?? 0)) best = { payloadType, profileLevelId, rank };
+    const profile = parameter(format, "profile-level-id")?.toLowerCase() ?? "";
+    const rank = profileRank(profile);
+    if (rank > (best?.rank ?? 0)) best = { payloadType, profile, rank };
   }
   if (best === null) return null;
-  const { payloadType, profileLevelId } = best;
-  let rtxPayloadType: number | null = null;
-  for (const [candidate, codec] of codecs) {
-    if (!/^rtx\/90000$/i.test(codec)) continue;
-    if (parameter(formats.get(candidate), "apt") === String(payloadType)) {
-      rtxPayloadType = candidate;
-    }
-  }
-  return { mid: section.mid, payloadType, rtxPayloadType, profileLevelId };
+  const { payloadType, profile } = best;
+  const format = `profile-level-id=${profile};packetization-mode=1;level-asymmetry-allowed=1`;
+  return { payloadType, format };
 }
 
 /** 2 for constrained baseline (profile_idc 66 with constraint_set1_flag), 1 for baseline, else 0. */

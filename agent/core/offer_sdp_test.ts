@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { checkSdp } from "@farglass/protocol";
+import { checkSdp, type VideoCodec } from "@farglass/protocol";
 import { CHROMIUM_H264, chromiumOffer } from "../../tests/support/offers.ts";
 import { answerPassive, prepareOffer } from "./offer_sdp.ts";
 
@@ -29,14 +29,14 @@ for (const [name, h264, payloadType, rtx] of CHOICES) {
   Deno.test(`prepareOffer: ${name}`, () => {
     let offer = chromiumOffer({ h264 });
     if (rtx === null) offer = offer.replaceAll("apt=108", "apt=1");
-    const { video } = prepareOffer(offer);
+    const { video } = prepareOffer(offer, { videoCodecs: ["h264"] });
     assert.equal(video?.payloadType ?? null, payloadType);
     assert.equal(video?.rtxPayloadType ?? null, rtx);
   });
 }
 
 Deno.test("prepareOffer keeps one format with its RTX, and stays a valid description", () => {
-  const { sdp, video } = prepareOffer(chromiumOffer());
+  const { sdp, video } = prepareOffer(chromiumOffer(), { videoCodecs: ["h264"] });
   assert.ok(checkSdp(sdp).ok);
   assert.match(sdp, /^m=video 9 UDP\/TLS\/RTP\/SAVPF 108 109\r$/m);
   assert.deepEqual(sdp.match(/^a=rtpmap:\d+/gm), ["a=rtpmap:108", "a=rtpmap:109"]);
@@ -47,17 +47,41 @@ Deno.test("prepareOffer keeps one format with its RTX, and stays a valid descrip
 
 Deno.test("prepareOffer leaves an offer without a usable format as it is, for the video to be refused", () => {
   const offer = chromiumOffer({ h264: [] });
-  assert.equal(prepareOffer(offer).sdp, offer);
+  assert.equal(prepareOffer(offer, { videoCodecs: ["h264"] }).sdp, offer);
 });
+
+const CODECS: [name: string, h264: boolean, codecs: VideoCodec[], chosen: string | null][] = [
+  ["H.264 where both have it", true, ["h264", "vp8"], "h264 108 109"],
+  ["VP8 with its RTX for a browser without H.264", false, ["h264", "vp8"], "vp8 96 97"],
+  ["the agent's order counts", true, ["vp8", "h264"], "vp8 96 97"],
+  ["nothing in common", false, ["h264"], null],
+  ["no encoder", true, [], null],
+];
+for (const [name, h264, codecs, chosen] of CODECS) {
+  Deno.test(`prepareOffer: ${name}`, () => {
+    const offer = chromiumOffer(h264 ? {} : { h264: [] });
+    const { sdp, video } = prepareOffer(offer, { videoCodecs: codecs });
+    assert.ok(checkSdp(sdp).ok);
+    const seen = video && `${video.codec} ${video.payloadType} ${video.rtxPayloadType}`;
+    assert.equal(seen, chosen);
+    if (video?.codec === "vp8") {
+      assert.equal(video.format, null);
+      assert.deepEqual(sdp.match(/^a=rtpmap:.*$/gm)?.map((line) => line.trim()), [
+        "a=rtpmap:96 VP8/90000",
+        "a=rtpmap:97 rtx/90000",
+      ]);
+    }
+  });
+}
 
 Deno.test("prepareOffer takes the candidates out, with the section they belong to", () => {
   const candidates = ["candidate:1 1 udp 2113937151 192.0.2.7 48998 typ host"];
   const offer = chromiumOffer({ candidates }) + "a=end-of-candidates\r\n";
-  const prepared = prepareOffer(offer);
+  const prepared = prepareOffer(offer, { videoCodecs: ["h264"] });
   assert.deepEqual(prepared.candidates, [{ candidate: candidates[0], mid: "0" }]);
   assert.equal(prepared.endOfCandidates, true);
   assert.doesNotMatch(prepared.sdp, /candidate:|end-of-candidates/);
-  assert.equal(prepareOffer(chromiumOffer()).endOfCandidates, false);
+  assert.equal(prepareOffer(chromiumOffer(), { videoCodecs: ["h264"] }).endOfCandidates, false);
 });
 
 Deno.test("answerPassive makes the answerer the DTLS server in every section", () => {
@@ -85,7 +109,7 @@ const AUDIO = [
 ].join("\r\n");
 
 Deno.test("prepareOffer keeps Opus alone of a section that listens, where sound may be sent", () => {
-  const { sdp, audio } = prepareOffer(chromiumOffer() + AUDIO, { sound: true });
+  const { sdp, audio } = prepareOffer(chromiumOffer() + AUDIO, { videoCodecs: [], sound: true });
   assert.deepEqual(audio, { mid: "2", payloadType: 111 });
   assert.match(sdp, /^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111\r$/m);
   assert.doesNotMatch(sdp, /PCMA|red\/|rtcp-fb:111/);
@@ -99,7 +123,7 @@ Deno.test("prepareOffer has no sound where it may not be sent, or nobody listens
     [chromiumOffer() + AUDIO.replace("opus/48000/2", "opus/48000"), true],
   ];
   for (const [offer, sound] of offers) {
-    const prepared = prepareOffer(offer, { sound });
+    const prepared = prepareOffer(offer, { videoCodecs: ["h264"], sound });
     assert.equal(prepared.audio, null);
     assert.notEqual(prepared.video, null);
   }

@@ -1,5 +1,5 @@
 /** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
-import type { InputMessage, LayerState, Rect, ViewerNetwork } from "@farglass/protocol";
+import type { InputMessage, LayerState, Rect, VideoCodec, ViewerNetwork } from "@farglass/protocol";
 
 /** The desktop's pixels at one moment. */
 export interface Frame {
@@ -65,9 +65,11 @@ export interface InputSink {
   close(): void;
 }
 
-/** One encoded picture: NAL units in Annex B order, without start codes. */
+/** One encoded picture. */
 export interface EncodedFrame {
-  readonly nals: readonly Uint8Array[];
+  readonly codec: VideoCodec;
+  /** H.264: NAL units in Annex B order, without start codes. VP8: the frame as it is. */
+  readonly units: readonly Uint8Array[];
   readonly keyframe: boolean;
   readonly capturedAtMs: number;
 }
@@ -121,12 +123,12 @@ export interface PictureConverter {
   close(): void;
 }
 
-/** Turns pictures into H.264. One call at a time: the caller waits for the result. */
+/** Turns pictures into video. One call at a time: the caller waits for the result. */
 export interface VideoEncoder {
   readonly name: string;
   /**
    * `picture` is held before the first suspension, so that the next conversion leaves it alone;
-   * `keyframe` forces an IDR picture. Rejects when the encoder fails; it is of no use afterwards.
+   * `keyframe` forces a picture from which a decoder can start. Rejects when the encoder fails; it is of no use afterwards.
    */
   encode(picture: VideoPicture, keyframe: boolean): Promise<EncodedFrame>;
   /** Holds from the next picture on, without a keyframe; may be called while one is encoded. */
@@ -182,6 +184,8 @@ export interface PeerOptions {
     readonly username?: string;
     readonly credential?: string;
   }[];
+  /** What the agent can encode, the best first; the first one that the offer has is answered. */
+  readonly videoCodecs: readonly VideoCodec[];
   readonly relayOnly: boolean;
   /** Use 127.0.0.1 only and drop every other candidate (tests, the demo on one machine). */
   readonly loopbackOnly: boolean;
@@ -216,6 +220,8 @@ export interface Peer {
   bufferedBytes(channel: PeerChannel): number;
   readonly videoReady: boolean;
   readonly soundReady: boolean;
+  /** What was agreed on; null before the answer, and when there is no video. */
+  readonly videoCodec: VideoCodec | null;
   /** The RTP time that a picture captured then has on the video track; null without one. */
   videoTime(capturedAtMs: number): number | null;
   /** What is known of the way to the viewer; null before there is video. */

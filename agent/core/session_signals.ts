@@ -11,6 +11,7 @@ import {
   type Signal,
 } from "@farglass/protocol";
 import { acceptAddress, type LoopbackPolicy } from "./ice_policy.ts";
+import { prepareOffer } from "./offer_sdp.ts";
 import {
   type Candidate,
   errorTo,
@@ -79,6 +80,11 @@ function onOffer(
 ): SessionStep {
   const checked = checkSdp(signal.sdp);
   if (!checked.ok) return refuse(checked.error);
+  const { videoCodecs } = table;
+  if (
+    videoCodecs.length > 0 && checked.value.media.includes("video") &&
+    prepareOffer(signal.sdp, { videoCodecs }).video === null
+  ) return refuse(codedError("caps-mismatch", "no video format in common"));
   const { sessionId } = session;
   // The newest connected peer stays until the new one connects; others have no use any more.
   const connected = session.peers.findLast((p) => p.state === "connected");

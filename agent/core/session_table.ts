@@ -60,6 +60,8 @@ export function stepSessions(table: SessionTable, event: SessionEvent, now: numb
       return onLocalCandidate(table, event.sessionId, event.generation, event.candidate);
     case "stop":
       return onStop(table, event.sessionId, event.reason);
+    case "video-codecs":
+      return [{ ...table, videoCodecs: event.codecs }, []];
     case "tick":
       return onTick(table, now);
     default:

@@ -34,6 +34,7 @@ const fresh = (changes: Partial<SessionTable> = {}): SessionTable => ({
     loopbackOnly: false,
     loopbackToo: false,
     relayOnly: false,
+    videoCodecs: [],
   }),
   ...changes,
 });
@@ -236,6 +237,7 @@ Deno.test("offers that are refused", () => {
       offer(1, "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"),
       "sdp-no-fingerprint",
     ],
+    ["no codec of ours", { ...accepted, videoCodecs: ["vp8"] }, offer(1), "caps-mismatch"],
     ["hostile", accepted, offer(1, "v=0\r\na=x\u0007"), "sdp-invalid"],
     ["switched off", { ...accepted, sessions: new Map([[S, off]]) }, offer(1), "webrtc-disabled"],
     ["answer", accepted, signal({ kind: "answer", generation: 1, sdp: SDP }), "out-of-state"],

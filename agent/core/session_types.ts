@@ -9,6 +9,7 @@ import type {
   MessageOf,
   Reason,
   Signal,
+  VideoCodec,
 } from "@farglass/protocol";
 import type { ConsentAnswer } from "./consent.ts";
 
@@ -52,6 +53,8 @@ export interface SessionTable {
   readonly loopbackOnly: boolean;
   readonly loopbackToo: boolean;
   readonly relayOnly: boolean;
+  /** What video may be answered with, the best first; empty where there is none. */
+  readonly videoCodecs: readonly VideoCodec[];
   readonly sessions: ReadonlyMap<string, SessionEntry>;
   /** Since when there is no link to the server; null while there is one. */
   readonly linkLostMs: number | null;
@@ -90,6 +93,8 @@ export type SessionEvent =
   }
   /** The owner ends one session, or all of them. */
   | { readonly kind: "stop"; readonly sessionId: string | null; readonly reason: Reason }
+  /** What can be encoded has changed. */
+  | { readonly kind: "video-codecs"; readonly codecs: readonly VideoCodec[] }
   | { readonly kind: "tick" };
 
 export type SessionEffect =

@@ -73,6 +73,7 @@ export const ENCODER_NAMES = [
   "h264_mf",
   "h264_v4l2m2m",
   "libx264",
+  "libvpx",
 ] as const;
 
 /** Every setting, in the order of the sample file. */

@@ -5,6 +5,7 @@ import {
   type IceServer,
   type LayerState,
   MAX_CANDIDATE_BYTES,
+  type VideoCodec,
 } from "@farglass/protocol";
 import type {
   CandidateAddress,
@@ -40,22 +41,44 @@ export interface PeerOptions {
 const MAX_MOTION_BUFFERED_BYTES = 4 * 1024;
 const CHANNEL_NAMES = Object.keys(CHANNELS) as ChannelName[];
 
-/** H.264 and its repair formats, as this browser lists them. */
-function h264Codecs(): RTCRtpCodec[] {
-  const all = globalThis.RTCRtpReceiver?.getCapabilities?.("video")?.codecs ?? [];
-  const h264 = all.filter((codec) => codec.mimeType.toLowerCase() === "video/h264");
+/** Names of the formats that the console offers, in the order in which it likes them. */
+const MIME_TYPES: Readonly<Record<VideoCodec, string>> = {
+  h264: "video/h264",
+  vp8: "video/vp8",
+  h265: "video/h265",
+  av1: "video/av1",
+};
+const OFFERED: readonly VideoCodec[] = ["h264", "vp8"];
+
+const isFormat = (codec: VideoCodec) => ({ mimeType }: RTCRtpCodec): boolean =>
+  mimeType.toLowerCase() === MIME_TYPES[codec];
+
+const receivable = (): readonly RTCRtpCodec[] =>
+  globalThis.RTCRtpReceiver?.getCapabilities?.("video")?.codecs ?? [];
+
+/** What this browser can be sent. */
+function decodableCodecs(): readonly VideoCodec[] {
+  const all = receivable();
+  return OFFERED.filter((codec) => all.some(isFormat(codec)));
+}
+
+/** The formats to offer, with those for repair, as this browser lists them. */
+function wantedFormats(): RTCRtpCodec[] {
+  const all = receivable();
   // Packetization mode 1 (RFC 6184 section 6.3) before mode 0: frames are larger than packets.
-  const mode = (codec: RTCRtpCodec) => /packetization-mode=1/.test(codec.sdpFmtpLine ?? "") ? 0 : 1;
-  h264.sort((a, b) => mode(a) - mode(b));
-  return h264.length === 0
-    ? []
-    : [...h264, ...all.filter((codec) => codec.mimeType.toLowerCase() === "video/rtx")];
+  const mode = ({ sdpFmtpLine = "" }: RTCRtpCodec) =>
+    /packetization-mode=0/.test(sdpFmtpLine) ? 1 : 0;
+  const video = OFFERED.flatMap((codec) =>
+    all.filter(isFormat(codec)).sort((a, b) => mode(a) - mode(b))
+  );
+  const repair = all.filter(({ mimeType }) => mimeType.toLowerCase() === "video/rtx");
+  return video.length === 0 ? [] : [...video, ...repair];
 }
 
 /** What this browser can do. */
 export const peerEnvironment = (): Environment => ({
   webrtc: typeof globalThis.RTCPeerConnection === "function",
-  h264: h264Codecs().length > 0,
+  videoCodecs: decodableCodecs(),
   hybrid: "requestVideoFrameCallback" in (globalThis.HTMLVideoElement?.prototype ?? {}),
 });
 
@@ -172,7 +195,7 @@ export class PeerConnection {
 
   #receiveVideo(): void {
     const transceiver = this.#pc.addTransceiver("video", { direction: "recvonly" });
-    const codecs = h264Codecs();
+    const codecs = wantedFormats();
     if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
     const { receiver } = transceiver;
     this.#stream = new MediaStream([receiver.track]);

@@ -132,9 +132,8 @@ export function hudView(session: SessionState): HudView {
   return {
     ...session.hud,
     rttMs: rttMs === null ? null : round(rttMs, 1),
-    network: shown.transport === "rtp" || shown.transport === "hybrid"
-      ? carrier?.beat.network ?? null
-      : null,
+    network: usesVideo(shown.transport) ? carrier?.beat.network ?? null : null,
+    videoCodec: usesVideo(shown.transport) ? carrier?.stats?.videoCodec ?? null : null,
     candidatePair: carrier?.stats?.candidatePair ?? null,
     relayHint: webrtc?.relayHint ?? null,
     turnExpiresAtMs: webrtc?.token === undefined ? null : webrtc.token.expiresAt * 1000,

@@ -2,9 +2,10 @@
 /** Hybrid mode as the console's machine decides it. */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { caps, ConsoleHarness } from "../../tests/support/console_harness.ts";
+import type { Environment } from "./policy.ts";
 import { surfaceOf } from "./view.ts";
 
-const able = { webrtc: true, h264: true, hybrid: true };
+const able: Environment = { webrtc: true, videoCodecs: ["h264"], hybrid: true };
 const hybridCaps = caps({ hybrid: true });
 
 const live = (): ConsoleHarness => {
@@ -27,7 +28,7 @@ Deno.test("Auto with an agent and a browser that can → hybrid, both surfaces",
 for (
   const [name, environment, description] of [
     ["the agent does not offer it", able, caps()],
-    ["the browser cannot", { webrtc: true, h264: true, hybrid: false }, hybridCaps],
+    ["the browser cannot", { webrtc: true, videoCodecs: ["h264"], hybrid: false }, hybridCaps],
   ] as const
 ) {
   Deno.test(`Auto, but ${name} → rtp`, () => {

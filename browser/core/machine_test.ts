@@ -97,7 +97,7 @@ Deno.test("a resumed link sends again what was missed and keeps the session", ()
 });
 
 Deno.test("on the relay a resume asks for the whole picture", () => {
-  const h = new ConsoleHarness({ webrtc: false, h264: false });
+  const h = new ConsoleHarness({ webrtc: false, videoCodecs: [] });
   h.online();
   h.list(summary());
   h.do({ type: "connect", desktopId: DESKTOP_ID });

@@ -24,6 +24,7 @@ import {
   PROOF_MS,
   RELAPSE_WINDOW_MS,
   REPAIR_BACKOFF_MS,
+  videoPossible,
   webrtcPossible,
 } from "./policy.ts";
 import { keepDecision } from "./report.ts";
@@ -117,7 +118,7 @@ export function startAttempt(d: Draft): void {
     peerId: id,
     iceServers,
     iceTransportPolicy: webrtc?.iceTransportPolicy ?? "all",
-    video: d.state.environment.h264 && !session.caps.policy.diffOnly,
+    video: videoPossible(session.caps, d.state.environment),
   });
 }
 

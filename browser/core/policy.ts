@@ -1,5 +1,5 @@
 /** Thresholds of the console's decisions and the transports that a desktop and a choice allow. */
-import type { DesktopCaps, Transport, TransportChoice } from "@farglass/protocol";
+import type { DesktopCaps, Transport, TransportChoice, VideoCodec } from "@farglass/protocol";
 
 /** From approval to a connection; then the relay is shown meanwhile. */
 export const CONNECT_TIMEOUT_MS = 5_000;
@@ -40,8 +40,8 @@ export const pick = (table: readonly number[], count: number): number =>
 export interface Environment {
   /** There is an RTCPeerConnection. */
   readonly webrtc: boolean;
-  /** It decodes H.264. */
-  readonly h264: boolean;
+  /** What it decodes. */
+  readonly videoCodecs: readonly VideoCodec[];
   /** It tells the RTP time of each video frame, so that patches can be laid over video in step. */
   readonly hybrid?: boolean;
 }
@@ -81,6 +81,10 @@ export function effectiveChoice(
 export const webrtcPossible = (caps: DesktopCaps, environment: Environment): boolean =>
   environment.webrtc && caps.webrtc?.enabled === true && caps.transports.includes("webrtc");
 
+/** Whether the browser decodes anything that the desktop encodes. */
+export const videoPossible = (caps: DesktopCaps, { videoCodecs }: Environment): boolean =>
+  !caps.policy.diffOnly && caps.encoders.some(({ codec }) => videoCodecs.includes(codec));
+
 /** The transports that choice, policy and browser allow, best first. */
 export function allowedTransports(
   caps: DesktopCaps,
@@ -89,13 +93,13 @@ export function allowedTransports(
 ): readonly Transport[] {
   const choices = choicesOf(caps);
   const peer = webrtcPossible(caps, environment);
+  const video = peer && videoPossible(caps, environment);
   const allowed: Transport[] = [];
   const chosen = effectiveChoice(caps, choice);
   if (
-    peer && environment.h264 && environment.hybrid === true && caps.hybrid === true &&
-    chosen === "auto"
+    video && environment.hybrid === true && caps.hybrid === true && chosen === "auto"
   ) allowed.push("hybrid");
-  if (peer && environment.h264 && chosen !== "diff") allowed.push("rtp");
+  if (video && chosen !== "diff") allowed.push("rtp");
   if (choices.includes("diff")) {
     if (peer) allowed.push("diff-dc");
     allowed.push("diff-ws");

@@ -46,6 +46,8 @@ export interface HudView {
   readonly loss: number | null;
   readonly decodeMs: number | null;
   readonly jitterBufferMs: number | null;
+  /** Format of the video that is shown, such as `H264`; null when there is none. */
+  readonly videoCodec: string | null;
   readonly candidatePair: CandidatePair | null;
   readonly relayHint: string | null;
   /** Unix ms at which the TURN credentials expire. */

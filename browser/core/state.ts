@@ -266,6 +266,7 @@ export const EMPTY_HUD: HudView = {
   rttMs: null,
   loss: null,
   decodeMs: null,
+  videoCodec: null,
   jitterBufferMs: null,
   candidatePair: null,
   relayHint: null,

@@ -24,6 +24,8 @@ export interface VideoCounters {
 /** What one reading of the statistics says. */
 export interface PeerStats {
   readonly video: VideoCounters | null;
+  /** Name of the video's format in upper case, such as `VP8`. */
+  readonly videoCodec: string | null;
   readonly rttMs: number | null;
   readonly candidatePair: CandidatePair | null;
 }
@@ -45,6 +47,7 @@ export function parseStats(records: readonly StatsRecord[]): PeerStats {
   const rttS = numberOf(pair, "currentRoundTripTime");
   return {
     video: videoCounters(records),
+    videoCodec: codecName(byId.get(inboundVideo(records)?.codecId)),
     rttMs: rttS === null ? null : rttS * 1000,
     candidatePair: pair === undefined
       ? null
@@ -52,10 +55,14 @@ export function parseStats(records: readonly StatsRecord[]): PeerStats {
   };
 }
 
+const inboundVideo = (records: readonly StatsRecord[]): StatsRecord | undefined =>
+  records.find((r) => r.type === "inbound-rtp" && (r.kind === "video" || r.mediaType === "video"));
+
+const codecName = (codec: StatsRecord | undefined): string | null =>
+  /^video\/([\w.-]{1,16})$/.exec(String(codec?.mimeType))?.[1].toUpperCase() ?? null;
+
 function videoCounters(records: readonly StatsRecord[]): VideoCounters | null {
-  const video = records.find((r) =>
-    r.type === "inbound-rtp" && (r.kind === "video" || r.mediaType === "video")
-  );
+  const video = inboundVideo(records);
   if (video === undefined) return null;
   return {
     framesReceived: numberOf(video, "framesReceived"),

@@ -49,6 +49,22 @@ for (const relayProtocol of ["udp", "tcp", "tls"] as const) {
     });
     equal(stats.rttMs, 12.5);
     equal(stats.video, null);
+    equal(stats.videoCodec, null);
+  });
+}
+
+for (
+  const [mimeType, name] of [["video/VP8", "VP8"], ["video/h264", "H264"], [
+    "video/",
+    null,
+  ]] as const
+) {
+  Deno.test(`parseStats names the format ${mimeType}`, () => {
+    const stats = parseStats([
+      { id: "V", type: "inbound-rtp", kind: "video", framesDecoded: 5, codecId: "C" },
+      { id: "C", type: "codec", mimeType },
+    ]);
+    equal(stats.videoCodec, name);
   });
 }
 
@@ -79,8 +95,9 @@ Deno.test("parseStats makes nothing of nonsense", () => {
     { type: "inbound-rtp", kind: "audio", framesDecoded: 3 },
     { type: "candidate-pair", selected: true, currentRoundTripTime: "fast" },
   ];
-  deepEqual(parseStats(nonsense), { video: null, rttMs: null, candidatePair: null });
-  deepEqual(parseStats([]), { video: null, rttMs: null, candidatePair: null });
+  const nothing = { video: null, videoCodec: null, rttMs: null, candidatePair: null };
+  deepEqual(parseStats(nonsense), nothing);
+  deepEqual(parseStats([]), nothing);
 });
 
 Deno.test("samePair compares by what it says", () => {

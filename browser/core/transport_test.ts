@@ -61,22 +61,31 @@ for (const [name, patch, choice, expected, choices] of FIRST) {
   });
 }
 
-Deno.test("without H.264 in the browser the diff path carries the picture", () => {
-  const h = new ConsoleHarness({ webrtc: true, h264: false });
-  h.live();
-  equal(h.session.transport, "diff-dc");
-  equal(h.effects.some((e) => e.type === "peer-open" && e.video), false);
+for (const videoCodecs of [[], ["vp8"], ["av1"]] as const) {
+  Deno.test(`a browser with ${videoCodecs.join() || "no video format"}, an agent with H.264 → diff`, () => {
+    const h = new ConsoleHarness({ webrtc: true, videoCodecs });
+    h.live();
+    equal(h.session.transport, "diff-dc");
+    equal(h.effects.some((e) => e.type === "peer-open" && e.video), false);
+  });
+}
+
+Deno.test("a browser without H.264, an agent with VP8, too → video", () => {
+  const h = new ConsoleHarness({ webrtc: true, videoCodecs: ["vp8"] });
+  const [h264] = caps().encoders;
+  h.live(caps({ encoders: [h264, { ...h264, name: "libvpx", codec: "vp8" }] }));
+  equal(h.session.transport, "rtp");
 });
 
 for (
   const [name, environment, webrtc] of [
-    ["no RTCPeerConnection", { webrtc: false, h264: false }, caps().webrtc],
-    ["switched off by the server", { webrtc: true, h264: true }, {
+    ["no RTCPeerConnection", { webrtc: false, videoCodecs: [] }, caps().webrtc],
+    ["switched off by the server", { webrtc: true, videoCodecs: ["h264"] }, {
       enabled: false,
       iceServers: [],
       iceTransportPolicy: "all",
     }],
-    ["no webrtc block", { webrtc: true, h264: true }, undefined],
+    ["no webrtc block", { webrtc: true, videoCodecs: ["h264"] }, undefined],
   ] as const
 ) {
   Deno.test(`webrtc-unavailable (${name}) → diff-ws at once`, () => {
@@ -361,7 +370,7 @@ Deno.test("a better transport that does not paint is given up, the shown one is 
 });
 
 Deno.test("bytes of a large first picture are progress", () => {
-  const h = new ConsoleHarness({ webrtc: false, h264: false });
+  const h = new ConsoleHarness({ webrtc: false, videoCodecs: [] });
   h.world.paints = false;
   h.online();
   h.list(summary());

@@ -18,6 +18,7 @@ import { Lanes } from "./lanes.tsx";
 import { Latency } from "./latency.tsx";
 import { Timeline } from "./timeline.tsx";
 import {
+  codecWords,
   pathWords,
   phaseTone,
   relayHintWords,
@@ -229,6 +230,9 @@ function Facts({ session }: { session: SessionView }) {
         value={sized ? `${session.width}x${session.height}` : null}
       >
         {sized ? `${session.width} × ${session.height}` : UNKNOWN}
+      </Fact>
+      <Fact name="Video format" testId="hud-codec" value={hud.videoCodec}>
+        {codecWords(hud.videoCodec)}
       </Fact>
       <Fact name="Video may take" testId="hud-target" value={hud.network?.targetKbps ?? null}>
         {bitrateText(hud.network?.targetKbps ?? null)}

@@ -51,9 +51,15 @@ const TRANSPORT_WORDS: Readonly<Record<Transport, string>> = {
 /** How the pixels come, in the HUD. */
 export const transportWords = (transport: Transport): string => TRANSPORT_WORDS[transport];
 
+const CODEC_WORDS: Readonly<Record<string, string>> = { H264: "H.264", H265: "H.265" };
+
+/** The video's format, as it is written. */
+export const codecWords = (codec: string | null): string =>
+  codec === null ? UNKNOWN : CODEC_WORDS[codec] ?? codec;
+
 const CHOICE_WORDS: Readonly<Record<TransportChoice, readonly [string, string]>> = {
   auto: ["Auto", "Chooses by what the network carries"],
-  video: ["Video", "H.264: best for films and motion"],
+  video: ["Video", "Best for films and motion"],
   diff: ["Diff", "Only what changed, exact to the pixel: best for text"],
 };
 

@@ -68,7 +68,7 @@ function optionsOf(path: Path, coturn: Coturn): Omit<ViewerOptions<Peer>, "creat
   const expiresAt = Math.floor(Date.now() / 1000) + CREDENTIAL_SECONDS;
   const url = path === "udp" ? coturn.udpUrl : coturn.tcpUrl;
   const server = { urls: [url], ...coturn.credentials("bench", expiresAt) };
-  const peer = { iceServers: [server], relayOnly: true, loopbackOnly: true };
+  const peer = { ...LOOPBACK, iceServers: [server], relayOnly: true };
   return { peer, iceServers: [server], relayOnly: true };
 }
 

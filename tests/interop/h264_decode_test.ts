@@ -27,7 +27,7 @@ async function throughRtp(
     copy.pixels.set(picture.pixels);
     sent.push(copy);
     const encoded = await encoder.encode(picture.frame(i + 1, i * 33), i === 0 || i === 8);
-    nals.push(...depacketize(packetize(encoded.nals, PAYLOAD_BYTES)));
+    nals.push(...depacketize(packetize(encoded.units, PAYLOAD_BYTES)));
   }
   encoder.close();
   return { stream: joinAnnexB(nals), sent };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
 import type { Browser } from "playwright-core";
+import type { VideoCodec } from "@farglass/protocol";
 import type { RtpHeader } from "werift";
 import { LibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod.ts";
 import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
@@ -18,16 +19,29 @@ const LIBRARIES: readonly { readonly library: string; readonly create: Create }[
   { library: "libdatachannel", create: (...args) => new LibdatachannelPeer(...args) },
 ];
 
+type Open = (
+  browser: Browser,
+  options?: Omit<ViewerOptions<AnyPeer>, "create">,
+) => Promise<PeerViewer<AnyPeer>>;
+
+/** One test for each library and each format that it may agree on. */
+function videoTest(name: string, run: (open: Open, codec: VideoCodec) => Promise<void>): void {
+  for (const codec of ["h264", "vp8"] as const) {
+    for (const { library, create } of LIBRARIES) {
+      Deno.test(`${library} peer, ${codec}: ${name}`, () =>
+        run((browser, options) => {
+          const mangleOffer = codec === "h264" ? undefined : withoutH264;
+          return openPeerViewer(browser, { mangleOffer, ...options, create });
+        }, codec));
+    }
+  }
+}
+
+/** What a browser without H.264 offers. */
+const withoutH264 = (sdp: string): string => sdp.replaceAll("H264/90000", "H263/90000");
+
 /** One test for each library. */
-function peerTest(
-  name: string,
-  run: (
-    open: (
-      browser: Browser,
-      options?: Omit<ViewerOptions<AnyPeer>, "create">,
-    ) => Promise<PeerViewer<AnyPeer>>,
-  ) => Promise<void>,
-): void {
+function peerTest(name: string, run: (open: Open) => Promise<void>): void {
   for (const { library, create } of LIBRARIES) {
     Deno.test(`${library} peer: ${name}`, () =>
       run((browser, options) => openPeerViewer(browser, { ...options, create })));
@@ -84,14 +98,21 @@ async function untilDecoded(viewer: PeerViewer<AnyPeer>, more: number): Promise<
   await viewer.until(`${more} frames more`, async () => await decoded(viewer) >= before + more);
 }
 
-peerTest("Chromium shows the colours that went in, and motion", async (open) => {
+videoTest("Chromium shows the colours that went in, and motion", async (open, codec) => {
   await using browser = await launchChromium();
   await using viewer = await open(browser);
   await viewer.connectMs;
   const peers = [viewer.peer];
-  await using pump = await VideoPump.start({ width: 640, height: 480, draw: drawBars, peers });
+  await using pump = await VideoPump.start({
+    width: 640,
+    height: 480,
+    draw: drawBars,
+    peers,
+    codec,
+  });
   await untilDecoded(viewer, 20);
   await assertBars(viewer, 640);
+  assert.equal(viewer.peer.videoCodec, codec);
   const places = new Set<number>();
   await viewer.until("the box at four places", async () => {
     const row = Array.from({ length: 8 }, (_, i): [number, number] => [i * 80 + 40, 360]);
@@ -157,7 +178,7 @@ peerTest("each packet asks to be shown at once, and keeps within 1200 bytes", as
   console.log(`jitter buffer ${heldMs.toFixed(1)} ms`);
 });
 
-peerTest("lost packets come again on NACK, without a keyframe", async (open) => {
+videoTest("lost packets come again on NACK, without a keyframe", async (open, codec) => {
   await using browser = await launchChromium();
   await using viewer = await open(browser);
   await viewer.connectMs;
@@ -171,7 +192,7 @@ peerTest("lost packets come again on NACK, without a keyframe", async (open) => 
   });
   const peers = [viewer.peer];
   const draw = (picture: Picture, i: number) => picture.text(0, 480, 7 + i);
-  await using _pump = await VideoPump.start({ width: 640, height: 480, draw, peers });
+  await using _pump = await VideoPump.start({ width: 640, height: 480, draw, peers, codec });
   await untilDecoded(viewer, 40);
   const stats = await viewer.inbound();
   assert.ok(stats !== null);
@@ -180,7 +201,7 @@ peerTest("lost packets come again on NACK, without a keyframe", async (open) => 
   assert.equal(stats.keyFramesDecoded, 1);
 });
 
-peerTest("a break brings a PLI, and a keyframe repairs the picture", async (open) => {
+videoTest("a break brings a PLI, and a keyframe repairs the picture", async (open, codec) => {
   await using browser = await launchChromium();
   await using viewer = await open(browser);
   await viewer.connectMs;
@@ -189,7 +210,13 @@ peerTest("a break brings a PLI, and a keyframe repairs the picture", async (open
   let repairing = true;
   filterRtp(viewer, (_payload, header) => header.ssrc === ssrc ? !broken : repairing);
   const peers = [viewer.peer];
-  await using pump = await VideoPump.start({ width: 640, height: 480, draw: drawBars, peers });
+  await using pump = await VideoPump.start({
+    width: 640,
+    height: 480,
+    draw: drawBars,
+    peers,
+    codec,
+  });
   await untilDecoded(viewer, 10);
   const before = viewer.keyframeRequests();
   const frames = pump.frames;
@@ -228,28 +255,31 @@ peerTest("two viewers see the same stream, each with its own packets", async (op
   assert.notEqual(a, b);
 });
 
-peerTest("another size, odd ones too, is decoded without a new negotiation", async (open) => {
-  await using browser = await launchChromium();
-  await using viewer = await open(browser);
-  await viewer.connectMs;
-  const peers = [viewer.peer];
-  // Redrawn in full, for each size starts with an empty picture.
-  const draw = (picture: Picture, i: number) => {
-    picture.bars();
-    drawBars(picture, i + 1);
-  };
-  await using pump = await VideoPump.start({ width: 640, height: 480, draw, peers });
-  await untilDecoded(viewer, 5);
-  for (const [width, height] of [[800, 600], [641, 481], [320, 200]]) {
-    await pump.resize(width, height);
-    await viewer.until(`${width}x${height}`, async () => {
-      const side: number = await viewer.page.evaluate("viewer.video.videoWidth");
-      return side === width + width % 2;
-    });
+videoTest(
+  "another size, odd ones too, is decoded without a new negotiation",
+  async (open, codec) => {
+    await using browser = await launchChromium();
+    await using viewer = await open(browser);
+    await viewer.connectMs;
+    const peers = [viewer.peer];
+    // Redrawn in full, for each size starts with an empty picture.
+    const draw = (picture: Picture, i: number) => {
+      picture.bars();
+      drawBars(picture, i + 1);
+    };
+    await using pump = await VideoPump.start({ width: 640, height: 480, draw, peers, codec });
     await untilDecoded(viewer, 5);
-    await assertBars(viewer, width);
-  }
-});
+    for (const [width, height] of [[800, 600], [641, 481], [320, 200]]) {
+      await pump.resize(width, height);
+      await viewer.until(`${width}x${height}`, async () => {
+        const side: number = await viewer.page.evaluate("viewer.video.videoWidth");
+        return side === width + width % 2;
+      });
+      await untilDecoded(viewer, 5);
+      await assertBars(viewer, width);
+    }
+  },
+);
 
 peerTest("data channels carry text and bytes both ways, and strangers are closed", async (open) => {
   await using browser = await launchChromium();
@@ -301,7 +331,7 @@ peerTest("bufferedBytes grows with what waits, and onDrain tells when it is low"
 peerTest("an offer without video still opens the channels, and says no video", async (open) => {
   await using browser = await launchChromium();
   await using viewer = await open(browser, {
-    mangleOffer: (sdp) => sdp.replaceAll("H264/90000", "H263/90000"),
+    mangleOffer: (sdp) => withoutH264(sdp).replaceAll("VP8/90000", "VP7/90000"),
   });
   await viewer.until(
     "four channels",
@@ -311,7 +341,7 @@ peerTest("an offer without video still opens the channels, and says no video", a
   assert.equal(viewer.peer.videoReady, false);
 });
 
-peerTest("1080p at 30 Hz arrives whole", async (open) => {
+videoTest("1080p at 30 Hz arrives whole", async (open, codec) => {
   await using browser = await launchChromium();
   await using viewer = await open(browser);
   const connectMs = await viewer.connectMs;
@@ -320,7 +350,7 @@ peerTest("1080p at 30 Hz arrives whole", async (open) => {
     if (i === 0) picture.text(0, 1080, 7);
     picture.fill(i * 16 % 1800, 300, 100, 100, [i * 8 % 256, 90, 200]);
   };
-  await using pump = await VideoPump.start({ width: 1920, height: 1080, draw, peers });
+  await using pump = await VideoPump.start({ width: 1920, height: 1080, draw, peers, codec });
   await viewer.until("30 frames", async () => await decoded(viewer) >= 30, 20_000);
   const stats = await viewer.inbound();
   assert.ok(stats !== null);

@@ -163,7 +163,7 @@ peerTest("any datagrams leave it working", async (make) => {
 peerTest("hostile candidates bring no packet", async (make) => {
   await using trap = await openSocket();
   // The open policy: loopback is what is forbidden there. No other address is in play.
-  await using made = make({ iceServers: [], relayOnly: false, loopbackOnly: false });
+  await using made = make({ ...LOOPBACK, loopbackOnly: false });
   const { peer } = made;
   const inline = `candidate:1 1 udp 2113937151 127.0.0.1 ${trap.port} typ host`;
   await peer.answer(chromiumOffer({ candidates: [inline] }));
@@ -237,7 +237,10 @@ peerTest("close frees everything at any moment, and may be called twice", async 
   await gathering.peer.answer(chromiumOffer());
   await gathering.peer.close();
   assert.equal(gathering.peer.send("control", "x"), false);
-  assert.equal(gathering.peer.sendVideo({ nals: [], keyframe: true, capturedAtMs: 0 }), 0);
+  assert.equal(
+    gathering.peer.sendVideo({ codec: "h264", units: [], keyframe: true, capturedAtMs: 0 }),
+    0,
+  );
   await gathering.peer.addCandidate(null);
 });
 

@@ -15,7 +15,7 @@ for (const transport of ["udp", "tcp"] as const) {
     const url = transport === "udp" ? turn.udpUrl : turn.tcpUrl;
     const server = { urls: [url], ...turn.credentials("peer", soon()) };
     await using viewer = await openPeerViewer(browser, {
-      peer: { iceServers: [server], relayOnly: true, loopbackOnly: true },
+      peer: { ...LOOPBACK, iceServers: [server], relayOnly: true },
       iceServers: [server],
       relayOnly: true,
     });
@@ -75,10 +75,10 @@ Deno.test("peer: with two TURN servers a dead first one does not matter", async 
   const live = { urls: [turn.udpUrl], ...credentials };
   await using viewer = await openPeerViewer(browser, {
     peer: {
+      ...LOOPBACK,
       // Nobody listens on port 1 of loopback.
       iceServers: [{ urls: ["turn:127.0.0.1:1?transport=tcp"], ...credentials }, live],
       relayOnly: true,
-      loopbackOnly: true,
     },
     iceServers: [live],
     relayOnly: true,
@@ -98,9 +98,9 @@ for (
     const { username, credential } = turn.credentials("peer", expiresAt);
     await using viewer = await openPeerViewer(browser, {
       peer: {
+        ...LOOPBACK,
         iceServers: [{ urls: [turn.udpUrl], username, credential: spoil(credential) }],
         relayOnly: true,
-        loopbackOnly: true,
       },
     });
     await viewer.until("the end of gathering", () => viewer.gathered());

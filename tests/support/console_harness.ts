@@ -55,7 +55,16 @@ export const summary = (patch: Partial<DesktopSummary> = {}): DesktopSummary => 
 export const caps = (patch: Partial<DesktopCaps> = {}): DesktopCaps => ({
   name: "Office",
   transports: ["webrtc", "diff"],
-  encoders: [],
+  encoders: [{
+    name: "libx264",
+    codec: "h264",
+    hardware: false,
+    minBitrateKbps: 100,
+    defaultBitrateKbps: 8_000,
+    maxBitrateKbps: 20_000,
+    maxFps: 60,
+    defaultFps: 30,
+  }],
   displays: [{ id: "0", name: "Screen", width: 1920, height: 1080, primary: true }],
   input: { pointer: true, keyboard: true },
   audio: { available: false },
@@ -102,7 +111,7 @@ export class ConsoleHarness {
   readonly #reactions: ConsoleEffect[] = [];
   #reacting = false;
 
-  constructor(environment: Environment = { webrtc: true, h264: true }) {
+  constructor(environment: Environment = { webrtc: true, videoCodecs: ["h264"] }) {
     this.state = initialState(environment, [1, 2, 3, 4]);
   }
 
@@ -331,6 +340,7 @@ export class ConsoleHarness {
       peerId,
       stats: {
         rttMs: 1,
+        videoCodec: "H264",
         candidatePair: { local: "host", remote: "host", protocol: "udp" },
         video: {
           framesReceived: framesDecoded,

@@ -5,7 +5,12 @@ import type { Peer, PeerChannel, PeerEvents, PeerOptions } from "../../agent/cor
 
 type Candidate = { candidate: string; sdpMid: string | null; sdpMLineIndex: number | null } | null;
 
-export const LOOPBACK: PeerOptions = { iceServers: [], relayOnly: false, loopbackOnly: true };
+export const LOOPBACK: PeerOptions = {
+  iceServers: [],
+  videoCodecs: ["h264", "vp8"],
+  relayOnly: false,
+  loopbackOnly: true,
+};
 
 /** What the page runs; not checked as Deno code, for it is none. */
 const PAGE_SCRIPT = Deno.readTextFileSync(new URL("./peer_viewer_page.js", import.meta.url));

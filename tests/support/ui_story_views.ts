@@ -126,6 +126,7 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
     rttMs: 11.6,
     loss: 0.004,
     decodeMs: 2.34,
+    videoCodec: "H264",
     jitterBufferMs: 14,
     candidatePair: { local: "relay", remote: "host", protocol: "udp", relayProtocol: "tcp" },
     relayHint: "turn",

@@ -1,4 +1,5 @@
 /** Feeds a drawn picture through the encoder to peers, as the agent does. */
+import type { VideoCodec } from "@farglass/protocol";
 import type { EncodedFrame, Peer } from "../../agent/core/ports.ts";
 import { openTestEncoder, type TestEncoder } from "./libav.ts";
 import { blockedPeers } from "./peer_viewer.ts";
@@ -19,6 +20,7 @@ export class VideoPump implements AsyncDisposable {
     private readonly send: (frame: EncodedFrame) => void,
     private readonly peers: readonly Peer[],
     private readonly fps: number,
+    private readonly codec: VideoCodec,
   ) {}
 
   static async start(options: {
@@ -28,13 +30,15 @@ export class VideoPump implements AsyncDisposable {
     peers: readonly Peer[];
     fps?: number;
     bitrateKbps?: number;
+    /** What the peers have agreed on. */
+    codec?: VideoCodec;
     send?: (frame: EncodedFrame) => void;
   }): Promise<VideoPump> {
-    const { width, height, draw, peers, fps = 30 } = options;
+    const { width, height, draw, peers, fps = 30, codec = "h264" } = options;
     const send = options.send ??
       ((frame) => peers.forEach((peer) => peer.sendVideo(frame)));
-    const encoder = await openEncoder(width, height, options.bitrateKbps);
-    const pump = new VideoPump(encoder, new Picture(width, height), draw, send, peers, fps);
+    const encoder = await openEncoder(width, height, { codec, bitrateKbps: options.bitrateKbps });
+    const pump = new VideoPump(encoder, new Picture(width, height), draw, send, peers, fps, codec);
     pump.#running = pump.#run();
     return pump;
   }
@@ -44,7 +48,7 @@ export class VideoPump implements AsyncDisposable {
     this.#stopped = true;
     await this.#running;
     this.encoder.close();
-    this.encoder = await openEncoder(width, height);
+    this.encoder = await openEncoder(width, height, { codec: this.codec });
     this.picture = new Picture(width, height);
     this.#stopped = false;
     this.keyframeWanted = true;
@@ -76,5 +80,15 @@ export class VideoPump implements AsyncDisposable {
   }
 }
 
-const openEncoder = (width: number, height: number, bitrateKbps = 12_000): Promise<TestEncoder> =>
-  openTestEncoder({ width, height, bitrateKbps, maxFps: 30 });
+const openEncoder = (
+  width: number,
+  height: number,
+  { codec, bitrateKbps = 12_000 }: { codec: VideoCodec; bitrateKbps?: number },
+): Promise<TestEncoder> =>
+  openTestEncoder({
+    width,
+    height,
+    bitrateKbps,
+    maxFps: 30,
+    encoder: codec === "vp8" ? "libvpx" : "libx264",
+  });

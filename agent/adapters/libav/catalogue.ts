@@ -7,11 +7,17 @@ export type EncoderCaps = DesktopCaps["encoders"][number];
 /** How pictures reach an encoder: planes in memory, or surfaces of a device. */
 export type EncoderInput = "yuv420p" | "nv12" | "vaapi";
 
+/**
+ * On an open context by its leaky bucket, or by the clock that its time stamps tell; opened again,
+ * which costs a keyframe.
+ */
+export type RateControl = "bucket" | "clock" | "reopen";
+
 export interface EncoderSpec {
   readonly caps: EncoderCaps;
   readonly input: EncoderInput;
-  /** Follows a new rate on an open context; others are opened again, which costs a keyframe. */
-  readonly liveRate: boolean;
+  /** How it follows a new rate. */
+  readonly rate: RateControl;
   /** Pictures between keyframes; drivers differ in how they write "never". */
   readonly gop: number;
   /** Where it can work at all; without it, everywhere. */
@@ -42,11 +48,17 @@ const PRACTICALLY_NEVER = 30 * 86_400;
 /** Thin strokes get visible halos above 23; below 18 the bits buy nothing that is seen. */
 const CRF: Readonly<Record<VideoQuality, number>> = { sharp: 18, balanced: 21, smooth: 26 };
 
+/** The least quantizer (0 to 63) spends no bits on what nobody sees. */
+const VP8_QMIN: Readonly<Record<VideoQuality, number>> = { sharp: 4, balanced: 8, smooth: 16 };
+const VP8_SPEED = "-12";
+/** A keyframe may take so many pictures' share of the rate: text has to be readable at once. */
+const VP8_INTRA_PERCENT = "450";
+
 /** Nothing waits for a later frame, and a decoder can start from every IDR. */
 const libx264: EncoderSpec = {
   caps: { ...SOFTWARE, name: "libx264" },
   input: "yuv420p",
-  liveRate: true,
+  rate: "bucket",
   gop: -1,
   options: (quality) => ({
     preset: "ultrafast",
@@ -58,11 +70,36 @@ const libx264: EncoderSpec = {
   }),
 };
 
+/**
+ * VP8 by libvpx, for browsers without H.264. A fixed speed, for the automatic one goes by the time
+ * that a picture took, and so by what else the machine does. 1: "screen content", which compares
+ * with the picture before and codes flat areas sharply.
+ */
+const libvpx: EncoderSpec = {
+  caps: { ...SOFTWARE, name: "libvpx", codec: "vp8" },
+  input: "yuv420p",
+  rate: "clock",
+  gop: PRACTICALLY_NEVER,
+  options: (quality) => ({
+    deadline: "realtime",
+    "cpu-used": VP8_SPEED,
+    "lag-in-frames": "0",
+    "auto-alt-ref": "0",
+    "error-resilient": "default",
+    "screen-content-mode": "1",
+    "static-thresh": "100",
+    "noise-sensitivity": "0",
+    "max-intra-rate": VP8_INTRA_PERCENT,
+    qmin: String(VP8_QMIN[quality]),
+    qmax: "63",
+  }),
+};
+
 const nvenc: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_nvenc" },
   needs: { os: ["linux", "windows"], device: { directory: "/dev", prefix: "nvidia" } },
   input: "yuv420p",
-  liveRate: true,
+  rate: "bucket",
   gop: -1,
   options: () => ({
     preset: "p4",
@@ -79,7 +116,7 @@ const qsv: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_qsv" },
   needs: { os: ["linux", "windows"], device: RENDER_NODE },
   input: "nv12",
-  liveRate: true,
+  rate: "bucket",
   gop: PRACTICALLY_NEVER,
   options: () => ({
     preset: "veryfast",
@@ -94,7 +131,7 @@ const vaapi: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_vaapi" },
   needs: { os: ["linux"], device: RENDER_NODE },
   input: "vaapi",
-  liveRate: false,
+  rate: "reopen",
   gop: PRACTICALLY_NEVER,
   options: () => ({ profile: "constrained_baseline", rc_mode: "VBR", async_depth: "1" }),
 };
@@ -103,7 +140,7 @@ const amf: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_amf" },
   needs: { os: ["linux", "windows"], device: RENDER_NODE },
   input: "nv12",
-  liveRate: false,
+  rate: "reopen",
   gop: PRACTICALLY_NEVER,
   options: () => ({
     usage: "ultralowlatency",
@@ -117,7 +154,7 @@ const videotoolbox: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_videotoolbox" },
   needs: { os: ["darwin"] },
   input: "nv12",
-  liveRate: false,
+  rate: "reopen",
   gop: PRACTICALLY_NEVER,
   options: () => ({
     profile: "constrained_baseline",
@@ -131,7 +168,7 @@ const mediaFoundation: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_mf" },
   needs: { os: ["windows"] },
   input: "nv12",
-  liveRate: false,
+  rate: "reopen",
   gop: PRACTICALLY_NEVER,
   options: () => ({ rate_control: "ld_vbr", scenario: "display_remoting", hw_encoding: "1" }),
 };
@@ -140,7 +177,7 @@ const v4l2: EncoderSpec = {
   caps: { ...HARDWARE, name: "h264_v4l2m2m", maxBitrateKbps: 20_000 },
   needs: { os: ["linux"], device: { directory: "/dev", prefix: "video" } },
   input: "yuv420p",
-  liveRate: false,
+  rate: "reopen",
   gop: PRACTICALLY_NEVER,
   options: () => ({}),
 };
@@ -155,6 +192,7 @@ export const ENCODERS: readonly EncoderSpec[] = [
   mediaFoundation,
   v4l2,
   libx264,
+  libvpx,
 ];
 
 export const findEncoder = (name: string): EncoderSpec | undefined =>

@@ -1,7 +1,6 @@
-/** H.264 by any encoder of FFmpeg that the catalogue knows. */
+/** Video by any encoder of FFmpeg that the catalogue knows. */
 import type { CodecContext, Packet } from "node-av/lib";
-import { type CodedError, codedError, err, ok, type Result } from "@farglass/protocol";
-import { hasIdr, splitAnnexB, withParameterSets } from "../../core/nal_units.ts";
+import { type CodedError, codedError, err, never, ok, type Result } from "@farglass/protocol";
 import { evenSide } from "../../core/pixel_copy.ts";
 import type {
   EncodedFrame,
@@ -11,6 +10,7 @@ import type {
   VideoPicture,
   VideoRate,
 } from "../../core/ports.ts";
+import { BitstreamReader } from "./bitstream.ts";
 import { type EncoderSpec, findEncoder } from "./catalogue.ts";
 import { LibavPicture } from "./converter.ts";
 import { type Feed, openFeed } from "./feed.ts";
@@ -22,14 +22,18 @@ import { type Libav, loadLibav, messageOf, threadCount } from "./load.ts";
  */
 const VBV_FRAMES = 1.5;
 const VBV_REFERENCE_FPS = 30;
+/** A constant rate's first keyframe takes so much of it, as later ones do by their own limit. */
+const FIRST_KEYFRAME_S = 0.15;
 /** RTP's clock for video (RFC 6184 section 8.2.1), used for pts as well. */
 const CLOCK_HZ = 90_000;
 /** A driver may need a moment for its packet; one that needs longer holds pictures back. */
 const PACKET_POLL_MS = 1;
 const PACKET_WAIT_MS = 100;
-/** An encoder that cannot follow a rate live is opened again only for so much, so often. */
+/** An encoder that cannot follow a rate is opened again only for so much, so often. */
 const REOPEN_FACTOR = 1.25;
 const REOPEN_INTERVAL_MS = 2_000;
+/** Beyond this, the second that its buffer holds is too long or too short by the told clock. */
+const CLOCK_FACTOR = 4;
 
 /**
  * Opens the encoder `options.encoder` for pictures of one size. An odd width or height is encoded
@@ -56,7 +60,8 @@ interface Parts extends Disposable {
   readonly context: CodecContext;
   readonly feed: Feed;
   readonly packet: Packet;
-  readonly openedFps: number;
+  readonly opened: VideoRate;
+  readonly bitstream: BitstreamReader;
 }
 
 function openParts(lib: Libav, spec: EncoderSpec, options: VideoEncoderOptions): Parts {
@@ -70,12 +75,13 @@ function openParts(lib: Libav, spec: EncoderSpec, options: VideoEncoderOptions):
   context.width = evenSide(options.width);
   context.height = evenSide(options.height);
   context.timeBase = new av.Rational(1, CLOCK_HZ);
-  const opened = spec.liveRate ? options.most ?? options : options;
+  const opened = spec.rate === "bucket" ? options.most ?? options : options;
   context.framerate = new av.Rational(opened.maxFps, 1);
   context.maxBFrames = 0;
   context.gopSize = spec.gop;
   context.threadCount = threadCount();
-  applyRate(context, opened, opened.maxFps);
+  if (spec.rate === "clock") setConstantRate(lib, context, opened);
+  else applyRate(context, opened, opened.maxFps);
   if (spec.caps.hardware) context.bitRate = context.rcMaxRate;
   // Signalled in the SPS (VUI, H.264 section E.2.1), so that no decoder has to guess. The matrix is
   // BT.601's: Chromium's conversion of BT.709 saturates a coefficient, and blue is off by 12 of 255.
@@ -98,7 +104,8 @@ function openParts(lib: Libav, spec: EncoderSpec, options: VideoEncoderOptions):
     context,
     feed,
     packet,
-    openedFps: opened.maxFps,
+    opened,
+    bitstream: new BitstreamReader(spec.caps.codec),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }
@@ -115,6 +122,31 @@ function applyRate(context: CodecContext, rate: VideoRate, openedFps: number): v
   context.rcBufferSize = Math.round(bitsPerSecond * VBV_FRAMES / vbvFps);
 }
 
+/**
+ * libvpx: a constant rate (least, most and mean are the same) with the buffer of one second that
+ * its rate control is made for. FFmpeg tells it no other rate later, but its share for a picture
+ * goes by the time stamps: pictures that seem to come faster get fewer bits.
+ */
+function setConstantRate({ k }: Libav, context: CodecContext, { bitrateKbps }: VideoRate): void {
+  const bitsPerSecond = bitrateKbps * 1000;
+  context.bitRate = BigInt(bitsPerSecond);
+  context.rcMinRate = BigInt(bitsPerSecond);
+  context.rcMaxRate = BigInt(bitsPerSecond);
+  context.rcBufferSize = bitsPerSecond;
+  // Of which the first keyframe takes half.
+  const first = String(Math.round(bitsPerSecond * FIRST_KEYFRAME_S * 2));
+  context.setOption("rc_init_occupancy", first, k.AV_OPT_TYPE_STRING);
+}
+
+/** From one picture to the next by the clock of an encoder that was opened for `opened`. */
+const ticksOf = (rate: VideoRate, opened: VideoRate): bigint =>
+  BigInt(Math.max(
+    1,
+    Math.round(
+      CLOCK_HZ / rate.maxFps * rate.bitrateKbps / opened.bitrateKbps,
+    ),
+  ));
+
 class LibavEncoder implements VideoEncoder {
   readonly name: string;
   #parts: Parts;
@@ -123,9 +155,10 @@ class LibavEncoder implements VideoEncoder {
   #closed = false;
   #lastPts = -1n;
   #firstCapturedAtMs: number | null = null;
-  #parameterSets: readonly Uint8Array[] = [];
   /** Set by the next encode: FFmpeg's thread reads the fields of the picture under way. */
   #newRate: VideoKnobs | null;
+  /** Rate control by the clock: ticks from one picture to the next. */
+  #stepTicks: bigint;
   #openedAtMs = performance.now();
 
   constructor(
@@ -138,6 +171,7 @@ class LibavEncoder implements VideoEncoder {
     this.#options = options;
     this.#parts = parts;
     this.#newRate = options.most === undefined ? null : options;
+    this.#stepTicks = ticksOf(options, parts.opened);
   }
 
   async encode(picture: VideoPicture, keyframe: boolean): Promise<EncodedFrame> {
@@ -161,12 +195,13 @@ class LibavEncoder implements VideoEncoder {
   }
 
   async #encodeHeld(picture: LibavPicture, keyframe: boolean): Promise<EncodedFrame> {
-    const { context, feed, packet } = this.#parts;
+    const { context, feed, packet, bitstream } = this.#parts;
     const { av, k } = this.lib;
     const check = av.FFmpegError.throwIfError;
     const frame = await feed.take(picture.frame);
     try {
       frame.pts = this.#pts(picture.capturedAtMs);
+      if (this.spec.rate === "clock") frame.duration = this.#stepTicks;
       frame.pictType = keyframe ? k.AV_PICTURE_TYPE_I : k.AV_PICTURE_TYPE_NONE;
       check(await context.sendFrame(frame), "avcodec_send_frame");
     } finally {
@@ -176,15 +211,9 @@ class LibavEncoder implements VideoEncoder {
     const data = packet.data;
     if (data === null) throw new Error("The encoder gave an empty packet");
     // The packet is used again for the next picture.
-    const nals = splitAnnexB(new Uint8Array(data));
+    const encoded = bitstream.read(new Uint8Array(data));
     packet.unref();
-    const complete = withParameterSets(nals, this.#parameterSets);
-    this.#parameterSets = complete.parameterSets;
-    return {
-      nals: complete.nals,
-      keyframe: hasIdr(nals),
-      capturedAtMs: picture.capturedAtMs,
-    };
+    return { ...encoded, capturedAtMs: picture.capturedAtMs };
   }
 
   /** Software has its packet at once; a driver may take a moment. */
@@ -208,20 +237,44 @@ class LibavEncoder implements VideoEncoder {
   #followRate(): void {
     const rate = this.#newRate;
     if (rate === null) return;
-    if (this.spec.liveRate) {
-      this.#newRate = null;
-      const { context, openedFps } = this.#parts;
-      applyRate(context, rate, openedFps);
-      if (this.spec.caps.hardware) context.bitRate = context.rcMaxRate;
-      const { crf } = this.spec.options(rate.quality);
-      if (crf === undefined) return;
-      const { AV_OPT_TYPE_STRING, AV_OPT_SEARCH_CHILDREN } = this.lib.k;
-      context.setOption("crf", crf, AV_OPT_TYPE_STRING, AV_OPT_SEARCH_CHILDREN);
-      return;
+    switch (this.spec.rate) {
+      case "bucket":
+        this.#newRate = null;
+        this.#refill(rate);
+        break;
+      case "clock": {
+        const { opened } = this.#parts;
+        const factor = rate.bitrateKbps / opened.bitrateKbps;
+        const far = factor > CLOCK_FACTOR || factor < 1 / CLOCK_FACTOR ||
+          rate.quality !== this.#options.quality;
+        if (!far) this.#newRate = null;
+        else this.#reopen(rate);
+        this.#stepTicks = ticksOf(rate, this.#parts.opened);
+        break;
+      }
+      case "reopen": {
+        const factor = rate.bitrateKbps / this.#options.bitrateKbps;
+        if (factor >= REOPEN_FACTOR || factor <= 1 / REOPEN_FACTOR) this.#reopen(rate);
+        break;
+      }
+      default:
+        never(this.spec.rate);
     }
-    const factor = rate.bitrateKbps / this.#options.bitrateKbps;
-    const small = factor < REOPEN_FACTOR && factor > 1 / REOPEN_FACTOR;
-    if (small || performance.now() - this.#openedAtMs < REOPEN_INTERVAL_MS) return;
+  }
+
+  #refill(rate: VideoKnobs): void {
+    const { context, opened } = this.#parts;
+    applyRate(context, rate, opened.maxFps);
+    if (this.spec.caps.hardware) context.bitRate = context.rcMaxRate;
+    const { crf } = this.spec.options(rate.quality);
+    if (crf === undefined) return;
+    const { AV_OPT_TYPE_STRING, AV_OPT_SEARCH_CHILDREN } = this.lib.k;
+    context.setOption("crf", crf, AV_OPT_TYPE_STRING, AV_OPT_SEARCH_CHILDREN);
+  }
+
+  /** A new context, which begins with a keyframe; not too often. */
+  #reopen(rate: VideoKnobs): void {
+    if (performance.now() - this.#openedAtMs < REOPEN_INTERVAL_MS) return;
     this.#newRate = null;
     this.#options = { ...this.#options, ...rate };
     this.#parts[Symbol.dispose]();
@@ -231,6 +284,7 @@ class LibavEncoder implements VideoEncoder {
 
   /** Ticks of the 90 kHz clock since the first frame; always grows, as the encoder demands. */
   #pts(capturedAtMs: number): bigint {
+    if (this.spec.rate === "clock") return this.#lastPts += this.#stepTicks;
     this.#firstCapturedAtMs ??= capturedAtMs;
     const ticks = BigInt(Math.round((capturedAtMs - this.#firstCapturedAtMs) * CLOCK_HZ / 1000));
     this.#lastPts = ticks > this.#lastPts ? ticks : this.#lastPts + 1n;

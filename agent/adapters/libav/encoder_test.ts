@@ -15,12 +15,14 @@ function picture(width: number, height: number): Picture {
   return drawn;
 }
 
-Deno.test("probeSoftware: libx264 works, with sane bounds", async () => {
-  const [libx264] = await probeSoftware();
-  assert.ok(libx264.works);
-  const { name, minBitrateKbps, defaultBitrateKbps, maxBitrateKbps } = libx264.caps;
-  assert.equal(name, "libx264");
-  assert.ok(minBitrateKbps < defaultBitrateKbps && defaultBitrateKbps < maxBitrateKbps);
+Deno.test("probeSoftware: libx264 and libvpx work, with sane bounds", async () => {
+  const results = await probeSoftware();
+  assert.deepEqual(results.map(({ name }) => name), ["libx264", "libvpx"]);
+  for (const result of results) {
+    assert.ok(result.works);
+    const { minBitrateKbps, defaultBitrateKbps, maxBitrateKbps } = result.caps;
+    assert.ok(minBitrateKbps < defaultBitrateKbps && defaultBitrateKbps < maxBitrateKbps);
+  }
 });
 
 Deno.test("openLibavEncoder: an impossible size and an unknown name are coded errors", async () => {
@@ -39,7 +41,7 @@ Deno.test("encode: the first picture is an IDR with its parameter sets, and so i
   for (let i = 0; i < 6; i++) {
     drawn.fill(i * 10, 130, 40, 40, [200, i * 30, 0]);
     const encoded = await encoder.encode(drawn.frame(i + 1, i * 33), i === 3);
-    const types = encoded.nals.map(nalType);
+    const types = encoded.units.map(nalType);
     if (encoded.keyframe) {
       for (const type of [NAL.sps, NAL.pps, NAL.idr]) assert.ok(types.includes(type));
     } else assert.ok(types.every((type) => type === NAL.slice));
@@ -53,7 +55,7 @@ Deno.test("encode: the first picture is an IDR with its parameter sets, and so i
 Deno.test("encode: the SPS says constrained baseline", async () => {
   const encoder = await open(320, 240);
   const encoded = await encoder.encode(picture(320, 240).frame(1, 0), false);
-  const sps = encoded.nals.find((nal) => nalType(nal) === NAL.sps);
+  const sps = encoded.units.find((nal) => nalType(nal) === NAL.sps);
   assert.ok(sps !== undefined);
   assert.equal(sps[1], 66);
   // constraint_set0_flag and constraint_set1_flag (H.264 section A.2.1.1).
@@ -65,7 +67,7 @@ Deno.test("encode: a clock that stands still or jumps back still gives a picture
   const encoder = await open(64, 64);
   const drawn = picture(64, 64);
   for (const at of [5, 5, 4, 1000, 999]) {
-    assert.ok((await encoder.encode(drawn.frame(1, at), false)).nals.length > 0);
+    assert.ok((await encoder.encode(drawn.frame(1, at), false)).units.length > 0);
   }
   encoder.close();
 });
@@ -129,7 +131,7 @@ Deno.test("setRate: libx264 follows from the next picture on, up and down, witho
       const drawn = new Picture(width, height);
       noise(drawn.frame(1, 0).pixels);
       const encoded = await encoder.encode(drawn.frame(1, at), false);
-      bytes += encoded.nals.reduce((sum, nal) => sum + nal.length, 0);
+      bytes += encoded.units.reduce((sum, nal) => sum + nal.length, 0);
       if (encoded.keyframe) keyframes++;
     }
     return bytes * 8 * maxFps / pictures / 1000;
@@ -143,6 +145,63 @@ Deno.test("setRate: libx264 follows from the next picture on, up and down, witho
     assert.ok(kbps > bitrateKbps * 0.3 && kbps < bitrateKbps * 1.25, `${kbps} for ${bitrateKbps}`);
   }
   assert.equal(keyframes, 1);
+  encoder.close();
+});
+
+const openVp8 = (width: number, height: number, bitrateKbps: number): Promise<TestEncoder> =>
+  openTestEncoder({ width, height, bitrateKbps, maxFps: 30, encoder: "libvpx" });
+
+Deno.test("libvpx: a keyframe first and where one is asked for, each picture one unit", async () => {
+  const encoder = await openVp8(320, 240, 4_000);
+  const drawn = picture(320, 240);
+  const kinds: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    drawn.fill(i * 10, 130, 40, 40, [200, i * 30, 0]);
+    const encoded = await encoder.encode(drawn.frame(i + 1, i * 33), i === 3);
+    assert.equal(encoded.codec, "vp8");
+    assert.equal(encoded.units.length, 1);
+    kinds.push(encoded.keyframe ? "I" : "P");
+  }
+  assert.equal(kinds.join(""), "IPPIPP");
+  encoder.close();
+});
+
+Deno.test("libvpx: setRate holds from the next pictures on, up and down, without a keyframe", async () => {
+  const [width, height] = [640, 480];
+  const encoder = await openVp8(width, height, 2_000);
+  let index = 0;
+  let keyframes = 0;
+  const measure = async (pictures: number, maxFps: number): Promise<number> => {
+    let bytes = 0;
+    for (let i = 0; i < pictures; i++, index++) {
+      const drawn = picture(width, height);
+      drawn.fill(index * 9 % 400, index * 7 % 360, 240, 120, [index * 31 % 256, 90, 200]);
+      drawn.text(index * 7 % 400, index * 7 % 400 + 60, index);
+      const encoded = await encoder.encode(drawn.frame(index + 1, index * 33), false);
+      bytes += encoded.units[0].length;
+      if (encoded.keyframe) keyframes++;
+    }
+    return bytes * 8 * maxFps / pictures / 1000;
+  };
+  const seen: number[] = [];
+  for (const [bitrateKbps, maxFps] of [[2_000, 30], [1_000, 30], [4_000, 30], [1_000, 10]]) {
+    encoder.setRate({ bitrateKbps, maxFps, quality: "balanced" });
+    await measure(20, maxFps);
+    seen.push(await measure(40, maxFps));
+  }
+  const [usual, low, high, slow] = seen;
+  assert.ok(low < 1_500 && low < usual * 0.75, `${seen}`);
+  assert.ok(high > usual && slow < 1_500, `${seen}`);
+  assert.equal(keyframes, 1);
+  encoder.close();
+});
+
+Deno.test("libvpx: another quality needs another encoder, and a young one is kept", async () => {
+  const encoder = await openVp8(64, 64, 1_000);
+  const drawn = picture(64, 64);
+  await encoder.encode(drawn.frame(1, 0), false);
+  encoder.setRate({ bitrateKbps: 1_000, maxFps: 30, quality: "sharp" });
+  assert.equal((await encoder.encode(drawn.frame(2, 33), false)).keyframe, false);
   encoder.close();
 });
 

@@ -4,6 +4,7 @@
  */
 import type { CodecContext, Frame as AvFrame, Packet } from "node-av/lib";
 import { Buffer } from "node:buffer";
+import { detailOf, type VideoCodec } from "@farglass/protocol";
 import { joinAnnexB } from "../../core/nal_units.ts";
 import type { EncodedFrame, Frame } from "../../core/ports.ts";
 import { type EncoderCaps, ENCODERS, type EncoderSpec } from "./catalogue.ts";
@@ -37,30 +38,30 @@ export async function probeSoftware(): Promise<readonly ProbeResult[]> {
 export async function probeEncoder(spec: EncoderSpec): Promise<ProbeResult> {
   const { name } = spec.caps;
   try {
-    await tryEncoder(name);
+    await tryEncoder(spec);
     return { name, works: true, caps: spec.caps };
   } catch (cause) {
     return { name, works: false, reason: messageOf(cause) };
   }
 }
 
-async function tryEncoder(encoder: string): Promise<void> {
+async function tryEncoder({ caps }: EncoderSpec): Promise<void> {
   const loaded = await loadLibav();
-  if (!loaded.ok) throw new Error(loaded.error.message);
+  if (!loaded.ok) throw new Error(detailOf(loaded.error));
   using stack = new DisposableStack();
   const opened = await openLibavEncoder({
-    encoder,
+    encoder: caps.name,
     ...SIZE,
     bitrateKbps: KBPS,
     maxFps: 30,
     quality: "balanced",
   });
-  if (!opened.ok) throw new Error(opened.error.message);
+  if (!opened.ok) throw new Error(detailOf(opened.error));
   stack.defer(() => opened.value.close());
   const converter = await openConverter(SIZE);
-  if (!converter.ok) throw new Error(converter.error.message);
+  if (!converter.ok) throw new Error(detailOf(converter.error));
   stack.defer(() => converter.value.close());
-  const decoder = openDecoder(loaded.value, stack);
+  const decoder = openDecoder(loaded.value, { codec: caps.codec, stack });
   for (const [i, level] of LEVELS.entries()) {
     const frame = plain(level, i);
     converter.value.damage(frame.damage);
@@ -100,10 +101,20 @@ interface Decoder {
   luma(encoded: EncodedFrame): Promise<number>;
 }
 
-function openDecoder({ av, k }: Libav, stack: DisposableStack): Decoder {
+function openDecoder(
+  { av, k }: Libav,
+  options: { readonly codec: VideoCodec; readonly stack: DisposableStack },
+): Decoder {
+  const { stack } = options;
   const check = av.FFmpegError.throwIfError;
-  const codec = av.Codec.findDecoder(k.AV_CODEC_ID_H264);
-  if (codec === null) throw new Error("this FFmpeg build cannot decode H.264");
+  const ids = {
+    h264: k.AV_CODEC_ID_H264,
+    vp8: k.AV_CODEC_ID_VP8,
+    h265: k.AV_CODEC_ID_HEVC,
+    av1: k.AV_CODEC_ID_AV1,
+  } as const;
+  const codec = av.Codec.findDecoder(ids[options.codec]);
+  if (codec === null) throw new Error(`this FFmpeg build cannot decode ${options.codec}`);
   const context: CodecContext = stack.use(new av.CodecContext());
   context.allocContext3(codec);
   context.threadCount = 1;
@@ -115,7 +126,8 @@ function openDecoder({ av, k }: Libav, stack: DisposableStack): Decoder {
   frame.alloc();
   return {
     async luma(encoded) {
-      packet.data = Buffer.from(joinAnnexB(encoded.nals));
+      const [unit] = encoded.units;
+      packet.data = Buffer.from(encoded.codec === "vp8" ? unit : joinAnnexB(encoded.units));
       check(await context.sendPacket(packet), "avcodec_send_packet");
       packet.unref();
       check(await context.receiveFrame(frame), "avcodec_receive_frame");

@@ -14,6 +14,7 @@ import {
   ICE_STATES,
   type LayerState,
   MAX_ENVELOPE_BYTES,
+  type VideoCodec,
   type ViewerNetwork,
 } from "@farglass/protocol";
 import {
@@ -90,6 +91,7 @@ export class LibdatachannelPeer implements Peer {
   readonly #policy: IcePolicy;
   readonly #events: PeerEvents;
   readonly #limits: CongestionLimits;
+  readonly #videoCodecs: readonly VideoCodec[];
   readonly #channels = new Map<PeerChannel, DataChannel>();
   readonly #mayHear: boolean;
   /** The CNAME of all its streams: they go by one clock (RFC 3550 section 6.5.1). */
@@ -112,6 +114,7 @@ export class LibdatachannelPeer implements Peer {
     this.#events = events;
     this.#mayHear = options.sound ?? false;
     this.#limits = videoLimits(options);
+    this.#videoCodecs = options.videoCodecs;
     const { loopbackOnly, loopbackToo = false, relayOnly } = options;
     this.#policy = { loopbackOnly, loopbackToo, relayOnly };
     const { stun, turn } = iceTargets(options.iceServers, this.#policy);
@@ -154,6 +157,10 @@ export class LibdatachannelPeer implements Peer {
     return this.#sound?.ready ?? false;
   }
 
+  get videoCodec(): VideoCodec | null {
+    return this.#video?.codec ?? null;
+  }
+
   get network(): ViewerNetwork | null {
     return this.#video?.network ?? null;
   }
@@ -164,7 +171,8 @@ export class LibdatachannelPeer implements Peer {
     this.#answered = true;
     const checked = checkSdp(offerSdp);
     if (!checked.ok) throw new Error(checked.error.message);
-    return await this.#negotiate(prepareOffer(offerSdp, { sound: this.#mayHear }));
+    const accepts = { videoCodecs: this.#videoCodecs, sound: this.#mayHear };
+    return await this.#negotiate(prepareOffer(offerSdp, accepts));
   }
 
   async #negotiate(offer: PreparedOffer): Promise<string> {
@@ -211,9 +219,8 @@ export class LibdatachannelPeer implements Peer {
 
   #addVideo(choice: VideoChoice, offer: string): void {
     const video = new Video(choice.mid, "SendOnly");
-    const format =
-      `profile-level-id=${choice.profileLevelId};packetization-mode=1;level-asymmetry-allowed=1`;
-    video.addH264Codec(choice.payloadType, format);
+    const { payloadType, codec, format } = choice;
+    video.addVideoCodec(payloadType, codec.toUpperCase(), ...(format === null ? [] : [format]));
     for (const feedback of ["ccm fir", "transport-cc"]) {
       video.parseSdpLine(`a=rtcp-fb:${choice.payloadType} ${feedback}`);
     }

@@ -3,7 +3,13 @@
  * trickles its candidates. Everything that comes from the other side is checked before werift sees
  * it, and nothing that werift throws leaves this folder unhandled.
  */
-import { checkCandidate, checkSdp, type LayerState, type ViewerNetwork } from "@farglass/protocol";
+import {
+  checkCandidate,
+  checkSdp,
+  type LayerState,
+  type VideoCodec,
+  type ViewerNetwork,
+} from "@farglass/protocol";
 import {
   RTCDtlsTransport,
   type RTCIceTransport,
@@ -134,6 +140,10 @@ export class WeriftPeer implements Peer {
     return this.#sound?.ready ?? false;
   }
 
+  get videoCodec(): VideoCodec | null {
+    return this.#video?.codec ?? null;
+  }
+
   get network(): ViewerNetwork | null {
     return this.#video?.network ?? null;
   }
@@ -145,7 +155,7 @@ export class WeriftPeer implements Peer {
     const checked = checkSdp(offerSdp);
     if (!checked.ok) throw new Error(checked.error.message);
     // werift's calls never settle once it is closed.
-    const offer = prepareOffer(offerSdp, { sound: this.options.sound });
+    const offer = prepareOffer(offerSdp, this.options);
     return await Promise.race([this.#negotiate(offer), this.#aborted.promise]);
   }
 
@@ -372,7 +382,7 @@ function configuration(policy: IcePolicy): RTCPeerConnectionConfig {
 /** The codecs to answer with; with nothing to send, one that matches no offer's payload type. */
 function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
   const primary = new RTCRtpCodecParameters({
-    mimeType: choice === null ? "video/none" : "video/H264",
+    mimeType: choice === null ? "video/none" : `video/${choice.codec.toUpperCase()}`,
     clockRate: 90_000,
     payloadType: choice?.payloadType ?? 96,
     rtcpFeedback: [
@@ -382,9 +392,7 @@ function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
       { type: "goog-remb" },
       { type: "transport-cc" },
     ],
-    parameters: choice === null
-      ? undefined
-      : `profile-level-id=${choice.profileLevelId};packetization-mode=1;level-asymmetry-allowed=1`,
+    parameters: choice?.format ?? undefined,
   });
   if (choice === null || choice.rtxPayloadType === null) return [primary];
   return [

@@ -1,5 +1,5 @@
 /**
- * Sends encoded pictures as RTP (RFC 3550, RFC 6184) over a werift DTLS transport. It stands in
+ * Sends encoded pictures as RTP (RFC 3550) over SRTP of either peer library. It stands in
  * for werift's own sending, which copies each packet and keeps too few of them to answer a NACK.
  */
 import { Buffer } from "node:buffer";
@@ -14,9 +14,8 @@ import {
   RtpHeader,
   TransportWideCC,
 } from "werift";
-import { never, type ViewerNetwork } from "@farglass/protocol";
+import { never, type VideoCodec, type ViewerNetwork } from "@farglass/protocol";
 import type { CongestionLimits } from "../../core/congestion.ts";
-import { packetize } from "../../core/h264_packetizer.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
 import type { EncodedFrame, PeerOptions, VideoTarget } from "../../core/ports.ts";
 import {
@@ -29,7 +28,9 @@ import {
   transportWideCc,
 } from "../../core/rtp_extensions.ts";
 import { RtpHistory, type SentPacket } from "../../core/rtp_history.ts";
+import { payloadsOf } from "../../core/rtp_payloads.ts";
 import { VideoFlow } from "../../core/video_flow.ts";
+import { PICTURE_ID_MASK, stampPictureId } from "../../core/vp8_packetizer.ts";
 import { FeedbackReader } from "./transport_feedback.ts";
 
 export type RtcpPacket = ReturnType<typeof RtcpPacketConverter.deSerialize>[number];
@@ -57,11 +58,6 @@ export interface RtpTransport {
   onRtcp(listener: (packet: RtcpPacket) => void): void;
 }
 
-/**
- * 1200 bytes with the RTP header (12), its extensions (at most 28) and room for RTX (2): with
- * SRTP, TURN, UDP and IPv6 around it, it passes a path of 1280 bytes.
- */
-const PAYLOAD_BYTES = 1150;
 /** RTP header and extensions (about 28), SRTP's tag (16), UDP and IP (28). */
 const OVERHEAD_BYTES = 72;
 /** RTX puts the original sequence number before the payload (RFC 4588 section 4). */
@@ -112,6 +108,8 @@ export class VideoSender {
   /** Of transport-wide congestion control; media and repair share it. */
   #transportSequence = 0;
   readonly #timestampStart = randomBytes(4).readUInt32BE();
+  /** VP8 counts pictures; a receiver takes each one to need the one before (RFC 7741 section 4.2). */
+  #pictureId = randomBytes(2).readUInt16BE() & PICTURE_ID_MASK;
   readonly #history = new RtpHistory();
   readonly #flow: VideoFlow<Outgoing, Repair>;
   readonly #feedback = new FeedbackReader();
@@ -132,6 +130,9 @@ export class VideoSender {
     transport.onRtcp((packet) => this.#onRtcp(packet));
   }
 
+  get codec(): VideoCodec {
+    return this.choice.codec;
+  }
   get ready(): boolean {
     return !this.#closed && this.transport.ready;
   }
@@ -149,19 +150,28 @@ export class VideoSender {
 
   /** Queues one picture and sends what may leave; returns its bytes with RTP headers, or 0. */
   send(frame: EncodedFrame): number {
-    if (!this.ready) return 0;
+    // A picture of another codec comes from the encoder that the viewer is just leaving.
+    if (!this.ready || frame.codec !== this.choice.codec) return 0;
     const { capturedAtMs } = frame;
     const timestamp = this.timeOf(capturedAtMs);
-    const packets = packetize(frame.nals, PAYLOAD_BYTES).map(({ payload, marker }, i) => {
+    const packets = payloadsOf(frame).map(({ payload, marker }, i) => {
       const bytes = payload.length + OVERHEAD_BYTES;
-      return { timestamp, marker, payload, capturedAtMs, first: i === 0, bytes };
+      const own = frame.codec === "vp8" ? this.#numbered(payload) : payload;
+      return { timestamp, marker, payload: own, capturedAtMs, first: i === 0, bytes };
     });
     if (!this.#flow.add(packets, frame.keyframe, performance.now())) return 0;
+    this.#pictureId = (this.#pictureId + 1) & PICTURE_ID_MASK;
     // What was sent before a keyframe is of no use to anybody who gets this one.
     if (frame.keyframe) this.#history.clear();
     this.#drain();
     this.transport.reportSoon();
     return packets.reduce((sum, { payload }) => sum + payload.length + 12, 0);
+  }
+
+  #numbered(payload: Uint8Array): Uint8Array {
+    const own = payload.slice();
+    stampPictureId(own, 0, this.#pictureId);
+    return own;
   }
 
   /** Sends what may leave, and comes back when more may. */
