@@ -17,7 +17,7 @@ import type {
   VideoRate,
   VideoTarget,
 } from "./core/ports.ts";
-import { presetKnobs } from "./core/video_presets.ts";
+import { presetKnobs, softer } from "./core/video_presets.ts";
 import type { EncoderChoice } from "./core/encoder_chain.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import { VideoPool, type VideoStatus, type VideoWish } from "./video_pool.ts";
@@ -73,6 +73,8 @@ interface ViewerEntry {
   /** What its peer has agreed on. */
   codec: VideoCodec;
   preset: VideoPreset;
+  /** Its video is seen only where the screen moves. */
+  motionOnly: boolean;
 }
 
 /** What every browser but a few takes. */
@@ -174,6 +176,7 @@ export class Pipeline {
       target: { ...this.#settings, blocked: false },
       codec: USUAL_CODEC,
       preset: this.#settings.preset ?? "balanced",
+      motionOnly: false,
     });
     this.#cancel("linger");
     if (this.#desktop.kind === "closed") this.#open();
@@ -190,10 +193,18 @@ export class Pipeline {
     });
   }
 
-  /** Whether `viewer` wants the video track's pictures. */
-  setVideo(viewer: PipelineViewer, video: boolean): void {
+  /**
+   * Whether `viewer` wants the video track's pictures; `motionOnly` while it sees them only where
+   * the screen moves, and patches make exact what rests.
+   */
+  setVideo(viewer: PipelineViewer, video: boolean, motionOnly = false): void {
     const entry = this.#viewers.get(viewer);
-    if (entry === undefined || entry.video === video) return;
+    if (entry === undefined) return;
+    if (video && entry.motionOnly !== motionOnly) {
+      entry.motionOnly = motionOnly;
+      this.#video.setWish(viewer, wishOf(entry));
+    }
+    if (entry.video === video) return;
     entry.video = video;
     if (video) this.#video.join(viewer, wishOf(entry));
     else this.#video.leave(viewer);
@@ -329,11 +340,11 @@ export class Pipeline {
   }
 }
 
-const wishOf = ({ target, preset, codec }: ViewerEntry): VideoWish => ({
-  ...presetKnobs(preset, target),
-  blocked: target.blocked,
-  codec,
-});
+function wishOf({ target, preset, motionOnly, codec }: ViewerEntry): VideoWish {
+  const knobs = presetKnobs(preset, target);
+  const quality = motionOnly ? softer(knobs.quality) : knobs.quality;
+  return { ...knobs, quality, blocked: target.blocked, codec };
+}
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {
   input.releaseAll();

@@ -76,6 +76,7 @@ export class ViewerSession implements PipelineViewer {
     this.#hybrid = new HybridRegions({
       engine: this.#engine,
       rtpTimeOf: (capturedAtMs) => this.#peers.active?.peer.videoTime(capturedAtMs) ?? 0,
+      network: () => this.#peers.active?.peer.network ?? null,
     });
     this.#pump = new DiffPump({
       engine: this.#engine,
@@ -336,6 +337,7 @@ export class ViewerSession implements PipelineViewer {
           frames: [...this.#log.take()],
           network: this.#usesVideo() ? this.#peers.active?.peer.network ?? undefined : undefined,
           patches: this.#showsDiff() ? this.#engine.flow : undefined,
+          choice: this.#state.transport === "hybrid" ? this.#hybrid.choice : undefined,
         }, effect.path);
         break;
       }
@@ -379,7 +381,8 @@ export class ViewerSession implements PipelineViewer {
     else this.#hybrid.end();
     clearTimeout(this.#videoTimer);
     this.#videoTimer = undefined;
-    this.#ports.pipeline.setVideo(this, transport === "hybrid" || transport === "rtp");
+    const hybrid = transport === "hybrid";
+    this.#ports.pipeline.setVideo(this, hybrid || transport === "rtp", hybrid);
     this.#engine.reset(this.#ports.now());
     // Nothing that was measured of the server's way holds for the direct one.
     if ((transport === "diff-ws") !== this.#byRelay) this.#engine.changeCarrier();
@@ -432,7 +435,7 @@ export class ViewerSession implements PipelineViewer {
     if (this.#hybrid.wantsVideo) {
       clearTimeout(this.#videoTimer);
       this.#videoTimer = undefined;
-      pipeline.setVideo(this, true);
+      pipeline.setVideo(this, true, true);
     } else {
       this.#videoTimer ??= setTimeout(() => pipeline.setVideo(this, false), VIDEO_LINGER_MS);
     }

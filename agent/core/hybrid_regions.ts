@@ -3,11 +3,12 @@
  * stream; patches of it go on until the console says that a video frame of that time is on its
  * screen. A region that comes to rest leaves at once, and its tiles are sent exactly.
  */
-import type { Rect } from "@farglass/protocol";
+import type { CongestionReason, Rect, RegionChoice, ViewerNetwork } from "@farglass/protocol";
 import type { DiffEngine } from "./diff_engine.ts";
 import { MotionMap, SHRINK_MS, type TileBox } from "./motion_map.ts";
 import { holds, planRegions, sameBoxes } from "./motion_regions.ts";
 import { type Picture, wordsOf } from "./picture.ts";
+import { type RegionLimits, regionLimits, UNKNOWN_WAY } from "./region_choice.ts";
 import { TILE_HEIGHT_PX, TILE_WIDTH_PX } from "./tile_map.ts";
 
 /** How often regions are thought over while something moves. */
@@ -18,16 +19,17 @@ const LOOK_MS = 50;
  */
 const SHOW_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 10_000;
+const FREE: ReadonlySet<CongestionReason> = new Set(["start", "ceiling", "application-limited"]);
 /** For so long after the start a moving screen stays video as a whole. */
 const SETTLE_MS = 400;
-/** Patches that lag behind for so long cannot keep up (issue 4 section 3). */
-const BEHIND_MS = 150;
 
 /** What a viewer's regions need of the rest. */
 export interface HybridPorts {
   readonly engine: DiffEngine;
   /** The RTP time of a picture on the viewer's video track. */
   readonly rtpTimeOf: (capturedAtMs: number) => number;
+  /** What the video's measurement says of the way, where there is one. */
+  readonly network?: () => ViewerNetwork | null;
 }
 
 /** The video regions of one viewer. */
@@ -45,6 +47,8 @@ export class HybridRegions {
   #announcedMs = 0;
   #nextLookMs = 0;
   #pausedUntilMs = -Infinity;
+  #chosen: RegionLimits = regionLimits(UNKNOWN_WAY);
+  #decisions: RegionChoice["decisions"] = {};
 
   constructor(ports: HybridPorts) {
     this.#ports = ports;
@@ -105,9 +109,41 @@ export class HybridRegions {
       return;
     }
     if (this.#boxes.length > 0) this.#map.look(wordsOf(picture));
-    const behind = this.#ports.engine.behindMs(nowMs) >= BEHIND_MS;
-    const boxes = planRegions(this.#map, { current: this.#boxes, nowMs, behind });
+    const limits = this.#limits(nowMs);
+    const boxes = planRegions(this.#map, { current: this.#boxes, nowMs, limits });
     if (!sameBoxes(boxes, this.#boxes)) this.#announce(boxes, picture, nowMs);
+  }
+
+  /** What moving regions may cost, and why. */
+  get choice(): RegionChoice {
+    const { reason, bytesPerS } = this.#chosen;
+    return {
+      reason,
+      videoAboveKbps: Math.round(bytesPerS * 8 / 1_000),
+      regions: this.#boxes.length,
+      decisions: this.#decisions,
+    };
+  }
+
+  #limits(nowMs: number): RegionLimits {
+    const { engine } = this.#ports;
+    const network = this.#ports.network?.() ?? null;
+    const { linkKbps } = engine.flow;
+    // A target that only the settings or a still desktop hold says nothing of the network.
+    const held = network === null || FREE.has(network.reason);
+    const next = regionLimits({
+      patchKbps: linkKbps,
+      videoKbps: held ? null : network.targetKbps,
+      rttMs: network?.rttMs || null,
+      loss: network?.loss ?? 0,
+      behindMs: engine.behindMs(nowMs),
+    });
+    if (next.reason !== this.#chosen.reason) {
+      const count = this.#decisions[next.reason] ?? 0;
+      this.#decisions = { ...this.#decisions, [next.reason]: count + 1 };
+    }
+    this.#chosen = next;
+    return next;
   }
 
   /** When `plan` is due at the latest, or null: a picture brings the next look by itself. */

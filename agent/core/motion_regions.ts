@@ -1,11 +1,10 @@
 /** From moving tiles to the few rectangles that the video shows. Pure functions of a MotionMap. */
 import { MAX_VIDEO_REGIONS } from "@farglass/protocol";
 import { type MotionMap, REST_MS, SHRINK_MS, type TileBox } from "./motion_map.ts";
+import type { RegionLimits } from "./region_choice.ts";
 
 /** A smaller thing that moves (a caret, a spinner, a clock) is cheap as patches and quicker. */
 const MIN_TILES = 24;
-/** Patches of a region take at least this much before video is worth its own bytes and delay. */
-const MIN_PATCH_BYTES_PER_S = 300_000;
 /** Of a new region's tiles so many move, or the rectangle says too little about the motion. */
 const MIN_DENSITY = 0.4;
 /** A region whose motion has shrunk to less than this part of it gets smaller. */
@@ -40,8 +39,8 @@ export interface RegionInput {
   /** The regions so far. */
   readonly current: readonly TileBox[];
   readonly nowMs: number;
-  /** Patches cannot keep up with the screen: motion goes by video whatever it costs. */
-  readonly behind: boolean;
+  /** What patches of a region may take, and whether they can keep up at all. */
+  readonly limits: Pick<RegionLimits, "bytesPerS" | "behind">;
 }
 
 /** The regions from now on; those that still fit stay as they are, so that nothing flickers. */
@@ -85,17 +84,18 @@ interface Cluster {
 
 function isRegion(map: MotionMap, { box, tiles }: Cluster, input: RegionInput): boolean {
   if (tiles < MIN_TILES || tiles < boxTiles(box) * MIN_DENSITY) return false;
-  return input.behind || map.patchRate(box, input.nowMs) >= MIN_PATCH_BYTES_PER_S;
+  const { bytesPerS, behind } = input.limits;
+  return behind || map.patchRate(box, input.nowMs) >= bytesPerS;
 }
 
 /** Moving tiles that patches show, joined with their neighbours (one tile of rest between counts). */
-function clusters(map: MotionMap, { current, nowMs, behind }: RegionInput): Cluster[] {
+function clusters(map: MotionMap, { current, nowMs, limits }: RegionInput): Cluster[] {
   const { cols, rows } = map;
   const todo = new Uint8Array(cols * rows);
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       if (holds(current, col, row) || !map.moves(col, row, nowMs, REST_MS)) continue;
-      if (behind || map.costs(col, row)) todo[row * cols + col] = 1;
+      if (limits.behind || map.costs(col, row)) todo[row * cols + col] = 1;
     }
   }
   const found: Cluster[] = [];

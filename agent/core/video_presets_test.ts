@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { presetKnobs } from "./video_presets.ts";
+import { presetKnobs, softer } from "./video_presets.ts";
 
 const DESKTOP = { bitrateKbps: 12_000, maxFps: 60 };
 
@@ -17,4 +17,10 @@ Deno.test("presetKnobs: the least of preset, desktop and network holds, for rate
   });
   assert.equal(presetKnobs("low-bandwidth", DESKTOP).bitrateKbps, 1_000);
   assert.equal(presetKnobs("balanced", DESKTOP).maxFps, 30);
+});
+
+Deno.test("softer: one step, and no further than there is", () => {
+  assert.deepEqual(["sharp", "balanced", "smooth"].map((q) => softer(q as "sharp")), [
+    ...["balanced", "smooth", "smooth"],
+  ]);
 });
