@@ -16,7 +16,8 @@ import {
   VIDEO_PRESETS,
   type VideoCodec,
 } from "@farglass/protocol";
-import type { ConsentAnswer } from "./core/consent.ts";
+import type { ConsentAnswer, ConsentRequest } from "./core/consent.ts";
+import type { DisplayLayout } from "./core/displays.ts";
 import type { Peer, PeerFactory } from "./core/ports.ts";
 import { sessionsDeadline, stepSessions } from "./core/session_table.ts";
 import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/session_types.ts";
@@ -49,7 +50,7 @@ export interface AgentPorts extends LinkPorts {
   readonly createPeer: PeerFactory;
   /** Null when nobody can be asked. */
   readonly consent: {
-    ask(id: string, operator: string, onAnswer: (answer: ConsentAnswer) => void): void;
+    ask(id: string, request: ConsentRequest, onAnswer: (answer: ConsentAnswer) => void): void;
     cancel(id: string): void;
   } | null;
   deflate(bytes: Uint8Array): Uint8Array;
@@ -66,6 +67,8 @@ export interface AgentStatus {
   readonly desktopId: string;
   readonly connected: boolean;
   readonly desktop: { readonly name: string; readonly width: number; readonly height: number };
+  /** Names of the displays that operators may see. */
+  readonly displays: readonly string[];
   readonly viewers: readonly { readonly operator: string; readonly transport: Transport }[];
   readonly video: VideoStatus;
   /** What became of each encoder's probe; empty for those whose probe is not over. */
@@ -138,12 +141,17 @@ export class Agent {
     this.#link.start();
   }
 
+  get #displayNames(): readonly string[] {
+    return this.#ports.pipeline.layout.displays.map(({ name }) => name);
+  }
+
   status(): AgentStatus {
     return {
       agentId: this.#options.info.agentId,
       desktopId: this.#options.desktopId,
       connected: this.#link.online,
       desktop: { name: this.#options.desktopName, ...this.#ports.pipeline.screen },
+      displays: this.#displayNames,
       viewers: [...this.#viewers.values()].map(({ operator, transport }) => ({
         operator,
         transport,
@@ -187,7 +195,6 @@ export class Agent {
   #caps(): Draft {
     const { desktopId, desktopName, hybrid, input, capture, policy } = this.#options;
     const encoders = this.#encoders;
-    const { width, height } = this.#ports.pipeline.screen;
     const bounds = this.#ports.pipeline.settings;
     const video = encoders.length > 0;
     return {
@@ -202,7 +209,7 @@ export class Agent {
         video: policy.diffOnly || !video
           ? undefined
           : { presets: [...VIDEO_PRESETS], preset: bounds.preset ?? "balanced" },
-        displays: [{ id: "0", name: desktopName, width, height, primary: true }],
+        ...displayCaps(this.#ports.pipeline.layout),
         input: policy.viewOnly ? { pointer: false, keyboard: false } : input,
         audio: { available: false },
         capture,
@@ -268,7 +275,10 @@ export class Agent {
         this.#link.send(this.#traces?.outgoing(effect.draft) ?? effect.draft);
         break;
       case "ask":
-        this.#ports.consent?.ask(effect.sessionId, effect.operator, (answer) => {
+        this.#ports.consent?.ask(effect.sessionId, {
+          operator: effect.operator,
+          displays: this.#displayNames,
+        }, (answer) => {
           this.#step({ kind: "consent", sessionId: effect.sessionId, answer });
         });
         break;
@@ -430,6 +440,19 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.mes
 const codecsOf = (
   { encoders, policy }: Pick<AgentOptions, "encoders" | "policy">,
 ): readonly VideoCodec[] => policy.diffOnly ? [] : [...new Set(encoders.map(({ codec }) => codec))];
+
+/** What of the displays may be seen. */
+function displayCaps({ displays, all }: DisplayLayout): Pick<DesktopCaps, "displays"> & {
+  readonly allDisplays: boolean;
+} {
+  const list = displays.map(({ id, name, width, height, x, y, primary, rotation }, i) => ({
+    ...{ id, name, width, height, x, y, rotation },
+    // Where the system names none, the first one is.
+    primary: primary || (i === 0 && !displays.some((one) => one.primary)),
+  }));
+  const none = { id: "0", name: "No shared display", width: 1, height: 1, primary: true };
+  return { displays: list.length === 0 ? [none] : list, allDisplays: all !== null };
+}
 
 /** An encoder's knobs within the desktop's own bounds. */
 function limited(

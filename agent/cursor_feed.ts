@@ -2,6 +2,7 @@
 import type { ControlMessage } from "@farglass/protocol";
 import { cropCursor } from "./core/cursor_shape.ts";
 import type { CursorShape } from "./core/ports.ts";
+import type { PlaceOnDisplay } from "./display_view.ts";
 
 export interface CursorFeedPorts {
   now(): number;
@@ -16,11 +17,18 @@ export interface CursorFeedPorts {
 const CHANNEL_INTERVAL_MS = 16;
 const RELAY_INTERVAL_MS = 50;
 
+export const positionMessage = ({ x, y, away }: PlaceOnDisplay): ControlMessage => ({
+  op: "cursor-position",
+  x,
+  y,
+  ...(away ? { away } : {}),
+});
+
 export class CursorFeed {
   readonly #ports: CursorFeedPorts;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sentMs = -RELAY_INTERVAL_MS;
-  #position: { x: number; y: number } | null = null;
+  #position: PlaceOnDisplay | null = null;
 
   constructor(ports: CursorFeedPorts) {
     this.#ports = ports;
@@ -36,8 +44,10 @@ export class CursorFeed {
     if (this.#ports.shown) this.#ports.send(this.message(shape));
   }
 
-  position(x: number, y: number): void {
-    this.#position = { x, y };
+  position(place: PlaceOnDisplay): void {
+    // Where on another display it is, is nothing to tell.
+    if (place.away && this.#position?.away === true) return;
+    this.#position = place;
     if (!this.#ports.shown || this.#timer !== undefined) return;
     const every = this.#ports.byChannel ? CHANNEL_INTERVAL_MS : RELAY_INTERVAL_MS;
     const waitMs = this.#sentMs + every - this.#ports.now();
@@ -53,7 +63,7 @@ export class CursorFeed {
   #sendPosition(): void {
     if (this.#position === null || !this.#ports.shown) return;
     this.#sentMs = this.#ports.now();
-    this.#ports.send({ op: "cursor-position", ...this.#position });
+    this.#ports.send(positionMessage(this.#position));
   }
 
   close(): void {

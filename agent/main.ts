@@ -20,6 +20,7 @@ import { Agent, type AgentStatus } from "./agent.ts";
 import { EncoderList } from "./encoders.ts";
 import { loadSettings, readSecret, stateDirOf } from "./config.ts";
 import { type CommandLine, readCommandLine, usage } from "./core/command_line.ts";
+import { readSharedDisplays } from "./core/displays.ts";
 import {
   describeSettings,
   type MergedSettings,
@@ -104,6 +105,7 @@ function describeStatus(facts: AgentStatus): string {
     `Agent    ${facts.agentId}`,
     `Server   ${facts.connected ? "connected" : "not connected, trying again"}`,
     `Desktop  ${name} (${facts.desktopId}), ${width}×${height}`,
+    `Displays ${facts.displays.join(", ") || "none that may be seen is connected"}`,
     facts.viewers.length === 0 ? "Viewers  nobody" : "Viewers",
     ...facts.viewers.map((v) => `  ${v.operator} by ${v.transport}`),
     "Encoders",
@@ -207,7 +209,7 @@ async function build(
   const probe = await openDesktop();
   if (!probe.ok) return { ok: false, error: probe.error.message };
   const { capture, input } = probe.value;
-  const screen = { width: capture.width, height: capture.height };
+  const screen = { width: capture.width, height: capture.height, displays: capture.displays };
   const source = capture.name;
   const inputs = { pointer: input.pointer, keyboard: input.keyboard };
   // Only the size was wanted: nothing is read from the screen while nobody looks.
@@ -254,6 +256,7 @@ async function build(
       bitrateKbps: Math.min(settings["encoder.bitrateKbps"], settings["policy.maxBitrateKbps"]),
       maxFps: settings["encoder.maxFps"],
       preset: settings["encoder.preset"],
+      displays: readSharedDisplays(settings["displays.shared"]),
     },
     screen,
   );
@@ -307,7 +310,8 @@ function desktopOpener(settings: Settings): PipelinePorts["openDesktop"] {
     : settings["capture.source"];
   if (source === "x11") return () => openX11({ display, maxFps });
   const size = { width: settings["capture.width"], height: settings["capture.height"] };
-  return () => Promise.resolve({ ok: true, value: openSynthetic({ ...size, maxFps }) });
+  const displays = settings["capture.syntheticDisplays"];
+  return () => Promise.resolve({ ok: true, value: openSynthetic({ ...size, maxFps, displays }) });
 }
 
 /** Whether the server is on this very machine. */

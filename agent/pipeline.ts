@@ -1,26 +1,27 @@
 /**
- * One desktop's pixels: a capture that runs while somebody looks, its video, and the hash and
- * input that all viewers share.
+ * One desktop's pixels and input: a capture that runs while somebody looks. Who sees what of it is
+ * in audience.ts.
  */
-import type { CodedError, InputMessage, Result, VideoCodec, VideoPreset } from "@farglass/protocol";
+import type { InputMessage, Result, VideoPreset } from "@farglass/protocol";
+import {
+  Audience,
+  type AudiencePorts,
+  type PipelineSettings,
+  type PipelineViewer,
+  type ScreenFacts,
+  type ShownDisplay,
+  type ViewerVideo,
+} from "./audience.ts";
 import { backoffDelayMs } from "./core/backoff.ts";
-import { hashPicture, type Picture } from "./core/picture.ts";
-import type {
-  Capture,
-  CursorShape,
-  EncodedFrame,
-  Frame,
-  InputSink,
-  PictureConverter,
-  VideoEncoder,
-  VideoEncoderOptions,
-  VideoRate,
-  VideoTarget,
-} from "./core/ports.ts";
-import { presetKnobs, softer } from "./core/video_presets.ts";
-import type { EncoderChoice } from "./core/encoder_chain.ts";
+import type { DisplayLayout } from "./core/displays.ts";
+import type { Picture } from "./core/picture.ts";
+import type { Capture, CursorShape, Frame, InputSink, VideoRate } from "./core/ports.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
-import { VideoPool, type VideoStatus, type VideoWish } from "./video_pool.ts";
+import { presetKnobs } from "./core/video_presets.ts";
+import type { PlaceOnDisplay } from "./display_view.ts";
+import type { VideoStatus } from "./video_pool.ts";
+
+export type { PipelineSettings, PipelineViewer };
 
 export interface OpenedDesktop {
   readonly capture: Capture;
@@ -28,57 +29,14 @@ export interface OpenedDesktop {
 }
 
 /** What the pipeline asks of the machine. */
-export interface PipelinePorts {
+export interface PipelinePorts extends AudiencePorts {
   openDesktop(): Promise<Result<OpenedDesktop, { readonly message: string }>>;
-  openEncoder(options: VideoEncoderOptions): Promise<Result<VideoEncoder, CodedError>>;
-  openConverter(
-    size: { readonly width: number; readonly height: number },
-  ): Promise<Result<PictureConverter, CodedError>>;
-  /** The encoders that have proved to work here, the best first. */
-  encoders(): readonly EncoderChoice[];
-  now(): number;
   random(): number;
-  log(level: "info" | "warn", text: string): void;
-}
-
-/** Bounds of every viewer's video, and what it is made for until its operator chooses. */
-export interface PipelineSettings extends VideoRate {
-  readonly preset?: VideoPreset;
-}
-
-/** One viewer, as the pipeline sees it. No call may throw. */
-export interface PipelineViewer {
-  onFrame(frame: Frame): void;
-  onVideo(frame: EncodedFrame): void;
-  onScreen(width: number, height: number): void;
-  onCursorShape(shape: CursorShape): void;
-  onCursorPosition(x: number, y: number): void;
-  onFault(code: "capture-failed"): void;
-  onVideoAvailable(available: boolean): void;
 }
 
 /** The capture stays open for so long after the last viewer, so that a reload is quick. */
 const LINGER_MS = 3_000;
 const REOPEN_BACKOFF = { minMs: 500, maxMs: 10_000 };
-
-/** What one viewer's network carries, and what its peer has agreed on. */
-export interface ViewerVideo extends VideoTarget {
-  readonly codec?: VideoCodec | null;
-}
-
-interface ViewerEntry {
-  video: boolean;
-  /** What its network carries. */
-  target: VideoTarget;
-  /** What its peer has agreed on. */
-  codec: VideoCodec;
-  preset: VideoPreset;
-  /** Its video is seen only where the screen moves. */
-  motionOnly: boolean;
-}
-
-/** What every browser but a few takes. */
-const USUAL_CODEC: VideoCodec = "h264";
 
 type TimerName = "linger" | "reopen";
 
@@ -92,47 +50,36 @@ type DesktopState =
 export class Pipeline {
   readonly #ports: PipelinePorts;
   readonly #settings: PipelineSettings;
-  readonly #viewers = new Map<PipelineViewer, ViewerEntry>();
+  readonly #audience: Audience;
   #desktop: DesktopState = { kind: "closed" };
   #closing: Promise<void> = Promise.resolve();
   #reopenAttempts = 0;
   #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
-  readonly #video: VideoPool;
   #captured = 0;
-  #screen: { width: number; height: number };
-  #hash: { picture: number; value: number } | null = null;
   #closed = false;
-  /** Called when the size of the screen changed. */
+  /** Called when the size of the screen or its displays changed. */
   onScreen: (width: number, height: number) => void = () => {};
 
   constructor(
     ports: PipelinePorts,
     settings: PipelineSettings,
-    screen: { readonly width: number; readonly height: number },
+    screen: ScreenFacts,
   ) {
     this.#ports = ports;
     this.#settings = settings;
-    this.#screen = { ...screen };
-    this.#video = new VideoPool({
-      openEncoder: (options) => ports.openEncoder(options),
-      openConverter: (size) => ports.openConverter(size),
-      encoders: () => ports.encoders(),
-      current: () => this.current(),
-      now: () => ports.now(),
-      log: (level, text) => ports.log(level, text),
-      onAvailable: (codec, available) => {
-        for (const [viewer, entry] of this.#viewers) {
-          if (entry.codec === codec) viewer.onVideoAvailable(available);
-        }
-      },
-    }, settings);
+    this.#audience = new Audience(ports, settings, screen, () => this.current());
   }
 
   get settings(): PipelineSettings {
     return this.#settings;
   }
   get screen(): { readonly width: number; readonly height: number } {
-    return this.#screen;
+    const { width, height } = this.#audience.screen;
+    return { width, height };
+  }
+  /** The displays that may be seen. */
+  get layout(): DisplayLayout {
+    return this.#audience.layout;
   }
   /** Frames in which the desktop changed, since the agent started. */
   get captured(): number {
@@ -147,45 +94,54 @@ export class Pipeline {
     return this.#settings.bitrateKbps;
   }
   get videoStatus(): VideoStatus {
-    return this.#video.status();
-  }
-  /** For a viewer that has not agreed on a codec yet. */
-  get videoAvailable(): boolean {
-    return this.#video.available(USUAL_CODEC);
+    return this.#audience.videoStatus;
   }
 
+  /** The whole screen. */
   current(): Frame | null {
     return this.#desktop.kind === "open" ? this.#desktop.desktop.capture.current() : null;
   }
-  cursor(): ReturnType<Capture["cursor"]> {
-    return this.#desktop.kind === "open" ? this.#desktop.desktop.capture.cursor() : null;
-  }
 
-  /** Hash of the current picture, computed once for all viewers. */
-  hash(picture: Picture): number {
-    if (this.#hash?.picture !== this.#captured) {
-      this.#hash = { picture: this.#captured, value: hashPicture(picture) };
-    }
-    return this.#hash.value;
+  // --- what a viewer sees -------------------------------------------------------------------
+
+  /** Which display `viewer` is shown. */
+  shown(viewer: PipelineViewer): ShownDisplay {
+    return this.#audience.shown(viewer);
+  }
+  /** What `viewer` sees of the screen. */
+  picture(viewer: PipelineViewer): Frame | null {
+    return this.#audience.picture(viewer);
+  }
+  /** Frames in which that changed. */
+  capturedFor(viewer: PipelineViewer): number {
+    return this.#audience.captured(viewer);
+  }
+  /** Hash of what `viewer` sees now, computed once for all who see it. */
+  hash(viewer: PipelineViewer, picture: Picture): number {
+    return this.#audience.hash(viewer, picture);
+  }
+  videoAvailable(viewer: PipelineViewer): boolean {
+    return this.#audience.videoAvailable(viewer);
+  }
+  cursor(
+    viewer: PipelineViewer,
+  ): { readonly shape: CursorShape; readonly place: PlaceOnDisplay } | null {
+    const cursor = this.#desktop.kind === "open" ? this.#desktop.desktop.capture.cursor() : null;
+    const view = this.#audience.viewOf(viewer);
+    if (cursor === null || view === null) return null;
+    return { shape: cursor.shape, place: view.placeOf(cursor.x, cursor.y) };
   }
 
   /** Shows the desktop to `viewer` from now on; the first viewer starts the capture. */
   attach(viewer: PipelineViewer): void {
-    this.#viewers.set(viewer, {
-      video: false,
-      target: { ...this.#settings, blocked: false },
-      codec: USUAL_CODEC,
-      preset: this.#settings.preset ?? "balanced",
-      motionOnly: false,
-    });
+    this.#audience.enter(viewer);
     this.#cancel("linger");
     if (this.#desktop.kind === "closed") this.#open();
   }
 
   detach(viewer: PipelineViewer): void {
-    this.setVideo(viewer, false);
-    this.#viewers.delete(viewer);
-    if (this.#viewers.size > 0 || this.#closed) return;
+    this.#audience.leave(viewer);
+    if (this.#audience.size > 0 || this.#closed) return;
     this.#cancel("reopen");
     if (this.#desktop.kind === "failed") this.#desktop = { kind: "closed" };
     this.#arm("linger", LINGER_MS, () => {
@@ -193,56 +149,46 @@ export class Pipeline {
     });
   }
 
+  /** Shows `viewer` this display, or `all`; false when there is none such, and what it sees stays. */
+  setDisplay(viewer: PipelineViewer, display: string): boolean {
+    return this.#audience.setDisplay(viewer, display);
+  }
+
   /**
    * Whether `viewer` wants the video track's pictures; `motionOnly` while it sees them only where
    * the screen moves, and patches make exact what rests.
    */
   setVideo(viewer: PipelineViewer, video: boolean, motionOnly = false): void {
-    const entry = this.#viewers.get(viewer);
-    if (entry === undefined) return;
-    if (video && entry.motionOnly !== motionOnly) {
-      entry.motionOnly = motionOnly;
-      this.#video.setWish(viewer, wishOf(entry));
-    }
-    if (entry.video === video) return;
-    entry.video = video;
-    if (video) this.#video.join(viewer, wishOf(entry));
-    else this.#video.leave(viewer);
+    this.#audience.setVideo(viewer, video, motionOnly);
   }
 
   /**
    * What `viewer`'s network can carry, from now on; the settings stay the upper bound. Call it as
    * often as the estimate changes: no keyframe is made for it.
    */
-  setVideoTarget(viewer: PipelineViewer, { codec, ...target }: ViewerVideo): void {
-    const entry = this.#viewers.get(viewer);
-    if (entry === undefined) return;
-    entry.target = target;
-    if (codec != null && codec !== entry.codec) {
-      const before = this.#video.available(entry.codec);
-      entry.codec = codec;
-      const available = this.#video.available(codec);
-      if (available !== before) viewer.onVideoAvailable(available);
-    }
-    this.#video.setWish(viewer, wishOf(entry));
+  setVideoTarget(viewer: PipelineViewer, target: ViewerVideo): void {
+    this.#audience.setVideoTarget(viewer, target);
   }
 
   /** The operator's choice for `viewer`, in force at once; returns what it comes to here. */
   setPreset(viewer: PipelineViewer, preset: VideoPreset): VideoRate {
-    const entry = this.#viewers.get(viewer);
-    if (entry !== undefined) {
-      entry.preset = preset;
-      this.#video.setWish(viewer, wishOf(entry));
-    }
+    this.#audience.setPreset(viewer, preset);
     return presetKnobs(preset, this.#settings);
   }
 
   requestKeyframe(viewer: PipelineViewer, reason: KeyframeReason): void {
-    this.#video.requestKeyframe(viewer, reason);
+    this.#audience.viewOf(viewer)?.video.requestKeyframe(viewer, reason);
   }
 
-  play(input: InputMessage): void {
-    if (this.#desktop.kind === "open") this.#desktop.desktop.input.play(input);
+  /** Plays `viewer`'s input; its coordinates are those of the display that it is shown. */
+  play(viewer: PipelineViewer, input: InputMessage): void {
+    if (this.#desktop.kind !== "open") return;
+    const { input: sink } = this.#desktop.desktop;
+    if (input.kind !== "move" && input.kind !== "button" && input.kind !== "wheel") {
+      return sink.play(input);
+    }
+    const area = this.#audience.viewOf(viewer)?.area;
+    if (area !== undefined) sink.play({ ...input, x: input.x + area.x, y: input.y + area.y });
   }
 
   /** Nobody is left who could hold anything. */
@@ -252,11 +198,10 @@ export class Pipeline {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#viewers.clear();
     for (const name of [...this.#timers.keys()]) this.#cancel(name);
     await this.#closing;
     await this.#closeDesktop();
-    await this.#video.close();
+    await this.#audience.close();
   }
 
   // --- capture ------------------------------------------------------------------------------
@@ -265,10 +210,10 @@ export class Pipeline {
     this.#desktop = { kind: "opening" };
     await this.#closing;
     const opened = await this.#ports.openDesktop();
-    if (this.#closed || this.#viewers.size === 0) {
+    if (this.#closed || this.#audience.size === 0) {
       if (opened.ok) await closeOpened(opened.value);
       this.#desktop = { kind: "closed" };
-      if (!this.#closed && this.#viewers.size > 0) this.#open();
+      if (!this.#closed && this.#audience.size > 0) this.#open();
       return;
     }
     if (!opened.ok) {
@@ -277,11 +222,18 @@ export class Pipeline {
     }
     this.#desktop = { kind: "open", desktop: opened.value };
     const { capture } = opened.value;
+    this.#onScreen(capture);
     const live = () => this.#desktop.kind === "open" && this.#desktop.desktop === opened.value;
     capture.start({
       onFrame: (frame) => live() && this.#onFrame(frame),
       onCursorShape: (shape) => live() && this.#each((v) => v.onCursorShape(shape)),
-      onCursorPosition: (x, y) => live() && this.#each((v) => v.onCursorPosition(x, y)),
+      onDisplays: () => {
+        if (!live() || !this.#onScreen(capture)) return;
+        // What was moved looks different, though nothing was drawn.
+        const frame = this.current();
+        if (frame !== null) this.#audience.show(frame);
+      },
+      onCursorPosition: (x, y) => live() && this.#audience.cursorAt(x, y),
       onFault: (error) => {
         if (!live()) return;
         opened.value.input.close();
@@ -293,14 +245,19 @@ export class Pipeline {
   #onFrame(frame: Frame): void {
     this.#captured++;
     this.#reopenAttempts = 0;
-    if (frame.width !== this.#screen.width || frame.height !== this.#screen.height) {
-      this.#screen = { width: frame.width, height: frame.height };
-      this.#each((v) => v.onScreen(frame.width, frame.height));
-      this.onScreen(frame.width, frame.height);
+    const { width, height } = this.#audience.screen;
+    if (frame.width !== width || frame.height !== height) {
+      const { displays } = this.#audience.screen;
+      this.#onScreen({ width: frame.width, height: frame.height, displays });
     }
-    // The encoder reads the pixels before anything else can run.
-    this.#video.frame(frame);
-    this.#each((v) => v.onFrame(frame));
+    this.#audience.show(frame);
+  }
+
+  /** False when neither the size nor the displays have changed. */
+  #onScreen({ width, height, displays }: ScreenFacts): boolean {
+    if (!this.#audience.setScreen({ width, height, displays })) return false;
+    this.onScreen(width, height);
+    return true;
   }
 
   #onCaptureLost(why: string): void {
@@ -316,11 +273,11 @@ export class Pipeline {
     this.#desktop = { kind: "closed" };
     if (state.kind === "open") await closeOpened(state.desktop);
     // A viewer may have come while the capture was closing.
-    if (!this.#closed && this.#viewers.size > 0 && this.#desktop.kind === "closed") this.#open();
+    if (!this.#closed && this.#audience.size > 0 && this.#desktop.kind === "closed") this.#open();
   }
 
   #each(call: (viewer: PipelineViewer) => void): void {
-    for (const viewer of this.#viewers.keys()) call(viewer);
+    for (const viewer of [...this.#audience.viewers]) call(viewer);
   }
 
   // --- timers -------------------------------------------------------------------------------
@@ -338,12 +295,6 @@ export class Pipeline {
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
-}
-
-function wishOf({ target, preset, motionOnly, codec }: ViewerEntry): VideoWish {
-  const knobs = presetKnobs(preset, target);
-  const quality = motionOnly ? softer(knobs.quality) : knobs.quality;
-  return { ...knobs, quality, blocked: target.blocked, codec };
 }
 
 async function closeOpened({ capture, input }: OpenedDesktop): Promise<void> {

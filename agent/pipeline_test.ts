@@ -22,6 +22,7 @@ class FakeDesktop implements Capture, InputSink {
   readonly pointer = true;
   readonly keyboard = true;
   events: CaptureEvents | null = null;
+  readonly displays = [];
   closed = 0;
   released = 0;
   #frame: Frame | null = null;
@@ -114,6 +115,9 @@ class FakeViewer implements PipelineViewer {
   }
   onScreen(width: number, height: number): void {
     this.#note(`${width}×${height}`);
+  }
+  onMoved(): void {
+    this.#note("moved");
   }
   onCursorShape(): void {}
   onCursorPosition(): void {}
@@ -266,10 +270,10 @@ Deno.test("an encoder that fails once is replaced; twice in a row → no video f
   world.encoders[0].asked[0].finish(new Error("first"));
   await world.until(() => world.encoders[1]?.asked.length === 1);
   assert.equal(world.encoders[0].closed, true);
-  assert.equal(world.pipeline.videoAvailable, true);
+  assert.equal(world.pipeline.videoAvailable(viewer), true);
   world.encoders[1].asked[0].finish(new Error("second"));
   await world.until(() => viewer.heard.includes("no video"));
-  assert.equal(world.pipeline.videoAvailable, false);
+  assert.equal(world.pipeline.videoAvailable(viewer), false);
 });
 
 Deno.test("no encoder at all → viewers are told, the capture goes on", async () => {

@@ -3,11 +3,13 @@
  * the server.
  */
 import {
+  codedError,
   type ControlMessage,
   decodeControl,
   decodeDiffAck,
   type DesktopPolicy,
   never,
+  type Reason,
   type Transport,
 } from "@farglass/protocol";
 import { DiffEngine } from "./core/diff_engine.ts";
@@ -26,6 +28,7 @@ import type { KeyframeReason } from "./core/video_pacer.ts";
 import {
   type ControlPath,
   newViewer,
+  type ScreenTold,
   stepViewer,
   viewerDeadline,
   type ViewerEffect,
@@ -34,7 +37,9 @@ import {
 } from "./core/viewer.ts";
 import { CursorFeed } from "./cursor_feed.ts";
 import { DiffPump } from "./diff_pump.ts";
+import type { PlaceOnDisplay } from "./display_view.ts";
 import type { PipelineViewer } from "./pipeline.ts";
+import { type Greeted, greeting, screenTold } from "./viewer_greeting.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
 
 export type { ViewerPorts };
@@ -70,7 +75,7 @@ export class ViewerSession implements PipelineViewer {
     const { pipeline } = ports;
     this.#engine = new DiffEngine({
       deflate: (bytes) => ports.deflate(bytes),
-      hash: (picture) => pipeline.hash(picture),
+      hash: (picture) => pipeline.hash(this, picture),
       observe: (...patch) => this.#hybrid.sent(...patch),
     });
     this.#hybrid = new HybridRegions({
@@ -84,13 +89,14 @@ export class ViewerSession implements PipelineViewer {
       log: this.#log,
       now: () => ports.now(),
       soon: (task) => ports.soon(task),
-      picture: () => this.#closed || !this.#showsDiff() ? null : pipeline.current(),
+      picture: () => this.#closed || !this.#showsDiff() ? null : pipeline.picture(this),
       planned: () => this.#followRegions(),
       hasRoom: () => this.#hasRoom(),
       send: (message) => this.#sendDiff(message),
       trace: ports.trace ?? null,
     });
-    this.#state = newViewer(policy, pipeline.videoAvailable, pipeline.screen);
+    pipeline.attach(this);
+    this.#state = newViewer(policy, pipeline.videoAvailable(this), pipeline.shown(this));
     const shown = () => this.#state.transport !== "none";
     const byChannel = () => this.#peers.hasControlChannel;
     this.#cursor = new CursorFeed({
@@ -104,8 +110,7 @@ export class ViewerSession implements PipelineViewer {
         return byChannel();
       },
     });
-    pipeline.attach(this);
-    if (pipeline.current() !== null) this.#ports.trace?.captured();
+    if (pipeline.picture(this) !== null) this.#ports.trace?.captured();
   }
 
   get transport(): Transport {
@@ -269,16 +274,28 @@ export class ViewerSession implements PipelineViewer {
     this.#ports.trace?.sent();
   }
 
-  onScreen(width: number, height: number): void {
-    this.#step({ kind: "screen", width, height });
+  onScreen(): void {
+    this.#step({ kind: "screen", screen: this.#screen(), path: null });
+  }
+
+  onMoved(removed: boolean): void {
+    this.#step({ kind: "moved" });
+    const screen = this.#screen(removed ? "display-removed" : undefined);
+    this.#step({ kind: "screen", screen, path: null });
+    this.#engine.begin(this.#ports.now());
+    if (this.#state.transport === "hybrid") this.#hybrid.begin();
+    // None of the displays that may be seen is connected.
+    if (this.#ports.pipeline.shown(this).id === null) this.onFault("capture-failed");
+    this.#placeCursor();
+    this.#pump.run();
   }
 
   onCursorShape(shape: CursorShape): void {
     this.#cursor.shape(shape);
   }
 
-  onCursorPosition(x: number, y: number): void {
-    this.#cursor.position(x, y);
+  onCursorPosition(place: PlaceOnDisplay): void {
+    this.#cursor.position(place);
   }
 
   onFault(code: "capture-failed"): void {
@@ -331,7 +348,7 @@ export class ViewerSession implements PipelineViewer {
           id,
           at,
           agentAt: this.#ports.now(),
-          captured: pipeline.captured,
+          captured: pipeline.capturedFor(this),
           rtpFrames: this.#rtpFrames,
           diffFrames: this.#engine.stats.framesSent,
           frames: [...this.#log.take()],
@@ -341,8 +358,16 @@ export class ViewerSession implements PipelineViewer {
         }, effect.path);
         break;
       }
+      case "display":
+        this.#showDisplay(effect.display, effect.path);
+        break;
       case "greet":
-        this.#greet(effect.path);
+        for (
+          const message of greeting(this.#greeted, {
+            input: !this.#state.policy.viewOnly,
+            cursorFeed: this.#cursor,
+          })
+        ) this.#sendControl(message, effect.path);
         break;
       case "transport":
         this.#ports.trace?.selected(effect.transport);
@@ -366,7 +391,7 @@ export class ViewerSession implements PipelineViewer {
         this.#pump.run();
         break;
       case "play":
-        pipeline.play(effect.input);
+        pipeline.play(this, effect.input);
         break;
       case "refuse":
         this.#ports.refuse(effect.error, effect.refType);
@@ -390,15 +415,29 @@ export class ViewerSession implements PipelineViewer {
     this.#pump.run();
   }
 
-  #greet(path: ControlPath): void {
+  #screen(reason?: Reason): ScreenTold {
+    return screenTold(this.#greeted, reason);
+  }
+
+  get #greeted(): Greeted {
     const { pipeline } = this.#ports;
-    this.#sendControl({ op: "screen", ...pipeline.screen }, path);
-    this.#sendControl({ op: "grants", input: !this.#state.policy.viewOnly }, path);
-    if (pipeline.captureFailed) this.#sendControl({ op: "fault", code: "capture-failed" }, path);
-    const cursor = pipeline.cursor();
-    if (cursor === null) return;
-    this.#sendControl(this.#cursor.message(cursor.shape), path);
-    this.#sendControl({ op: "cursor-position", x: cursor.x, y: cursor.y }, path);
+    return { pipeline, viewer: this, peer: this.#peers.active?.peer ?? null };
+  }
+
+  /** The operator chose; the picture begins anew with the transport that was chosen along. */
+  #showDisplay(display: string, path: ControlPath): void {
+    const { pipeline } = this.#ports;
+    const before = pipeline.shown(this).id;
+    const known = pipeline.setDisplay(this, display);
+    if (pipeline.shown(this).id !== before) this.#engine.begin(this.#ports.now());
+    this.#step({ kind: "screen", screen: this.#screen(), path });
+    if (!known) this.#ports.refuse(codedError("display-unknown"), "VIEWER_CONTROL");
+  }
+
+  /** The display is another one, and so is the cursor's place on it. */
+  #placeCursor(): void {
+    const cursor = this.#ports.pipeline.cursor(this);
+    if (cursor !== null) this.#cursor.position(cursor.place);
   }
 
   #sendControl(message: ControlMessage, path: ControlPath | null): void {

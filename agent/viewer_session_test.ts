@@ -13,6 +13,7 @@ import {
   type VideoCodec,
 } from "@farglass/protocol";
 import { DiffReceiver } from "../tests/support/diff_receiver.ts";
+import type { Display } from "./core/displays.ts";
 import type { CaptureEvents, Frame, Peer, PeerChannel, SoundFrame } from "./core/ports.ts";
 import { Pipeline } from "./pipeline.ts";
 import { ViewerSession } from "./viewer_session.ts";
@@ -78,11 +79,12 @@ class World implements AsyncDisposable {
   readonly #started = Promise.withResolvers<void>();
   readonly pipeline: Pipeline;
 
-  constructor() {
+  constructor(displays: readonly Display[] = []) {
     const capture = {
       name: "synthetic" as const,
       width: WIDTH,
       height: HEIGHT,
+      displays,
       start: (events: CaptureEvents) => {
         this.#events = events;
         this.#started.resolve();
@@ -109,7 +111,7 @@ class World implements AsyncDisposable {
         log: () => {},
       },
       { bitrateKbps: 1_000, maxFps: 30 },
-      { width: WIDTH, height: HEIGHT },
+      { width: WIDTH, height: HEIGHT, displays },
     );
   }
   async viewer(peer: FakePeer): Promise<ViewerSession> {
@@ -247,14 +249,14 @@ Deno.test("a newer peer is used as soon as it is connected; the old one's end re
   const viewer = await world.viewer(old);
   viewer.addPeer(2, young);
   viewer.onChannelOpen(2, "control");
-  viewer.onScreen(10, 10);
+  viewer.onScreen();
   assert.equal(old.controls().at(-1)?.op, "screen");
   viewer.onPeerConnected(2, true);
   viewer.removePeer(1);
-  viewer.onScreen(20, 20);
+  viewer.onScreen();
   assert.equal(young.controls().at(-1)?.op, "screen");
   viewer.removePeer(2);
-  viewer.onScreen(30, 30);
+  viewer.onScreen();
   assert.equal(world.relayed.at(-1)?.op, "screen");
   viewer.close();
 });
@@ -306,7 +308,7 @@ Deno.test("cursor positions: the first at once, then the newest after the interv
   const viewer = await world.viewer(peer);
   viewer.onChannelMessage(1, "control", select("diff-dc", 1));
   world.now = 1_000;
-  for (let x = 0; x < 50; x++) viewer.onCursorPosition(x, 0);
+  for (let x = 0; x < 50; x++) viewer.onCursorPosition({ x, y: 0, away: false });
   const positions = () => peer.controls().flatMap((c) => c.op === "cursor-position" ? [c.x] : []);
   assert.deepEqual(positions(), [0]);
   viewer.close();
@@ -322,5 +324,52 @@ Deno.test("diff messages carry the frame's own capture time", async () => {
   viewer.onChannelMessage(1, "control", select("diff-dc", 1));
   const decoded = decodeDiff(peer.diffs()[0]);
   assert.ok(decoded.ok && decoded.value.capturedAtMs === 42);
+  viewer.close();
+});
+
+Deno.test("another display: its size and a new stream of its pixels only; input lands there", async () => {
+  const half = WIDTH / 2;
+  const display = (id: string, x: number): Display => ({
+    ...{ id, name: id, x, y: 0, width: half, height: HEIGHT, primary: x === 0, rotation: 0 },
+  });
+  await using world = new World([display("LEFT", 0), display("RIGHT", half)]);
+  const peer = new FakePeer();
+  const viewer = await world.viewer(peer);
+  world.paint(1);
+  const choose = (epoch: number, id: string) => {
+    peer.sent.length = 0;
+    const message = { op: "select", transport: "diff-dc", epoch, display: id };
+    viewer.onChannelMessage(1, "control", JSON.stringify(message));
+    const receiver = new DiffReceiver();
+    let [read, stream, done] = [0, -1, false];
+    for (let i = 0; i < 100 && !done; i++) {
+      for (const bytes of peer.diffs().slice(read++, read)) {
+        const ack = receiver.receive(bytes);
+        const decoded = decodeDiff(bytes);
+        stream = decoded.ok ? decoded.value.stream : -1;
+        done = ack !== null;
+        if (ack !== null) viewer.onChannelMessage(1, "diff", encodeDiffAck(ack));
+      }
+      peer.waiting = 0;
+      viewer.onChannelDrain("diff");
+    }
+    const [screen] = peer.controls().flatMap((c) => c.op === "screen" ? [c] : []);
+    const { width, height, display } = screen;
+    return { receiver, stream, screen: { width, height, display } };
+  };
+  const left = choose(1, "LEFT");
+  assert.equal(left.stream, 1);
+  const right = choose(2, "RIGHT");
+  assert.equal(right.stream, 2);
+  assert.deepEqual(right.screen, { width: half, height: HEIGHT, display: "RIGHT" });
+  assert.equal(right.receiver.width, half);
+  for (const [x, y] of [[0, 0], [half - 1, HEIGHT - 1]]) {
+    assert.equal(right.receiver.pixels[y * half + x], world.pixels[y * WIDTH + half + x]);
+  }
+  viewer.onChannelMessage(1, "input", move(3));
+  assert.deepEqual(world.played, [{ kind: "move", seq: 3, x: half + 3, y: 1 }]);
+  choose(3, "NONE");
+  assert.deepEqual(world.refused, ["display-unknown"]);
+  assert.equal(world.pipeline.shown(viewer).id, "RIGHT");
   viewer.close();
 });

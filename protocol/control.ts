@@ -6,6 +6,7 @@ import {
   CHOICE_REASON_CODES,
   CONGESTION_REASON_CODES,
   PATCH_REASON_CODES,
+  REASON_CODES,
   TRANSPORTS,
   VIDEO_PRESETS,
 } from "./vocabulary.ts";
@@ -14,6 +15,14 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.M
 const timeMs = v.pipe(v.number(), v.finite());
 const cursorSide = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CURSOR_SIDE_PX));
 const coordinate = v.pipe(v.number(), v.integer(), v.minValue(-8192), v.maxValue(16384));
+
+/** The id of a display. */
+export const displayIdSchema = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(64),
+  v.regex(/^[^\p{C}]*$/u),
+);
 
 const frameKey = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff));
 /**
@@ -82,8 +91,16 @@ export type RegionChoice = v.InferOutput<typeof regionChoiceSchema>;
  * VIEWER_CONTROL when there is no data channel.
  */
 export const controlMessageSchema = v.variant("op", [
-  /** Console → agent: send pixels this way from now on. `epoch` numbers the console's choices. */
-  v.object({ op: v.literal("select"), transport: v.picklist(TRANSPORTS), epoch: count }),
+  /**
+   * Console → agent: send pixels this way from now on. `epoch` numbers the console's choices;
+   * `display` is the id of one display or `all`, and what is shown stays without it.
+   */
+  v.object({
+    op: v.literal("select"),
+    transport: v.picklist(TRANSPORTS),
+    epoch: count,
+    display: v.optional(displayIdSchema),
+  }),
   /** Agent → console: the choice is in force. */
   v.object({ op: v.literal("selected"), transport: v.picklist(TRANSPORTS), epoch: count }),
   /** Console → agent: the video needs a keyframe. */
@@ -125,11 +142,17 @@ export const controlMessageSchema = v.variant("op", [
     /** In hybrid mode. */
     choice: v.optional(regionChoiceSchema),
   }),
-  /** Agent → console: size of the desktop in pixels. */
+  /** Agent → console: size in pixels of what this viewer is shown. */
   v.object({
     op: v.literal("screen"),
     width: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8192)),
     height: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8192)),
+    /** Which display that is, or `all`. */
+    display: v.optional(displayIdSchema),
+    /** From this RTP time on the video shows it. */
+    rtpTime: v.optional(v.pipe(count, v.maxValue(0xffffffff))),
+    /** Why it is another one than the operator chose. */
+    reason: v.optional(v.picklist(REASON_CODES)),
   }),
   /** Agent → console: shape of the cursor, straight RGBA in base64; 0×0 is a hidden cursor. */
   v.object({
@@ -141,7 +164,13 @@ export const controlMessageSchema = v.variant("op", [
     rgba: v.pipe(v.string(), v.base64(), v.maxLength(52_000)),
   }),
   /** Agent → console: position of the cursor's hot spot in desktop pixels. */
-  v.object({ op: v.literal("cursor-position"), x: coordinate, y: coordinate }),
+  v.object({
+    op: v.literal("cursor-position"),
+    x: coordinate,
+    y: coordinate,
+    /** It is on a display that this viewer is not shown; the position is the nearest one here. */
+    away: v.optional(v.boolean()),
+  }),
   /** Agent → console: what this viewer may do. */
   v.object({ op: v.literal("grants"), input: v.boolean() }),
   /** Agent → console: something failed on the agent's side of this viewer. */

@@ -48,7 +48,12 @@ const FLAG_DEFLATED = 2;
 const FLAG_HASH = 4;
 const FLAG_REGIONS = 8;
 const FLAG_RUNS = 16;
-const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH | FLAG_REGIONS | FLAG_RUNS;
+/** Two bits that hold `stream`. */
+const STREAM_SHIFT = 5;
+/** Streams are counted modulo this. */
+export const DIFF_STREAMS = 4;
+const KNOWN_FLAGS = FLAG_LAST | FLAG_DEFLATED | FLAG_HASH | FLAG_REGIONS | FLAG_RUNS |
+  (DIFF_STREAMS - 1) << STREAM_SHIFT;
 
 const REGIONS_HEADER_BYTES = 14;
 const REGIONS_FLAG_CURRENT = 1;
@@ -88,6 +93,11 @@ export interface DiffMessage {
   /** True for the last message of the frame: now the console paints and acknowledges. */
   readonly last: boolean;
   readonly capturedAtMs: number;
+  /**
+   * 0..3, the next one whenever the viewer is shown another display: nothing of the picture before
+   * holds any more, though it may have the same size.
+   */
+  readonly stream: number;
   readonly width: number;
   readonly height: number;
   /** `hashPixels` of the whole picture after this frame, when the agent computed it. */
@@ -134,7 +144,7 @@ export function encodeDiff(message: DiffMessage): Uint8Array {
     1,
     (message.last ? FLAG_LAST : 0) | (message.deflated ? FLAG_DEFLATED : 0) |
       (message.hash === null ? 0 : FLAG_HASH) | (regions === null ? 0 : FLAG_REGIONS) |
-      (message.runs ? FLAG_RUNS : 0),
+      (message.runs ? FLAG_RUNS : 0) | message.stream << STREAM_SHIFT,
   );
   view.setUint16(2, patches.length);
   view.setUint32(4, message.frame);
@@ -210,6 +220,7 @@ export function decodeDiff(bytes: Uint8Array): Result<DiffMessage, CodedError> {
     part: view.getUint16(24),
     last: (flags & FLAG_LAST) !== 0,
     capturedAtMs,
+    stream: flags >> STREAM_SHIFT & (DIFF_STREAMS - 1),
     width,
     height,
     hash: (flags & FLAG_HASH) === 0 ? null : view.getUint32(20),

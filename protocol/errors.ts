@@ -48,6 +48,12 @@ export const ERRORS = {
     advice: "Connect again",
     retryable: true,
   },
+  "display-unknown": {
+    status: 404,
+    message: "The desktop has no such display, or does not share it",
+    advice: "Choose another display",
+    retryable: false,
+  },
   "stale-generation": {
     status: 409,
     message: "The signal belongs to an older negotiation",

@@ -19,6 +19,8 @@ export const MAX_CURSOR_SIDE_PX = 96;
 /** Largest picture a diff frame can describe; 16-bit coordinates on the wire, bounded memory at the console. */
 export const MAX_SCREEN_SIDE_PX = 8192;
 export const MAX_SCREEN_PIXELS = 8192 * 4320;
+/** Displays of one desktop that are told and can be chosen. */
+export const MAX_DISPLAYS = 16;
 /** Patches in one diff message. */
 export const MAX_PATCHES_PER_MESSAGE = 1024;
 /** Parts of the screen that the video may show in hybrid mode at one time. */

@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { type CodedError, codedError, ERROR_CODES } from "./errors.ts";
-import { controlMessageSchema } from "./control.ts";
+import { controlMessageSchema, displayIdSchema } from "./control.ts";
 import {
   MAX_CANDIDATE_BYTES,
+  MAX_DISPLAYS,
   MAX_ENVELOPE_BYTES,
   MAX_LAYER_CHANGES,
   MAX_SDP_BYTES,
@@ -27,6 +28,7 @@ const timestampMs = v.pipe(v.number(), v.finite(), v.minValue(0));
 const reason = v.picklist(REASON_CODES);
 const transport = v.picklist(TRANSPORTS);
 const sidePx = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(8192));
+const offsetPx = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8191));
 
 export const agentInfoSchema = v.object({
   agentId: uuid,
@@ -47,13 +49,20 @@ export const encoderCapsSchema = v.object({
   maxFps: count,
   defaultFps: count,
 });
+/** One display (monitor) of a desktop; it is chosen by its `id`, which is never `all`. */
 export const displaySchema = v.object({
-  id: label,
+  id: displayIdSchema,
   name: label,
   width: sidePx,
   height: sidePx,
   primary: v.boolean(),
+  /** Where it stands among the others, in desktop pixels; agents of before displays do not say. */
+  x: v.optional(offsetPx),
+  y: v.optional(offsetPx),
+  /** Clockwise, in degrees. */
+  rotation: v.optional(v.picklist([0, 90, 180, 270])),
 });
+export type DisplayCaps = v.InferOutput<typeof displaySchema>;
 /** RTCIceServer of W3C WebRTC section 4.2.1. */
 export const iceServerSchema = v.object({
   urls: v.pipe(v.array(label), v.minLength(1), v.maxLength(8)),
@@ -95,7 +104,9 @@ export const desktopCapsSchema = v.object({
     presets: v.pipe(v.array(v.picklist(VIDEO_PRESETS)), v.maxLength(8)),
     preset: v.picklist(VIDEO_PRESETS),
   })),
-  displays: v.pipe(v.array(displaySchema), v.minLength(1), v.maxLength(16)),
+  displays: v.pipe(v.array(displaySchema), v.minLength(1), v.maxLength(MAX_DISPLAYS)),
+  /** The displays can be had as one picture, too. */
+  allDisplays: v.optional(v.boolean()),
   input: v.object({ pointer: v.boolean(), keyboard: v.boolean() }),
   /**
    * Sound goes by an audio section of its own, which may be offered unless it is `not-allowed`: so

@@ -62,6 +62,7 @@ export const REASONS = {
   "jitter-buffer-growth": "The browser holds video back for too long",
   "webrtc-unavailable": "WebRTC is not available here",
   "operator-choice": "The operator chose this",
+  "display-removed": "The display that was shown is no longer connected",
   "policy": "The desktop's policy asks for this",
   "caps-changed": "The desktop's abilities changed",
   "transport-recovered": "The better transport works again",

@@ -80,6 +80,7 @@ function diffFrame(sessionId: string, frame: number): Uint8Array {
       hash: null,
       regions: null,
       patches: [{ x: 0, y: 0, width: side, height: side }],
+      stream: 0,
       runs: false,
       deflated: false,
       body: new Uint8Array(side * side * 4),

@@ -25,6 +25,7 @@ const diff = (frame: number, last = true): Uint8Array =>
     regions: null,
     patches: [{ x: 0, y: 0, width: 128, height: 114 }],
     part: 0,
+    stream: 0,
     runs: false,
     deflated: false,
     body: new Uint8Array(128 * 114 * 4),

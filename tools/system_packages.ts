@@ -33,6 +33,13 @@ const NEEDS: readonly Need[] = [
     },
   },
   program("Xvfb", "xvfb"),
+  program("Xorg", "xserver-xorg-core"),
+  {
+    what: "Xorg's dummy driver",
+    debianPackage: "xserver-xorg-video-dummy",
+    present: () => isFile("/usr/lib/xorg/modules/drivers/dummy_drv.so"),
+  },
+  program("Xephyr", "xserver-xephyr"),
   program("xauth"),
   program("xterm"),
   program("xdotool"),
@@ -60,6 +67,7 @@ const NEEDS: readonly Need[] = [
   library("libXdamage.so.1", "libxdamage1"),
   library("libXfixes.so.3", "libxfixes3"),
   library("libXrandr.so.2", "libxrandr2"),
+  library("libXinerama.so.1", "libxinerama1"),
   library("libxkbcommon.so.0", "libxkbcommon0"),
   {
     what: "the DejaVu fonts",

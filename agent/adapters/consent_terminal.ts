@@ -1,8 +1,13 @@
 /** Asks the owner on the terminal, one question at a time. */
-import { type ConsentAnswer, consentQuestion, readConsent } from "../core/consent.ts";
+import {
+  type ConsentAnswer,
+  consentQuestion,
+  type ConsentRequest,
+  readConsent,
+} from "../core/consent.ts";
 
 export interface ConsentPrompt {
-  ask(id: string, operator: string, onAnswer: (answer: ConsentAnswer) => void): void;
+  ask(id: string, request: ConsentRequest, onAnswer: (answer: ConsentAnswer) => void): void;
   /** The question has no use any more. */
   cancel(id: string): void;
   close(): void;
@@ -16,7 +21,7 @@ export interface Terminal {
 
 interface Question {
   readonly id: string;
-  readonly operator: string;
+  readonly request: ConsentRequest;
   readonly onAnswer: (answer: ConsentAnswer) => void;
 }
 
@@ -38,7 +43,7 @@ export function openConsentPrompt(
   let shownAtMs = 0;
 
   const write = () => {
-    if (queue.length > 0) terminal.write(consentQuestion(queue[0].operator));
+    if (queue.length > 0) terminal.write(consentQuestion(queue[0].request));
   };
   const show = () => {
     shownAtMs = nowMs();
@@ -65,8 +70,8 @@ export function openConsentPrompt(
   };
 
   return {
-    ask: (id, operator, onAnswer) => {
-      queue.push({ id, operator, onAnswer });
+    ask: (id, request, onAnswer) => {
+      queue.push({ id, request, onAnswer });
       if (queue.length === 1) show();
       // Read only once something was asked: until then the terminal is not ours.
       if (reader === null) read();

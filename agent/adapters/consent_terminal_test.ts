@@ -38,11 +38,11 @@ Deno.test("questions come one at a time, in order, and each gets its own answer"
   const prompt = openConsentPrompt(terminal, nowMs);
   const answers: string[] = [];
   const [first, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  prompt.ask("a", "Ada", (answer) => {
+  prompt.ask("a", { operator: "Ada", displays: [] }, (answer) => {
     answers.push(`a ${answer}`);
     first.resolve();
   });
-  prompt.ask("b", "Bob", (answer) => {
+  prompt.ask("b", { operator: "Bob", displays: [] }, (answer) => {
     answers.push(`b ${answer}`);
     done.resolve();
   });
@@ -65,13 +65,13 @@ Deno.test("a yes that was typed before the question allows nobody", async () => 
   const answers: string[] = [];
   const done = Promise.withResolvers<void>();
   const typed = type("y\n");
-  prompt.ask("a", "Ada", (answer) => answers.push(`a ${answer}`));
+  prompt.ask("a", { operator: "Ada", displays: [] }, (answer) => answers.push(`a ${answer}`));
   const question = shown().length;
   await typed;
   // The question is asked again.
   await written(2 * question);
   assert.equal(answers.length, 0);
-  prompt.ask("b", "Bob", (answer) => {
+  prompt.ask("b", { operator: "Bob", displays: [] }, (answer) => {
     answers.push(`b ${answer}`);
     done.resolve();
   });
@@ -92,8 +92,8 @@ Deno.test("a question that was taken back is not answered, and the next one is s
   const { terminal, nowMs, read, type, shown, written, end } = fakeTerminal();
   const prompt = openConsentPrompt(terminal, nowMs);
   const done = Promise.withResolvers<string>();
-  prompt.ask("a", "Ada", () => assert.fail("taken back"));
-  prompt.ask("b", "Bob", (answer) => done.resolve(answer));
+  prompt.ask("a", { operator: "Ada", displays: [] }, () => assert.fail("taken back"));
+  prompt.ask("b", { operator: "Bob", displays: [] }, (answer) => done.resolve(answer));
   read();
   prompt.cancel("a");
   prompt.cancel("unknown");

@@ -44,9 +44,19 @@ export function decideConsent(consent: DesktopPolicy["consent"], canAsk: boolean
 /** Printable ASCII and letters of any script; a name must not steer the terminal it is shown on. */
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
 
-/** The question on the terminal. */
-export const consentQuestion = (operator: string): string =>
-  `Allow ${operator.replace(UNPRINTABLE, "?").slice(0, 80)} to see this screen? [y/N] `;
+/** Who asks to see what. */
+export interface ConsentRequest {
+  readonly operator: string;
+  /** Names of the displays that may be seen. */
+  readonly displays: readonly string[];
+}
+
+/** The question on the terminal; it names the displays where there are several. */
+export function consentQuestion({ operator, displays }: ConsentRequest): string {
+  const printable = (text: string, most: number) => text.replace(UNPRINTABLE, "?").slice(0, most);
+  const named = displays.length < 2 ? "" : ` (${printable(displays.join(", "), 160)})`;
+  return `Allow ${printable(operator, 80)} to see this screen${named}? [y/N] `;
+}
 
 /** Reads the owner's answer: only a clear yes allows. */
 export function readConsent(line: string): ConsentAnswer {

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { consentQuestion, readConsent } from "./consent.ts";
 
+const ask = (operator: string, ...displays: string[]) => consentQuestion({ operator, displays });
+
 Deno.test("only a clear yes allows", () => {
   for (const yes of ["y", "Y", " yes ", "YES", "y\r"]) {
     assert.equal(readConsent(yes), "allowed-by-owner", yes);
@@ -12,10 +14,15 @@ Deno.test("only a clear yes allows", () => {
 });
 
 Deno.test("a name cannot steer the terminal", () => {
-  assert.equal(consentQuestion("Ada Łovelace"), "Allow Ada Łovelace to see this screen? [y/N] ");
+  assert.equal(ask("Ada Łovelace"), "Allow Ada Łovelace to see this screen? [y/N] ");
   assert.equal(
-    consentQuestion("\u001b[2J\nroot\u202e"),
+    ask("\u001b[2J\nroot\u202e"),
     "Allow ?[2J?root? to see this screen? [y/N] ",
   );
-  assert.ok(consentQuestion("x".repeat(1000)).length < 130);
+  assert.ok(ask("x".repeat(1000)).length < 130);
+  assert.equal(
+    ask("Ada", "DP-1", "HDMI-\u001b1"),
+    "Allow Ada to see this screen (DP-1, HDMI-?1)? [y/N] ",
+  );
+  assert.equal(ask("Ada", "DP-1"), "Allow Ada to see this screen? [y/N] ");
 });

@@ -5,6 +5,7 @@
  * what was sent but not confirmed is sent again. Pure: the clock and the compressor are arguments.
  */
 import {
+  DIFF_STREAMS,
   type DiffAck,
   encodeDiff,
   type PatchFlow,
@@ -83,6 +84,7 @@ export class DiffEngine {
   #open: SentFrame | null = null;
   #inFlight: SentFrame[] = [];
   #nextFrame = 1;
+  #stream = 0;
   #proved = false;
   #lastChangeMs = 0;
   /** Since when there has always been something to send. */
@@ -169,6 +171,12 @@ export class DiffEngine {
   /** What the video's measurement of the same way says, until patches have filled it once. */
   hint(kbps: number): void {
     this.#flow.hint(kbps);
+  }
+
+  /** The viewer is shown another display from now on. */
+  begin(nowMs: number): void {
+    this.#stream = (this.#stream + 1) % DIFF_STREAMS;
+    this.reset(nowMs);
   }
 
   /** Takes the console's answer or a relay's notice; answers to unknown frames are ignored. */
@@ -323,7 +331,7 @@ export class DiffEngine {
   }
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
-    const open = this.#open ?? this.#begin(nowMs);
+    const open = this.#open ?? this.#newFrame(nowMs);
     this.#open = open;
     const frameBytes = this.#flow.frameBytes(this.bytesInFlight - open.bytes, nowMs);
     const most = Math.min(this.#flow.messageBytes, Math.max(MIN_BYTES, frameBytes - open.bytes));
@@ -343,9 +351,7 @@ export class DiffEngine {
       frame: open.number,
       part: open.parts,
       last,
-      capturedAtMs: picture.capturedAtMs,
-      width: picture.width,
-      height: picture.height,
+      ...this.#headOf(picture),
       hash: open.hashed ? this.#options.hash(picture) : null,
       regions: this.#regions(picture, current),
       patches,
@@ -363,16 +369,15 @@ export class DiffEngine {
     return message;
   }
 
-  #begin(nowMs: number): SentFrame {
-    const mark = this.#flow.begin(this.bytesInFlight, nowMs);
-    const number = this.#takeNumber();
-    return { number, rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false, mark };
+  #headOf({ capturedAtMs, width, height }: Picture) {
+    return { capturedAtMs, stream: this.#stream, width, height };
   }
 
-  #takeNumber(): number {
+  #newFrame(nowMs: number): SentFrame {
+    const mark = this.#flow.begin(this.bytesInFlight, nowMs);
     const number = this.#nextFrame;
     this.#nextFrame = number === 0xffffffff ? 0 : number + 1;
-    return number;
+    return { number, rects: [], parts: 0, bytes: 0, sentAtMs: nowMs, hashed: false, mark };
   }
 
   #count(frame: SentFrame, message: Uint8Array, nowMs: number): void {
@@ -450,14 +455,12 @@ export class DiffEngine {
   }
 
   #pullEmpty(picture: Picture, nowMs: number, hashed: boolean): Uint8Array {
-    const frame = { ...this.#begin(nowMs), hashed };
+    const frame = { ...this.#newFrame(nowMs), hashed };
     const message = encodeDiff({
       frame: frame.number,
       part: 0,
       last: true,
-      capturedAtMs: picture.capturedAtMs,
-      width: picture.width,
-      height: picture.height,
+      ...this.#headOf(picture),
       hash: hashed ? this.#options.hash(picture) : null,
       regions: this.#regions(picture, true),
       patches: [],

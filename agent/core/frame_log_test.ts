@@ -17,7 +17,7 @@ const frame = (capturedAtMs: number, changedAtMs?: number): Frame => ({
 const message = (of: { number: number; part: number; last: boolean; capturedAtMs: number }) =>
   encodeDiff({
     ...{ frame: of.number, part: of.part, last: of.last, capturedAtMs: of.capturedAtMs },
-    ...{ width: 2, height: 2, hash: null, regions: null, deflated: false, runs: false },
+    ...{ width: 2, height: 2, hash: null, regions: null, deflated: false, runs: false, stream: 0 },
     patches: [{ x: 0, y: 0, width: 1, height: 1 }],
     body: new Uint8Array(4),
   });

@@ -1,5 +1,6 @@
 /** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
 import type { InputMessage, LayerState, Rect, VideoCodec, ViewerNetwork } from "@farglass/protocol";
+import type { Display } from "./displays.ts";
 
 /** The desktop's pixels at one moment. */
 export interface Frame {
@@ -32,6 +33,8 @@ export interface CursorShape {
 }
 
 export interface CaptureEvents {
+  /** Displays came, went, moved or were turned; told before the first picture of it. */
+  onDisplays(displays: readonly Display[]): void;
   /** Something changed; called at most at the frame-rate limit, at once after a still moment. */
   onFrame(frame: Frame): void;
   onCursorShape(shape: CursorShape): void;
@@ -45,6 +48,8 @@ export interface Capture {
   readonly name: "x11" | "synthetic";
   readonly width: number;
   readonly height: number;
+  /** As the system tells them; the screen is one display where it tells none. */
+  readonly displays: readonly Display[];
   /** Begins to call `events`; the first frame comes at once. Call it once. */
   start(events: CaptureEvents): void;
   /** The last picture, with empty damage, or null before the first. */

@@ -127,6 +127,13 @@ export const SETTINGS = {
   "capture.maxFps": number("At most so many pictures a second are read", 60, 1, 120),
   "capture.width": number("Width of the synthetic desktop in pixels", 1280, 800, 1920),
   "capture.height": number("Height of the synthetic desktop in pixels", 720, 600, 1080),
+  "capture.syntheticDisplays": number("Displays of the synthetic desktop, side by side", 1, 1, 2),
+  "displays.shared": text(
+    'Which displays operators may see: "all", "primary", or their names with commas between them',
+    '"all", "primary", or names such as "DP-1, HDMI-1"',
+    /^[^\p{C}]{1,512}$/u,
+    "all",
+  ),
   "encoder.bitrateKbps": number("Video takes at most so much", 12_000, 500, 50_000),
   "encoder.maxFps": number("At most so many pictures a second are encoded", 60, 1, 60),
   "encoder.preset": choice(

@@ -56,8 +56,9 @@ export const initialSynthetic = (
   width: number,
   height: number,
   nowMs: number,
+  displays = 1,
 ): SyntheticState => ({
-  layout: syntheticLayout(width, height),
+  layout: syntheticLayout(width, height, displays),
   text: [],
   clicks: 0,
   pointer: INITIAL_POINTER,
@@ -207,6 +208,13 @@ export const statusText = (state: SyntheticState): string =>
   `Pointer ${state.x}, ${state.y}  Buttons ${state.pointer.buttons.join(" ") || "none"}  ` +
   `Wheel ${state.wheelX}, ${state.wheelY}`;
 
+/** What the second display says of the pointer. */
+export function secondText({ layout: { second }, x, y }: SyntheticState): string {
+  if (second === null) return "";
+  const { screen } = second;
+  return contains(screen, x, y) ? `Pointer ${x - screen.x}, ${y - screen.y}` : "No pointer here";
+}
+
 /** The moving object now: to and fro along the track. */
 export function moverRect(state: SyntheticState): Rect {
   const { track } = state.layout;
@@ -236,6 +244,10 @@ function changes(before: SyntheticState, after: SyntheticState): Rect[] {
   const [statusBefore, statusAfter] = [statusText(before), statusText(after)];
   if (statusBefore !== statusAfter) {
     damage.push(textTail(layout.statusLine, statusBefore, statusAfter));
+  }
+  const [secondBefore, secondAfter] = [secondText(before), secondText(after)];
+  if (layout.second !== null && secondBefore !== secondAfter) {
+    damage.push(textTail(layout.second.line, secondBefore, secondAfter));
   }
   return damage;
 }

@@ -10,6 +10,7 @@ export const CHAR_WIDTH_PX = GLYPH_WIDTH_PX * TEXT_SCALE;
 export const LINE_HEIGHT_PX = GLYPH_HEIGHT_PX * TEXT_SCALE;
 const WINDOW = { width: 760, height: 520 } as const;
 const FIELD_PADDING_PX = 10;
+const SECOND_MARGIN_PX = 40;
 
 /** Where things are on the synthetic desktop, in desktop pixels. */
 export interface SyntheticLayout {
@@ -30,10 +31,12 @@ export interface SyntheticLayout {
   /** The moving object runs in here. */
   readonly track: Rect;
   readonly statusLine: Rect;
+  /** The optional second display, right of the first, with a line about the pointer. */
+  readonly second: { readonly screen: Rect; readonly line: Rect } | null;
 }
 
-/** The layout of a desktop of this size: one window in the middle. */
-export function syntheticLayout(width: number, height: number): SyntheticLayout {
+/** The layout of a desktop whose displays have this size: one window in the middle of the first. */
+export function syntheticLayout(width: number, height: number, displays = 1): SyntheticLayout {
   const left = Math.floor((width - WINDOW.width) / 2);
   const top = Math.floor((height - WINDOW.height) / 2);
   const at = (x: number, y: number, w: number, h: number): Rect => ({
@@ -45,7 +48,7 @@ export function syntheticLayout(width: number, height: number): SyntheticLayout 
   const field = at(24, 96, 712, 150);
   const lines = Math.floor((field.height - 2 * FIELD_PADDING_PX) / LINE_HEIGHT_PX);
   return {
-    screen: { x: 0, y: 0, width, height },
+    screen: { x: 0, y: 0, width: width * displays, height },
     window: at(0, 0, WINDOW.width, WINDOW.height),
     titleBar: at(0, 0, WINDOW.width, 44),
     field,
@@ -63,5 +66,14 @@ export function syntheticLayout(width: number, height: number): SyntheticLayout 
     checkboxArea: at(24, 346, 280, 28),
     track: at(24, 392, 712, 60),
     statusLine: at(24, 474, 712, LINE_HEIGHT_PX),
+    second: displays === 1 ? null : {
+      screen: { x: width, y: 0, width, height },
+      line: {
+        x: width + SECOND_MARGIN_PX,
+        y: SECOND_MARGIN_PX + 2 * LINE_HEIGHT_PX,
+        width: width - 2 * SECOND_MARGIN_PX,
+        height: LINE_HEIGHT_PX,
+      },
+    },
   };
 }

@@ -5,6 +5,7 @@ import {
   clicksText,
   fieldView,
   moverRect,
+  secondText,
   statusText,
   type SyntheticState,
 } from "./synthetic_desktop.ts";
@@ -12,6 +13,7 @@ import { CHAR_WIDTH_PX, LINE_HEIGHT_PX, TEXT_SCALE } from "./synthetic_layout.ts
 
 export const SYNTHETIC_TITLE = "Farglass synthetic desktop";
 export const BUTTON_LABEL = "Click me";
+const SECOND_TITLE = "The second display";
 const FIELD_LABEL = "Type here:";
 const CHECKBOX_LABEL = "Moving object";
 const HINT = "Drawn in memory: this machine shares no real screen";
@@ -36,6 +38,8 @@ const COLOR = {
   track: 0xdde4ea,
   mover: 0xe2762d,
   moverCore: 0xffd9a8,
+  second: 0x4a2f5c,
+  secondText: 0xe9dcf2,
 } as const;
 
 /** Paints the part of the desktop inside `within` into little-endian BGRX pixels. */
@@ -43,6 +47,7 @@ export function paintSynthetic(state: SyntheticState, pixels: Uint32Array, withi
   const { layout } = state;
   const canvas = new BitmapCanvas(pixels, layout.screen.width, within);
   paintBackground(canvas, state, within);
+  paintSecond(canvas, state);
   canvas.fill(layout.window, COLOR.window);
   canvas.frame(layout.window, 2, COLOR.border);
   canvas.fill(layout.titleBar, COLOR.title);
@@ -87,6 +92,7 @@ export function paintSynthetic(state: SyntheticState, pixels: Uint32Array, withi
 
 function paintBackground(canvas: BitmapCanvas, state: SyntheticState, within: Rect): void {
   const { screen, window } = state.layout;
+  const width = state.layout.second?.screen.x ?? screen.width;
   const bottom = Math.min(screen.height, within.y + within.height);
   for (let y = Math.max(0, within.y); y < bottom; y++) {
     const part = y / screen.height;
@@ -95,9 +101,20 @@ function paintBackground(canvas: BitmapCanvas, state: SyntheticState, within: Re
     const color = (channel(0) << 16) | (channel(1) << 8) | channel(2);
     canvas.fill({ x: 0, y, width: screen.width, height: 1 }, color);
   }
-  const hintAt = Math.floor((screen.width - textWidthPx(HINT, TEXT_SCALE)) / 2);
+  const hintAt = Math.floor((width - textWidthPx(HINT, TEXT_SCALE)) / 2);
   const hintTop = Math.floor((window.y - LINE_HEIGHT_PX) / 2);
   canvas.text(hintAt, hintTop, HINT, { color: COLOR.hint, scale: TEXT_SCALE });
+}
+
+function paintSecond(canvas: BitmapCanvas, state: SyntheticState): void {
+  const { second } = state.layout;
+  if (second === null) return;
+  const { screen, line } = second;
+  canvas.fill(screen, COLOR.second);
+  const label = (y: number, text: string) =>
+    canvas.text(line.x, y, text, { color: COLOR.secondText, scale: TEXT_SCALE });
+  label(line.y - 2 * LINE_HEIGHT_PX, SECOND_TITLE);
+  label(line.y, secondText(state));
 }
 
 function paintField(canvas: BitmapCanvas, state: SyntheticState): void {

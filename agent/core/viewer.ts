@@ -25,6 +25,9 @@ export interface ViewerPolicy {
   readonly videoOnly: boolean;
 }
 
+/** What the console is told of the display that it is shown. */
+export type ScreenTold = Omit<ControlOf<"screen">, "op">;
+
 export interface ViewerState {
   readonly policy: ViewerPolicy;
   /** Whether the encoder works: without it `rtp` cannot be chosen. */
@@ -45,7 +48,10 @@ export interface ViewerState {
 export type ViewerEvent =
   | { readonly kind: "control"; readonly path: ControlPath; readonly message: ControlMessage }
   | { readonly kind: "input"; readonly bytes: Uint8Array }
-  | { readonly kind: "screen"; readonly width: number; readonly height: number }
+  /** What the viewer is shown has this size from now on; to be told by `path`. */
+  | { readonly kind: "screen"; readonly screen: ScreenTold; readonly path: ControlPath | null }
+  /** It is shown another display: what is held down was meant for the one before. */
+  | { readonly kind: "moved" }
   | { readonly kind: "policy"; readonly policy: ViewerPolicy }
   /** The encoder began or ceased to work. */
   | { readonly kind: "video"; readonly available: boolean }
@@ -55,6 +61,8 @@ export type ViewerEvent =
   | { readonly kind: "tick" };
 
 export type ViewerEffect =
+  /** Show this display, and tell its size. */
+  | { readonly kind: "display"; readonly path: ControlPath; readonly display: string }
   /** `path` null: whichever way is open. */
   | {
     readonly kind: "control";
@@ -108,12 +116,14 @@ export function stepViewer(state: ViewerState, event: ViewerEvent, now: number):
       return onControl(state, event.path, event.message, now);
     case "input":
       return onInput(state, event.bytes, now);
-    case "screen":
-      return [{ ...state, width: event.width, height: event.height }, [{
-        kind: "control",
-        path: null,
-        message: { op: "screen", width: event.width, height: event.height },
-      }]];
+    case "screen": {
+      const { screen, path } = event;
+      const message = { op: "screen", ...screen } as const;
+      const sized = { ...state, width: screen.width, height: screen.height };
+      return [sized, [{ kind: "control", path, message }]];
+    }
+    case "moved":
+      return release(state);
     case "policy":
       return onPolicy({ ...state, policy: event.policy }, state.policy);
     case "video":
@@ -195,11 +205,17 @@ function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"sele
   if (select.epoch < state.epoch) return [state, []];
   const refusal = refuseTransport(state, select.transport);
   const transport = refusal === null ? select.transport : state.transport;
-  const effects: ViewerEffect[] = [{
+  const { display } = select;
+  const moves = display !== undefined && select.epoch > state.epoch;
+  // What is held down was meant for the display before.
+  const [from, releases] = moves ? release(state) : [state, []];
+  const effects: ViewerEffect[] = [...releases];
+  if (moves) effects.push({ kind: "display", path, display });
+  effects.push({
     kind: "control",
     path,
     message: { op: "selected", transport, epoch: select.epoch },
-  }];
+  });
   if (refusal !== null) {
     if (refusal.code === "encoder-failed") {
       effects.push({ kind: "control", path, message: { op: "fault", code: "encoder-failed" } });
@@ -208,7 +224,7 @@ function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"sele
   } else if (select.epoch > state.epoch) {
     effects.push({ kind: "greet", path }, { kind: "transport", transport });
   }
-  return [{ ...state, transport, epoch: select.epoch }, effects];
+  return [{ ...from, transport, epoch: select.epoch }, effects];
 }
 
 function refuseTransport(state: ViewerState, transport: Transport): CodedError | null {

@@ -59,6 +59,22 @@ Deno.test("select → selected, greeting and transport, on the path it came by",
   ]);
 });
 
+Deno.test("select with a display → what is held is released, then the display, then the answer", () => {
+  const select = (epoch: number, display?: string) =>
+    control({ op: "select", transport: "diff-dc", epoch, display });
+  const [held] = run(fresh(), [select(1), input(key(4, true))]);
+  assert.deepEqual(kinds(run(held, [select(2)])[1]), ["control", "greet", "transport"]);
+  const effects = run(held, [select(2, "RIGHT")])[1];
+  assert.deepEqual(kinds(effects), ["play", "display", "control", "greet", "transport"]);
+  assert.deepEqual(played(effects), [key(4, false)]);
+  assert.deepEqual(run(held, [select(0, "RIGHT")])[1], []);
+});
+
+Deno.test("the display is gone → what is held is released", () => {
+  const [held] = run(fresh(), [input(key(4, true))]);
+  assert.deepEqual(played(run(held, [{ kind: "moved" }])[1]), [key(4, false)]);
+});
+
 Deno.test("regions → the regions are shown, in hybrid mode only", () => {
   const shown = control({ op: "regions", version: 3 });
   const [state] = run(fresh(), [control({ op: "select", transport: "hybrid", epoch: 1 })]);
@@ -124,7 +140,12 @@ Deno.test("coordinates are clamped to the screen, also after a resize", () => {
   const far: InputMessage = { kind: "move", seq: 1, x: 9000, y: 9000 };
   assert.deepEqual(played(run(fresh(), [input(far)])[1]), [{ ...far, x: 99, y: 49 }]);
   assert.deepEqual(
-    played(run(fresh(), [{ kind: "screen", width: 200, height: 300 }, input(far)])[1]),
+    played(
+      run(fresh(), [
+        { kind: "screen", screen: { width: 200, height: 300 }, path: null },
+        input(far),
+      ])[1],
+    ),
     [{ ...far, x: 199, y: 299 }],
   );
 });

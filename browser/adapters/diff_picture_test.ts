@@ -51,6 +51,7 @@ function message(
     hash: null,
     regions: null,
     patches,
+    stream: 0,
     runs,
     deflated,
     body: deflated ? new Uint8Array(deflateRawSync(blob)) : blob,

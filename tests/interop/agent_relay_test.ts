@@ -153,7 +153,9 @@ Deno.test("diff-ws: the picture is exact, and what is typed appears in it", asyn
       transport: "diff-ws",
       epoch: 1,
     }]);
-    assert.deepEqual(view.controls("screen"), [{ op: "screen", width: 800, height: 600 }]);
+    assert.deepEqual(view.controls("screen"), [
+      { op: "screen", width: 800, height: 600, display: "synthetic-1" },
+    ]);
     assert.deepEqual(view.controls("grants"), [{ op: "grants", input: true }]);
     assert.ok(view.controls("cursor").length >= 1);
     const before = view.picture.pixels.slice();
@@ -300,7 +302,7 @@ Deno.test("consent: the owner is asked, and says no", async () => {
       server,
       policy: { consent: "ask" },
       consent: {
-        ask: (_id, operator, onAnswer) => {
+        ask: (_id, { operator }, onAnswer) => {
           asked.push(operator);
           onAnswer("denied-by-owner");
         },

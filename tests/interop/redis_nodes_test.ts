@@ -79,6 +79,7 @@ Deno.test("nodes: the diff relay crosses them, both ways", async () => {
       hash: null,
       regions: null,
       patches: [],
+      stream: 0,
       runs: false,
       deflated: false,
       body: new Uint8Array(),

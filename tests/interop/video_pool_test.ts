@@ -57,6 +57,7 @@ function show({ pipeline }: Desktop, viewer: PeerViewer) {
       pictures.push({ at: performance.now(), keyframe: frame.keyframe, bytes });
     },
     onScreen() {},
+    onMoved() {},
     onCursorShape() {},
     onCursorPosition() {},
     onFault() {},

@@ -151,6 +151,7 @@ Deno.test("X11: closed from inside its own events, or without ever being started
         closed = capture.close();
         resolve();
       },
+      onDisplays() {},
       onCursorShape() {},
       onCursorPosition() {},
       onFault: (error) => assert.fail(error),

@@ -120,6 +120,7 @@ const surfaces = {
         hash: options.hash === true ? hashPixels(screen) : null,
         regions: null,
         patches,
+        stream: 0,
         runs: false,
         deflated: options.damaged === true,
         body: options.damaged === true ? body.subarray(0, body.length - BYTES_PER_PIXEL) : body,

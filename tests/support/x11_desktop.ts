@@ -1,6 +1,7 @@
 /** The agent's X11 adapter under test: its frames one by one, and a shadow picture made of damage. */
 import assert from "node:assert/strict";
 import { openX11, type X11Desktop } from "../../agent/adapters/x11/open_x11.ts";
+import type { Display } from "../../agent/core/displays.ts";
 import type { CursorShape, Frame } from "../../agent/core/ports.ts";
 import type { Picture } from "./xshot.ts";
 
@@ -25,6 +26,8 @@ export interface WatchedDesktop extends AsyncDisposable {
   readonly shapes: readonly CursorShape[];
   readonly positions: readonly (readonly [number, number])[];
   readonly faults: readonly Error[];
+  /** Each list of displays that was told after the start. */
+  readonly displays: readonly (readonly Display[])[];
   /** Only the damaged rectangles of each frame were copied into it; RGBA. */
   shadow(): Picture;
   /** Resolves when `done` holds, which is asked after each event of the capture. */
@@ -40,6 +43,7 @@ export async function watchDesktop(display: string, maxFps = 60): Promise<Watche
   const shapes: CursorShape[] = [];
   const positions: [number, number][] = [];
   const faults: Error[] = [];
+  const displays: (readonly Display[])[] = [];
   const waiting = new Set<() => void>();
   let picture: Picture = { width: 0, height: 0, rgba: new Uint8Array(0) };
   const happened = () => waiting.forEach((look) => look());
@@ -50,6 +54,7 @@ export async function watchDesktop(display: string, maxFps = 60): Promise<Watche
       frames.push(rest);
       happened();
     },
+    onDisplays: (list) => (displays.push(list), happened()),
     onCursorShape: (shape) => (shapes.push(shape), happened()),
     onCursorPosition: (x, y) => (positions.push([x, y]), happened()),
     onFault: (error) => (faults.push(error), happened()),
@@ -74,6 +79,7 @@ export async function watchDesktop(display: string, maxFps = 60): Promise<Watche
     shapes,
     positions,
     faults,
+    displays,
     shadow: () => picture,
     until,
     async [Symbol.asyncDispose]() {

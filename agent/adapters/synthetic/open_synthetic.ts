@@ -1,6 +1,7 @@
 import { type InputMessage, type Rect } from "@farglass/protocol";
 import { ARROW_CURSOR } from "../../core/arrow_cursor.ts";
 import { type FrameLimiter, frameLimiter, taken, waitMs } from "../../core/frame_limiter.ts";
+import type { Display } from "../../core/displays.ts";
 import type { Capture, CaptureEvents, CursorShape, Frame, InputSink } from "../../core/ports.ts";
 import {
   initialSynthetic,
@@ -22,6 +23,8 @@ export interface SyntheticOptions {
   /** 600 to 1080, 720 when left out. */
   readonly height?: number;
   readonly maxFps: number;
+  /** 1 or 2, side by side; 1 when left out. */
+  readonly displays?: number;
 }
 
 /** Opens the built-in desktop; throws a RangeError for a size that settings should have refused. */
@@ -34,7 +37,7 @@ export function openSynthetic(
     width > MAX_SYNTHETIC_SIZE.width || !Number.isInteger(height) ||
     height < MIN_SYNTHETIC_SIZE.height || height > MAX_SYNTHETIC_SIZE.height
   ) throw new RangeError(`A synthetic desktop of ${width}×${height} pixels`);
-  const capture = new SyntheticCapture(width, height, options.maxFps);
+  const capture = new SyntheticCapture({ width, height }, options);
   const input: InputSink = {
     pointer: true,
     keyboard: true,
@@ -50,6 +53,7 @@ class SyntheticCapture implements Capture {
   readonly name = "synthetic";
   readonly width: number;
   readonly height: number;
+  readonly displays: readonly Display[];
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #pixels: Uint8Array<ArrayBuffer>;
   #state: SyntheticState;
@@ -64,12 +68,19 @@ class SyntheticCapture implements Capture {
   #soon = false;
   #closed = false;
 
-  constructor(width: number, height: number, maxFps: number) {
-    this.width = width;
-    this.height = height;
-    this.#words = new Uint32Array(width * height);
+  constructor(
+    display: { readonly width: number; readonly height: number },
+    { maxFps, displays = 1 }: SyntheticOptions,
+  ) {
+    this.width = display.width * displays;
+    this.height = display.height;
+    this.displays = Array.from({ length: displays }, (_, i) => ({
+      ...{ id: `synthetic-${i + 1}`, name: `Synthetic ${i + 1}`, primary: i === 0 },
+      ...{ x: i * display.width, y: 0, ...display, rotation: 0 as const },
+    }));
+    this.#words = new Uint32Array(this.width * this.height);
     this.#pixels = new Uint8Array(this.#words.buffer);
-    this.#state = initialSynthetic(width, height, performance.now());
+    this.#state = initialSynthetic(display.width, display.height, performance.now(), displays);
     this.#limiter = frameLimiter(maxFps);
     this.#damage = [this.#state.layout.screen];
   }

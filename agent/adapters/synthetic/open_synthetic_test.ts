@@ -15,6 +15,7 @@ function watch(maxFps: number) {
       frames.push(frame);
       waiting.shift()?.(frame);
     },
+    onDisplays: () => {},
     onCursorShape: () => void shapes++,
     onCursorPosition: (x, y) => void positions.push([x, y]),
     onFault: (error) => assert.fail(error),

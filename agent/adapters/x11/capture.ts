@@ -1,5 +1,6 @@
 import { MAX_SCREEN_PIXELS, MAX_SCREEN_SIDE_PX, type Rect } from "@farglass/protocol";
 import { type FrameLimiter, frameLimiter, taken, waitMs } from "../../core/frame_limiter.ts";
+import type { Display } from "../../core/displays.ts";
 import type { Capture, CaptureEvents, CursorShape, Frame } from "../../core/ports.ts";
 import { rowBands, tidyDamage } from "../../core/region.ts";
 import type { XConnection } from "./connection.ts";
@@ -7,6 +8,7 @@ import { PointerQuery, readCursorShape, selectCursorEvents, XI_RAW_MOTION } from
 import { RootDamage } from "./damage.ts";
 import { CONFIGURE_NOTIFY, EVENT, GENERIC_EVENT } from "./layout.ts";
 import type { X11Libraries } from "./libraries.ts";
+import { DisplayReader } from "./monitors.ts";
 import { ShmImage } from "./shm_image.ts";
 import { Waiter } from "./waiter.ts";
 
@@ -46,6 +48,8 @@ export class X11Capture implements Capture {
   readonly #waiter: Waiter;
   readonly #damage: RootDamage;
   readonly #pointerQuery = new PointerQuery();
+  readonly #reader: DisplayReader;
+  #displays: readonly Display[];
   #image: ShmImage;
   #limiter: FrameLimiter;
   #events: CaptureEvents | null = null;
@@ -56,6 +60,7 @@ export class X11Capture implements Capture {
   #changed = true;
   #changedAtMs: number | null = null;
   #resized = false;
+  #displaysChanged = false;
   #wholeScreen = true;
   #shapeChanged = true;
   /** When to ask for the pointer; null while nothing suggests that it has moved. */
@@ -83,6 +88,8 @@ export class X11Capture implements Capture {
     // RandR changes the root window's size; ConfigureNotify reports that to every client.
     libraries.x.XSelectInput(connection.display, connection.root, STRUCTURE_NOTIFY_MASK);
     selectCursorEvents(libraries, connection);
+    this.#reader = new DisplayReader(libraries, connection);
+    this.#displays = this.#reader.read();
     connection.sync();
   }
 
@@ -92,6 +99,10 @@ export class X11Capture implements Capture {
 
   get height(): number {
     return this.#image.height;
+  }
+
+  get displays(): readonly Display[] {
+    return this.#displays;
   }
 
   start(events: CaptureEvents): void {
@@ -149,6 +160,7 @@ export class X11Capture implements Capture {
       this.#readEvents();
       if (this.#shapeChanged) this.#readShape(events);
       if (this.#resized) this.#resize();
+      if (this.#displaysChanged) this.#readDisplays(events);
       if (this.#connection.lost) throw serverGone();
       let waitForMs: number | null = null;
       if (this.#changed) {
@@ -185,7 +197,13 @@ export class X11Capture implements Capture {
       else if (type === CONFIGURE_NOTIFY) {
         if (event.getBigUint64(EVENT.configure.window, true) === connection.root) {
           this.#resized = true;
+          // The server says so, too, when only a monitor was named, moved or removed.
+          this.#displaysChanged = true;
         }
+      } else if (this.#reader.isChange(event)) {
+        // A screen that is turned need not send a ConfigureNotify.
+        this.#resized = true;
+        this.#displaysChanged = true;
       } else if (
         type === GENERIC_EVENT &&
         event.getInt32(EVENT.generic.extension, true) === xiOpcode &&
@@ -193,6 +211,13 @@ export class X11Capture implements Capture {
       ) this.#askPointerAfter(POINTER_INTERVAL_MS);
     }
     if (connection.lost) throw serverGone();
+  }
+
+  #readDisplays(events: CaptureEvents): void {
+    this.#displaysChanged = false;
+    this.#displays = this.#reader.read();
+    if (this.#connection.lost) throw serverGone();
+    events.onDisplays(this.#displays);
   }
 
   #readShape(events: CaptureEvents): void {

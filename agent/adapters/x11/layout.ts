@@ -41,6 +41,34 @@ export const CURSOR_IMAGE = {
   bytes: 48,
 } as const;
 
+/** XRRMonitorInfo; `outputs` points to `outputCount` XIDs. */
+export const XRR_MONITOR = {
+  name: 0,
+  primary: 8,
+  outputCount: 16,
+  x: 20,
+  y: 24,
+  width: 28,
+  height: 32,
+  outputs: 48,
+  bytes: 56,
+} as const;
+/** XRRScreenResources. */
+export const XRR_RESOURCES = { outputCount: 32, outputs: 40, bytes: 72 } as const;
+/** XRROutputInfo. */
+export const XRR_OUTPUT = { crtc: 8, name: 16, nameBytes: 24, bytes: 96 } as const;
+/** XRRCrtcInfo; `rotation` is a set of one bit of 1, 2, 4, 8 (anticlockwise) and reflections. */
+export const XRR_CRTC = {
+  x: 8,
+  y: 12,
+  width: 16,
+  height: 20,
+  rotation: 32,
+  bytes: 64,
+} as const;
+/** XineramaScreenInfo. */
+export const XINERAMA_SCREEN = { x: 4, y: 6, width: 8, height: 10, bytes: 12 } as const;
+
 export const XKB_DESC = { minKeycode: 12, maxKeycode: 13, map: 32, bytes: 40 } as const;
 export const XKB_CLIENT_MAP = { keySymMap: 32, modmap: 40, bytes: 48 } as const;
 /** XkbSymMapRec; the low four bits of groupInfo count the groups. */
@@ -58,7 +86,7 @@ export const fixedBytes = (length: number): Uint8Array<ArrayBuffer> =>
   new Uint8Array(new ArrayBuffer(length));
 
 /** A view of the C memory behind a pointer. */
-export const viewAt = (pointer: Deno.PointerObject, bytes: number): DataView =>
+export const viewAt = (pointer: Deno.PointerObject, bytes: number): DataView<ArrayBuffer> =>
   new DataView(Deno.UnsafePointerView.getArrayBuffer(pointer, bytes));
 
 /** The pointer stored at `offset`; a null one is a broken invariant of the library. */

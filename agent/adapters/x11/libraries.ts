@@ -6,6 +6,8 @@ import {
   XEXT_SYMBOLS,
   XFIXES_SYMBOLS,
   XI_SYMBOLS,
+  XINERAMA_SYMBOLS,
+  XRANDR_SYMBOLS,
   XTST_SYMBOLS,
 } from "./symbols.ts";
 
@@ -33,6 +35,9 @@ export interface X11Libraries {
   readonly test: Symbols<typeof XTST_SYMBOLS>;
   readonly xi: Symbols<typeof XI_SYMBOLS>;
   readonly c: Symbols<typeof C_SYMBOLS>;
+  /** Null where they are not installed: then the screen counts as one display. */
+  readonly randr: Symbols<typeof XRANDR_SYMBOLS> | null;
+  readonly xinerama: Symbols<typeof XINERAMA_SYMBOLS> | null;
   close(): void;
 }
 
@@ -46,6 +51,9 @@ const FILES = {
   xi: ["libXi.so.6", "libxi6"],
   c: ["libc.so.6", "libc6"],
 } as const;
+
+/** What only tells more about the displays. */
+const OPTIONAL_FILES = { randr: "libXrandr.so.2", xinerama: "libXinerama.so.1" } as const;
 
 /** Loads the X libraries, or says which packages are missing. `names` is for tests. */
 export function loadX11Libraries(
@@ -74,6 +82,14 @@ export function loadX11Libraries(
   const test = load(names.test, XTST_SYMBOLS);
   const xi = load(names.xi, XI_SYMBOLS);
   const c = load(names.c, C_SYMBOLS);
+  const optional = <S extends Deno.ForeignLibraryInterface>(file: string, symbols: S) => {
+    const missed = missing.length;
+    const found = load([file, ""], symbols);
+    missing.length = missed;
+    return found;
+  };
+  const randr = optional(OPTIONAL_FILES.randr, XRANDR_SYMBOLS);
+  const xinerama = optional(OPTIONAL_FILES.xinerama, XINERAMA_SYMBOLS);
   const close = () => loaded.forEach((library) => library.close());
   if (
     x === null || ext === null || damage === null || fixes === null || test === null ||
@@ -94,5 +110,5 @@ export function loadX11Libraries(
       message: "Install libX11 1.7 or newer: this one would end the agent with the X server",
     });
   }
-  return ok({ x, ext, damage, fixes, test, xi, c, close });
+  return ok({ x, ext, damage, fixes, test, xi, c, randr, xinerama, close });
 }

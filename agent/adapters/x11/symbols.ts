@@ -20,6 +20,7 @@ export const X11_SYMBOLS = {
   XNextEvent: { parameters: [D, "buffer"], result: "i32" },
   XSync: { parameters: [D, "i32"], result: "i32" },
   XFlush: { parameters: [D], result: "i32" },
+  XGetAtomName: { parameters: [D, XID], result: "pointer" },
   XFree: { parameters: ["pointer"], result: "i32" },
   XDestroyImage: { parameters: ["pointer"], result: "i32" },
   XQueryExtension: {
@@ -81,6 +82,32 @@ export const XFIXES_SYMBOLS = {
   XFixesFetchRegion: { parameters: [D, XID, "buffer"], result: "pointer" },
   XFixesSelectCursorInput: { parameters: [D, XID, "u64"], result: "void" },
   XFixesGetCursorImage: { parameters: [D], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** `optional`: they came with RandR 1.5 (libXrandr 1.5). */
+export const XRANDR_SYMBOLS = {
+  XRRQueryExtension: { parameters: [D, "buffer", "buffer"], result: "i32" },
+  XRRQueryVersion: { parameters: [D, "buffer", "buffer"], result: "i32" },
+  XRRSelectInput: { parameters: [D, XID, "i32"], result: "void" },
+  XRRUpdateConfiguration: { parameters: ["buffer"], result: "i32" },
+  XRRGetMonitors: {
+    parameters: [D, XID, "i32", "buffer"],
+    result: "pointer",
+    optional: true,
+  },
+  XRRFreeMonitors: { parameters: ["pointer"], result: "void", optional: true },
+  XRRGetScreenResourcesCurrent: { parameters: [D, XID], result: "pointer" },
+  XRRFreeScreenResources: { parameters: ["pointer"], result: "void" },
+  XRRGetOutputInfo: { parameters: [D, "pointer", XID], result: "pointer" },
+  XRRFreeOutputInfo: { parameters: ["pointer"], result: "void" },
+  XRRGetCrtcInfo: { parameters: [D, "pointer", XID], result: "pointer" },
+  XRRFreeCrtcInfo: { parameters: ["pointer"], result: "void" },
+  XRRGetOutputPrimary: { parameters: [D, XID], result: XID },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+export const XINERAMA_SYMBOLS = {
+  XineramaIsActive: { parameters: [D], result: "i32" },
+  XineramaQueryScreens: { parameters: [D, "buffer"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 export const XTST_SYMBOLS = {
