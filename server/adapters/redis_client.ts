@@ -1,5 +1,5 @@
 /**
- * The connections to Redis: one for commands, one that listens. Nothing queues while Redis is
+ * The connections to Redis: some for commands, one that listens. Nothing queues while Redis is
  * away: a command then fails at once with StoreUnavailable, and whoever must wait waits for
  * `whenUp`, so that an outage costs no memory.
  */
@@ -45,6 +45,12 @@ type Argument = string | number | Uint8Array;
 /** A frozen Redis counts as away after this. */
 const COMMAND_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
+/**
+ * Connections for commands. Redis reads 16 KiB of each before it writes to its disk, and with
+ * `appendfsync always` that write is what takes time: with one connection it is the limit. A
+ * Sentinel's and a Cluster's are fewer, since each has to find its way after a fail-over.
+ */
+const LANES = 4;
 const MAX_RECONNECT_MS = 500;
 /** A connection that the library gave up begins anew after this. */
 const REVIVE_MS = 100;
@@ -53,7 +59,8 @@ const REFUSALS = /^(?:-?)(READONLY|OOM|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS
 
 /** One Redis, Sentinel group or Cluster. */
 export class RedisClient {
-  readonly commands: Client;
+  /** Commands about the same hash tag always take the same one, so that they keep their order. */
+  readonly #lanes: readonly Client[];
   readonly listener: Client;
   readonly #log: Log;
   readonly #onCommand: CommandObserver;
@@ -70,9 +77,9 @@ export class RedisClient {
     this.#onCommand = onCommand;
     // Rejected at close, also when nobody waits.
     this.#waiting.promise.catch(() => {});
-    this.commands = make.commands();
-    this.listener = make.listener(this.commands);
-    for (const client of [this.commands, this.listener]) {
+    this.#lanes = Array.from({ length: make.lanes }, () => make.commands());
+    this.listener = make.listener(this.#lanes[0]);
+    for (const client of [...this.#lanes, this.listener]) {
       client.on("error", (cause: Error) => {
         // Addresses stay out of the log; the code says enough.
         const code = (cause as { code?: string }).code ?? cause.name;
@@ -94,7 +101,7 @@ export class RedisClient {
     return new RedisClient(make, log, onCommand);
   }
 
-  /** Whether both connections are ready. */
+  /** Whether all connections are ready. */
   get up(): boolean {
     return this.#up;
   }
@@ -129,7 +136,9 @@ export class RedisClient {
       this.#onCommand(outcome, (performance.now() - start) / 1_000);
     try {
       // The library takes any bytes; its type names Node's Buffer only.
-      const answer = await this.commands.call(command, ...args as (string | number)[]);
+      const answer = await this.#laneOf(command, args).call(
+        ...[command, ...args] as [string, ...(string | number)[]],
+      );
       done("ok");
       return answer;
     } catch (cause) {
@@ -166,13 +175,21 @@ export class RedisClient {
     }
   }
 
+  #laneOf(command: string, args: readonly Argument[]): Client {
+    const { length } = this.#lanes;
+    if (length === 1) return this.#lanes[0];
+    const key = String(args[command.startsWith("EVAL") ? 2 : 0] ?? "");
+    const lane = this.#lanes[laneHash(key) % length];
+    gather(lane as Redis);
+    return lane;
+  }
+
   close(): void {
     this.#closed = true;
     this.#up = false;
     this.#waiting.reject(new StoreUnavailable("closed"));
     for (const timer of this.#revivals.values()) clearTimeout(timer);
-    this.commands.disconnect();
-    this.listener.disconnect();
+    for (const client of [...this.#lanes, this.listener]) client.disconnect();
   }
 
   /**
@@ -191,8 +208,8 @@ export class RedisClient {
   }
 
   #changed(): void {
-    const up = !this.#closed && this.commands.status === "ready" &&
-      this.listener.status === "ready";
+    const up = !this.#closed &&
+      [...this.#lanes, this.listener].every(({ status }) => status === "ready");
     if (up === this.#up) return;
     this.#up = up;
     if (this.#closed) return;
@@ -217,12 +234,36 @@ export class RedisClient {
   }
 }
 
+/** Of the hash tag where there is one, as a Cluster does. */
+function laneHash(key: string): number {
+  const open = key.indexOf("{");
+  const close = key.indexOf("}", open + 1);
+  const [from, to] = open < 0 || close <= open + 1 ? [0, key.length] : [open + 1, close];
+  let hash = 0;
+  for (let i = from; i < to; i++) hash = (hash * 31 + key.charCodeAt(i)) >>> 0;
+  return hash;
+}
+
+/**
+ * What is asked in one turn of the event loop leaves in one write: a call of the kernel costs more
+ * than the command. Nothing waits longer, and what cannot be sent fails as it would have.
+ */
+function gather({ stream }: Redis): void {
+  if (stream === undefined || stream === null || stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
+}
+
 interface ClientMaker {
+  /** How many connections take commands. */
+  readonly lanes: number;
   readonly commands: () => Client;
   readonly listener: (commands: Client) => Client;
 }
 
-const both = (make: () => Client): ClientMaker => ({ commands: make, listener: make });
+const both = (make: () => Client, lanes = 1): ClientMaker => ({
+  ...{ commands: make, listener: make, lanes },
+});
 
 async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
   const url = new URL(settings.url);
@@ -262,6 +303,7 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
     const { enableOfflineQueue, retryStrategy: _own, db: _only0, ...redisOptions } = shared;
     const seeds = [{ host: hostOf(url), port }, ...settings.cluster.map(endpointOf)];
     return {
+      lanes: 1,
       commands: () =>
         new Cluster(seeds, {
           enableOfflineQueue,
@@ -271,7 +313,7 @@ async function clientMaker(settings: RedisSettings): Promise<ClientMaker> {
       listener: (commands) => clusterListener(shared, seeds, commands as Cluster),
     };
   }
-  return both(() => new Redis({ ...shared, host: hostOf(url), port }));
+  return both(() => new Redis({ ...shared, host: hostOf(url), port }), LANES);
 }
 
 /**
