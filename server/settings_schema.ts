@@ -188,7 +188,7 @@ export const settingsSchema = v.strictObject({
       /** What may wait in all sockets together before the slowest peers are cut off. */
       bufferedBytes: v.optional(whole(1_048_576, 17_179_869_184), 67_108_864),
       /** Heartbeats of all agents together; with more agents each beats slower. */
-      agentHeartbeatsPerSecond: v.optional(whole(1, 100_000), 1000),
+      agentHeartbeatsPerSecond: v.optional(whole(1, 100_000), 500),
     }, "an object"),
     {},
   ),

@@ -7,7 +7,7 @@ import {
 } from "@farglass/protocol";
 
 /** The slowest heartbeat that agents are asked for. */
-const MAX_HEARTBEAT_MS = 15_000;
+const MAX_HEARTBEAT_MS = 20_000;
 /** Each socket may always hold this much: cutting it would free nothing worth it. */
 const SMALL_SOCKET_BYTES = 16 * 1024;
 

@@ -5,7 +5,7 @@ import { heartbeatMs, slowest } from "./link_pressure.ts";
 Deno.test("heartbeatMs: slower with many agents, never for consoles", () => {
   assert.equal(heartbeatMs("agent", 10_000), 1_500);
   assert.equal(heartbeatMs("agent", 10_000, 1_000), 10_000);
-  assert.equal(heartbeatMs("agent", 100_000, 1_000), 15_000);
+  assert.equal(heartbeatMs("agent", 100_000, 1_000), 20_000);
   assert.equal(heartbeatMs("console", 100_000, 1), 1_500);
 });
 
