@@ -10,7 +10,7 @@ import {
 } from "../turn/mod.ts";
 import { SteadyClock, watchClock } from "./adapters/clocks.ts";
 import { corruptionDraft, type OnCorrupt } from "./adapters/corruption.ts";
-import { ControllerShell, DESKTOPS_TOPIC } from "./adapters/controller_shell.ts";
+import { ControllerShell } from "./adapters/controller_shell.ts";
 import { openFilesLimit, safeConnections } from "./adapters/fd_limit.ts";
 import { makeHttpApp } from "./adapters/http/app.ts";
 import { Identities, loadSecrets } from "./adapters/identity.ts";
@@ -44,6 +44,7 @@ import { isLoopbackHost, type OriginPolicy, originPolicy, parseOrigin } from "./
 import { type ControllerPolicy, DEFAULT_POLICY } from "./core/policy.ts";
 import {
   type Bus,
+  DESKTOPS_TOPIC,
   type DesktopStore,
   type HistoryLimits,
   type Log,

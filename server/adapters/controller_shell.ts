@@ -15,6 +15,7 @@ import type { ControllerEvent, Effect } from "../core/events.ts";
 import type { ControllerPolicy } from "../core/policy.ts";
 import {
   type Bus,
+  DESKTOPS_TOPIC,
   type DesktopStore,
   type Handled,
   linkTopic,
@@ -58,8 +59,6 @@ export interface ControllerShellOptions {
   readonly originOf?: (linkId: string) => EventOrigin | null;
 }
 
-/** Bus topic that says that the desktop list has changed. */
-export const DESKTOPS_TOPIC = "desktops";
 /** Bus topic that names sessions whose way through the relay has changed. */
 export const ROUTES_TOPIC = "routes";
 

@@ -74,6 +74,10 @@ export class MemoryDesktopStore implements DesktopStore {
     return Promise.resolve([...this.#desktops.values()].map((s) => s.desktop));
   }
 
+  recent(): Promise<readonly DesktopState[]> {
+    return this.list();
+  }
+
   size(): Promise<number> {
     return Promise.resolve(this.#desktops.size);
   }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Draft } from "@farglass/protocol";
 import {
   type Bus,
+  DESKTOPS_TOPIC,
   type DesktopStore,
   type HistoryLimits,
   linkTopic,
@@ -137,6 +138,7 @@ export async function openRedisBackend(
       });
       const { hub, relay } = users;
       const everything = () => {
+        store.heard(null);
         hub.resync();
         relay.forgetRoutes();
         users.desktopsChanged();
@@ -154,6 +156,7 @@ export async function openRedisBackend(
         bus.subscribe(ROUTES_TOPIC, (message) => {
           relay.forgetRoute((message as { sessionId: string }).sessionId);
         }),
+        bus.subscribe(DESKTOPS_TOPIC, (message) => store.heard(message)),
         bus.subscribe(LOST_TOPIC, (message) => {
           hub.renew((message as { desktopId: string }).desktopId);
         }),

@@ -1,5 +1,7 @@
 /** The write of a decision: one script compares, writes, and publishes what leaves. */
 import {
+  type DesktopNotice,
+  DESKTOPS_TOPIC,
   type DesktopWrite,
   type Direct,
   linkTopic,
@@ -132,9 +134,14 @@ export function saveArguments(
   const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
     o.kind === "notice"
   );
+  const revision = before?.revision ?? 0;
+  const notice: DesktopNotice = {
+    desktopId,
+    revision: desktop === null ? null : revision + 1,
+  };
   const drops = [...change.drop, ...corrupt];
   const args = [
-    ...[before?.revision ?? 0, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
+    ...[revision, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
     ...[...runs].flatMap(([linkId, { first, last }]) => [mailIndex(linkId), first, last]),
     ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
     ...mails.flatMap(({ linkId, draft }) => [
@@ -143,7 +150,10 @@ export function saveArguments(
       JSON.stringify(draft),
     ]),
     notices.length,
-    ...notices.flatMap(({ topic, message }) => [channelOf(topic), JSON.stringify(message)]),
+    ...notices.flatMap(({ topic, message }) => [
+      channelOf(topic),
+      JSON.stringify(topic === DESKTOPS_TOPIC ? notice : message),
+    ]),
     ...[`{"desktopId":${JSON.stringify(desktopId)},"n":`, direct.length],
     ...direct.flatMap((one) => [
       index(linkKey(one.linkId)),

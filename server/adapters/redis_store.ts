@@ -1,6 +1,7 @@
 /** Desktops in Redis: one script decides, writes, and publishes what leaves. */
 import type {
   Bus,
+  DesktopNotice,
   DesktopStore,
   DesktopWrite,
   HistoryLimits,
@@ -16,6 +17,9 @@ import { decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
 import { DESKTOPS_KEY, sessionKey, stateKey } from "./redis_keys.ts";
 import { SAVE, saveArguments } from "./redis_save.ts";
+
+/** A list that is put together from notices is compared with Redis when it is this old. */
+const LIST_MS = 5_000;
 
 /** Desktops that this node remembers, to save a read for each decision. */
 const MAX_REMEMBERED = 20_000;
@@ -37,6 +41,11 @@ export class RedisDesktopStore implements DesktopStore {
   readonly #options: RedisStoreOptions;
   readonly #history: RedisHistory;
   readonly #known = new Map<string, Stored>();
+  /** Desktops by the last whole list and what was heard since; null when that may be wrong. */
+  #members: Set<string> | null = null;
+  #listedAt = -Infinity;
+  /** What is heard while a list is being read. */
+  readonly #hearing = new Set<Set<string>>();
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
@@ -117,11 +126,59 @@ export class RedisDesktopStore implements DesktopStore {
     if (write.desktop === null) {
       this.#known.delete(desktopId);
       await client.call("ZREM", DESKTOPS_KEY, desktopId);
-    } else this.#remember(desktopId, { revision: revision + 1, desktop: write.desktop });
+    } else if ((this.#known.get(desktopId)?.revision ?? 0) <= revision) {
+      this.#remember(desktopId, { revision: revision + 1, desktop: write.desktop });
+    }
     return "saved";
   }
 
   async list(): Promise<readonly DesktopState[]> {
+    const heard = new Set<string>();
+    this.#hearing.add(heard);
+    try {
+      const desktops = await this.#list();
+      this.#members = new Set([...desktops.map(({ desktopId }) => desktopId), ...heard]);
+      this.#listedAt = performance.now();
+      return desktops;
+    } finally {
+      this.#hearing.delete(heard);
+    }
+  }
+
+  async recent(): Promise<readonly DesktopState[]> {
+    const members = this.#members;
+    if (members === null || performance.now() - this.#listedAt > LIST_MS) return await this.list();
+    const found = await Promise.all(
+      [...members].map((id) => this.#known.get(id) ?? this.#load(id)),
+    );
+    return found.flatMap((stored) => stored?.desktop ?? []);
+  }
+
+  /** A DesktopNotice of any node, or what passes for one. */
+  heard(notice: unknown): void {
+    if (!isNotice(notice)) {
+      this.#members = null;
+      return;
+    }
+    const { desktopId, revision } = notice;
+    const known = this.#known.get(desktopId);
+    if (known !== undefined && known.revision < (revision ?? Infinity)) {
+      this.#known.delete(desktopId);
+    }
+    for (const heard of this.#hearing) heard.add(desktopId);
+    if (revision === null) this.#members?.delete(desktopId);
+    else this.#members?.add(desktopId);
+  }
+
+  /** Undefined when only newer nodes can read it, and so list it. */
+  #load(desktopId: string): Promise<Stored | null | undefined> {
+    return this.load(desktopId).catch((error) => {
+      if (error instanceof StoreNewer) return undefined;
+      throw error;
+    });
+  }
+
+  async #list(): Promise<readonly DesktopState[]> {
     const { client } = this.#options;
     const ids = await client.call("ZRANGE", DESKTOPS_KEY, 0, -1) as string[];
     const revisions = await client.calls(ids.map((id) => ["HGET", stateKey(id), "rev"] as const))
@@ -132,11 +189,7 @@ export class RedisDesktopStore implements DesktopStore {
       // This node may have written meanwhile; then it knows more than was just read.
       const current = known !== undefined && known.revision >= Number(revisions[i]);
       if (current) return known;
-      return this.load(id).catch((error) => {
-        // Nodes of that version list it.
-        if (error instanceof StoreNewer) return undefined;
-        throw error;
-      });
+      return this.#load(id);
     }));
     const gone = ids.filter((_, i) => found[i] === null);
     if (gone.length > 0) await client.call("ZREM", DESKTOPS_KEY, ...gone);
@@ -241,6 +294,12 @@ export class RedisDesktopStore implements DesktopStore {
     this.#known.set(desktopId, stored);
   }
 }
+
+/** Anybody may publish there. */
+const isNotice = (notice: unknown): notice is NonNullable<DesktopNotice> =>
+  typeof notice === "object" && notice !== null && "desktopId" in notice &&
+  typeof notice.desktopId === "string" && "revision" in notice &&
+  (notice.revision === null || typeof notice.revision === "number");
 
 /** Ids of the sessions that a write begins. */
 const newSessions = (before: DesktopState | null, after: DesktopState | null): string[] =>

@@ -301,7 +301,7 @@ export class SignalRouter implements LinkHandlers {
   /** Sends the list, later to all when the store is away; returns about how many bytes that were. */
   async #sendList(links: readonly HubLink[]): Promise<number> {
     if (links.length === 0) return 0;
-    const states = await this.#options.store.list().catch((cause) => {
+    const states = await this.#options.store.recent().catch((cause) => {
       if (!(cause instanceof StoreUnavailable)) throw cause;
       this.#listLater();
       return null;

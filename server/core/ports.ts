@@ -23,6 +23,16 @@ export type Outgoing =
   /** For every node that is there: published, not kept. */
   | { readonly kind: "notice"; readonly topic: string; readonly message: unknown };
 
+/** Bus topic that says that the desktop list has changed, by a DesktopNotice. */
+export const DESKTOPS_TOPIC = "desktops";
+
+/** Null of an older node. */
+export type DesktopNotice = {
+  readonly desktopId: string;
+  /** Null when it is forgotten. */
+  readonly revision: number | null;
+} | null;
+
 /** Bus topic of a link: its LinkMail, and diff relay frames as bytes. */
 export const linkTopic = (linkId: string): string => `link:${linkId}`;
 
@@ -95,6 +105,8 @@ export interface DesktopStore {
    */
   save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved>;
   list(): Promise<readonly DesktopState[]>;
+  /** As `list`; what another node has done may be missing until its DesktopNotice has come. */
+  recent(): Promise<readonly DesktopState[]>;
   /** How many desktops are known. */
   size(): Promise<number>;
   /** The desktop of a live or recently ended session. */

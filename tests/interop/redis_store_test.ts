@@ -13,6 +13,7 @@ import {
   desktopStoreContract,
   onceStoreContract,
 } from "../../server/adapters/store_contract.ts";
+import { DESKTOPS_TOPIC } from "../../server/core/ports.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import {
   ControllerDriver,
@@ -78,6 +79,40 @@ Deno.test("RedisDesktopStore: two nodes with caches of their own never both deci
   assert.equal((await store.recall(DESKTOP))?.revision, 1, "the first node does not know yet");
   assert.equal(await store.save(DESKTOP, 1, { desktop }), "conflict");
   assert.deepEqual(await store.load(DESKTOP), { revision: 2, desktop: ended });
+  await close();
+});
+
+Deno.test("RedisDesktopStore: a recent list follows what other nodes tell, and reads only that", async () => {
+  const { store, options, bus, client, close } = await open();
+  const other = new RedisDesktopStore(options);
+  const told: unknown[] = [];
+  bus.subscribe(DESKTOPS_TOPIC, (notice) => {
+    other.heard(notice);
+    told.push(notice);
+  });
+  await bus.settled(DESKTOPS_TOPIC);
+  const heard = (count: number) => poll("notices", 5_000, () => told.length === count || null);
+  const out = [{ kind: "notice", topic: DESKTOPS_TOPIC, message: null }] as const;
+  assert.deepEqual(await other.recent(), []);
+  await store.save(DESKTOP, 0, { desktop, out });
+  await heard(1);
+  assert.deepEqual(await other.recent(), [desktop]);
+  const before = client.sent;
+  assert.deepEqual(await other.recent(), [desktop]);
+  assert.equal(client.sent, before);
+  const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).desktop!;
+  await store.save(DESKTOP, 1, { desktop: ended, out });
+  await heard(2);
+  assert.deepEqual(await other.recent(), [ended]);
+  await store.save(DESKTOP, 2, { desktop: null, out });
+  await heard(3);
+  assert.deepEqual(await other.recent(), []);
+  assert.deepEqual(told, [1, 2, null].map((revision) => ({ desktopId: DESKTOP, revision })));
+  // An older node says only that something has changed.
+  await store.save(DESKTOP, 0, { desktop });
+  assert.deepEqual(await other.recent(), []);
+  other.heard(null);
+  assert.deepEqual(await other.recent(), [desktop]);
   await close();
 });
 
