@@ -31,6 +31,7 @@ import {
 } from "../core/mod.ts";
 import { CursorView } from "./cursor_view.ts";
 import { DiffCanvas } from "./diff_canvas.ts";
+import { openUnpackWorker } from "./diff_unpacker.ts";
 import { FrameTimes } from "./frame_times.ts";
 import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
@@ -106,7 +107,7 @@ class Client {
       onRegions: (version) => this.dispatch({ type: "regions", version }),
       onVideoArea: (area, screen) => this.#video.clip(area, screen),
       onVideoNeeded: (needed) => this.dispatch({ type: "video-needed", needed }),
-    }, this.#state.environment.hybrid);
+    }, { composes: this.#state.environment.hybrid, openWorker: openUnpackWorker });
     this.input = new InputListener({
       picture: () => ({ rect: this.#pictureRect(), screen: this.#screen() }),
       controls: () => inputPath(this.#state) !== null,

@@ -18,6 +18,7 @@ import {
   stepComposition,
 } from "../core/mod.ts";
 import { DiffPicture } from "./diff_picture.ts";
+import { DiffUnpacker, type OpenUnpackPort, type Unpacked } from "./diff_unpacker.ts";
 import type { DecodedFrame } from "./frame_times.ts";
 
 /** What the canvas tells its owner, at once. */
@@ -40,6 +41,13 @@ export interface DiffCanvasEvents {
   onFrame?(frame: DecodedFrame): void;
 }
 
+export interface DiffCanvasOptions {
+  /** The canvas may lie over the video and let it through. */
+  readonly composes?: boolean;
+  /** Where large messages are unpacked; here when left out. */
+  readonly openWorker?: OpenUnpackPort;
+}
+
 /** One canvas, and the one source it takes diff messages from. */
 export class DiffCanvas {
   readonly #events: DiffCanvasEvents;
@@ -59,11 +67,14 @@ export class DiffCanvas {
   #faulty = false;
   #frames = 0;
   #bytes = 0;
+  readonly #unpacker: DiffUnpacker;
+  /** Counts calls of `accept`: what is unpacked only after the next one is not shown. */
+  #accepted = 0;
 
-  /** `composes`: the canvas may lie over the video and let it through. */
-  constructor(events: DiffCanvasEvents, composes = false) {
+  constructor(events: DiffCanvasEvents, options: DiffCanvasOptions = {}) {
     this.#events = events;
-    this.#composes = composes;
+    this.#composes = options.composes ?? false;
+    this.#unpacker = new DiffUnpacker(options.openWorker ?? null);
   }
 
   /** Frames painted and bytes received since the console's start. */
@@ -91,6 +102,7 @@ export class DiffCanvas {
    */
   accept(source: DiffSource | null, epoch: number | null, hybrid = false): void {
     this.#source = source;
+    this.#accepted++;
     this.#epoch = epoch;
     this.#setExact(false);
     this.#composition = hybrid ? newComposition : null;
@@ -129,15 +141,26 @@ export class DiffCanvas {
     if (!this.#accepts(source)) return;
     const receivedAt = performance.now();
     this.#bytes += bytes.length;
-    const taken = this.#picture.take(bytes);
-    const decodedAt = performance.now();
-    if (!taken.ok) {
+    const accepted = this.#accepted;
+    this.#unpacker.unpack(bytes, (unpacked) => {
+      if (accepted === this.#accepted) return this.#take(source, unpacked, receivedAt);
+      // It would be taken for a part of the new picture.
+      if (!unpacked.ok || !unpacked.value.last) return;
+      const { frame } = unpacked.value;
+      this.#events.onAck(source, encodeDiffAck({ frame, outcome: "skipped" }));
+    });
+  }
+
+  #take(source: DiffSource, unpacked: Unpacked, receivedAt: number): void {
+    if (!unpacked.ok) {
       this.#faulty = true;
       this.#setExact(false);
-      this.#events.onFault(taken.error.code);
+      this.#events.onFault(unpacked.error.code);
       return;
     }
-    const { frame, last, complete, equal, changed, whole, regions } = taken.value;
+    const step = this.#picture.take(unpacked.value);
+    const decodedAt = performance.now();
+    const { frame, last, complete, equal, changed, whole, regions } = step;
     if (last && complete && regions !== null && this.#composition !== null) {
       const { width, height } = this.#picture;
       const received = (rects: readonly Rect[]) => this.#picture.received(rects);

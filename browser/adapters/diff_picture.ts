@@ -3,23 +3,8 @@
  * received since it was last begun, so that only a whole picture is ever shown, and compares the
  * agent's hash with its own pixels.
  */
-import {
-  BYTES_PER_PIXEL,
-  type CodedError,
-  codedError,
-  decodeDiff,
-  type DiffMessage,
-  err,
-  hashPixels,
-  ok,
-  patchPixels,
-  type Rect,
-  type Result,
-  RUNS_SLACK_BYTES,
-  unpackRuns,
-  type VideoRegions,
-} from "@farglass/protocol";
-import { copyExact, inflateAtMost, inflateExact } from "./inflate.ts";
+import { BYTES_PER_PIXEL, hashPixels, type Rect, type VideoRegions } from "@farglass/protocol";
+import { swapRedBlue, type UnpackedDiff } from "./unpack_diff.ts";
 
 /** What one diff message did. */
 export interface DiffStep {
@@ -40,18 +25,20 @@ export interface DiffStep {
 /** Above this many rectangles one large repaint is cheaper than many small ones. */
 const MAX_RECTS = 128;
 
+/** From here on the engine's own copying is quicker than a loop. */
+const WIDE_PX = 64;
+
 /** The picture; its size is that of the last message. */
 export class DiffPicture {
   #width = 0;
   #height = 0;
-  /** Little-endian BGRX, as the agent hashes it. */
+  /** Little-endian BGRX, as the agent hashes it; filled when a hash is asked for. */
   #bgrx = new Uint32Array(0);
   #rgba = new Uint8ClampedArray(0);
-  #rgbaWords = new Uint32Array(this.#rgba.buffer);
+  #words = new Uint32Array(this.#rgba.buffer);
   /** 1 where a pixel has been received; null once all have. */
   #received: Uint8Array | null = new Uint8Array(0);
   #missing = 0;
-  #unpacked = new Uint32Array(0);
   #dirty: Rect[] = [];
   /** The message that comes next when none is lost. */
   #expected = { frame: -1, part: 0 };
@@ -100,13 +87,9 @@ export class DiffPicture {
     return [{ x: 0, y: 0, width: this.#width, height: this.#height }];
   }
 
-  /** Reads one diff message into the picture; a damaged one changes nothing. */
-  take(bytes: Uint8Array): Result<DiffStep, CodedError> {
-    const decoded = decodeDiff(bytes);
-    if (!decoded.ok) return decoded;
-    const message = decoded.value;
-    const pixels = this.#pixelsOf(message);
-    if (pixels === null) return err(codedError("malformed", "diff body"));
+  /** Puts one diff message into the picture. */
+  take(message: UnpackedDiff): DiffStep {
+    const { pixels } = message;
     if (message.width !== this.#width || message.height !== this.#height) {
       this.#resize(message.width, message.height);
     }
@@ -119,10 +102,10 @@ export class DiffPicture {
     const inOrder = part === 0 || (frame === this.#expected.frame && part === this.#expected.part);
     // Once a part is missing, no later part of the frame can match.
     this.#expected = inOrder ? { frame, part: part + 1 } : { frame: -1, part: 0 };
-    const equal = message.hash === null ? null : hashPixels(this.#bgrx) === message.hash;
+    const equal = message.hash === null ? null : this.#hash() === message.hash;
     // Equal is equal, however it came about.
     if (equal === true) this.#received = null;
-    return ok({
+    return {
       frame,
       last: message.last,
       complete: inOrder,
@@ -130,48 +113,36 @@ export class DiffPicture {
       equal,
       changed: message.patches.length > 0,
       regions: message.regions,
-    });
+    };
   }
 
-  #pixelsOf(message: DiffMessage): Uint32Array | null {
-    const count = patchPixels(message.patches);
-    if (message.runs) return this.#unpack(message, count);
-    const sizeBytes = count * BYTES_PER_PIXEL;
-    const blob = message.deflated ? inflateExact(message.body, sizeBytes) : copyExact(message.body);
-    return blob === null ? null : new Uint32Array(blob.buffer, blob.byteOffset, count);
-  }
-
-  /** Pixels packed as runs; a view that the next message overwrites. */
-  #unpack(message: DiffMessage, count: number): Uint32Array | null {
-    const runs = message.deflated
-      ? inflateAtMost(message.body, count * BYTES_PER_PIXEL + RUNS_SLACK_BYTES)
-      : message.body;
-    if (runs === null) return null;
-    if (this.#unpacked.length < count) this.#unpacked = new Uint32Array(count);
-    const pixels = this.#unpacked.subarray(0, count);
-    return unpackRuns(runs, message.patches, pixels) ? pixels : null;
+  /** The hash is that of the agent's order of colours. */
+  #hash(): number {
+    const words = this.#words;
+    if (this.#bgrx.length !== words.length) this.#bgrx = new Uint32Array(words.length);
+    for (let i = 0; i < words.length; i++) this.#bgrx[i] = swapRedBlue(words[i]);
+    return hashPixels(this.#bgrx);
   }
 
   #resize(width: number, height: number): void {
     this.#width = width;
     this.#height = height;
-    this.#bgrx = new Uint32Array(width * height);
     this.#rgba = new Uint8ClampedArray(width * height * BYTES_PER_PIXEL);
-    this.#rgbaWords = new Uint32Array(this.#rgba.buffer);
+    this.#words = new Uint32Array(this.#rgba.buffer);
     this.#dirty = [];
     this.begin();
   }
 
   #draw(patch: Rect, pixels: Uint32Array, from: number): void {
-    const bgrx = this.#bgrx;
-    const rgba = this.#rgbaWords;
+    const words = this.#words;
     let at = from;
     for (let row = 0; row < patch.height; row++) {
       let to = (patch.y + row) * this.#width + patch.x;
-      for (const end = to + patch.width; to < end; to++, at++) {
-        const pixel = pixels[at];
-        bgrx[to] = pixel;
-        rgba[to] = 0xff000000 | ((pixel & 0xff) << 16) | (pixel & 0xff00) | ((pixel >>> 16) & 0xff);
+      if (patch.width >= WIDE_PX) {
+        words.set(pixels.subarray(at, at + patch.width), to);
+        at += patch.width;
+      } else {
+        for (const end = to + patch.width; to < end; to++, at++) words[to] = pixels[at];
       }
     }
     this.#dirty.push(patch);

@@ -6,6 +6,7 @@
  */
 import {
   benchFlags,
+  benchWorld,
   machine,
   pause,
   progress,
@@ -15,7 +16,7 @@ import {
 } from "../support/bench.ts";
 import type { Page } from "playwright-core";
 import { toPagePoint, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, type World } from "../support/e2e.ts";
 import { spawnProcess } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
 import { firstDifference, readXScreen } from "../support/xshot.ts";
@@ -102,7 +103,7 @@ async function main(): Promise<void> {
   };
   const modes = chosen(MODES.map(({ mode }) => mode));
   const results = [];
-  await using world = await startWorld({ size: SCREEN });
+  await using world = await benchWorld({ size: SCREEN });
   for (const activity of chosen(ACTIVITIES)) {
     for (const mode of MODES.filter(({ mode }) => modes.includes(mode))) {
       for (let run = 1; run <= runs; run++) {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import {
   benchFlags,
+  benchWorld,
   machine,
   percentile,
   progress,
@@ -17,7 +18,7 @@ import {
   usageDuring,
 } from "../support/bench.ts";
 import { readScreen, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, type World } from "../support/e2e.ts";
 import { makeFilm, type MovingWindow, startFilm, startTerminal } from "../support/film.ts";
 import { startPainter } from "../support/stack.ts";
 import { firstDifference, readXScreen } from "../support/xshot.ts";
@@ -201,7 +202,7 @@ async function main(): Promise<void> {
   };
   const results = [];
   try {
-    await using world = await startWorld({
+    await using world = await benchWorld({
       size: SCREEN,
       agent: { hybrid: true },
     });

@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import {
+  benchWorld,
   type ClockSample,
   machine,
   percentile,
@@ -15,7 +16,7 @@ import {
   sampleClock,
 } from "../support/bench.ts";
 import { waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, type World } from "../support/e2e.ts";
 import type { LinkConditions } from "../support/link_model.ts";
 import { startPainter } from "../support/stack.ts";
 import { BadNetwork } from "../support/udp_relay.ts";
@@ -243,7 +244,7 @@ async function main(): Promise<void> {
     positionals.length === 0 || positionals.includes(name)
   );
   const results = [];
-  await using world = await startWorld({
+  await using world = await benchWorld({
     size: SCREEN,
     agent: by === "rtp" ? { flags: ["--video-only"] } : { hybrid: by === "hybrid" },
   });

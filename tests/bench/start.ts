@@ -4,9 +4,8 @@
  *
  *   deno task bench:start [--runs 20]
  */
-import { benchFlags, machine, percentile, progress, round } from "../support/bench.ts";
+import { benchFlags, benchWorld, machine, percentile, progress, round } from "../support/bench.ts";
 import { openConsole } from "../support/console_page.ts";
-import { startWorld } from "../support/e2e.ts";
 import { startPainter } from "../support/stack.ts";
 
 const SCREEN = { width: 1920, height: 1080 };
@@ -55,7 +54,7 @@ function untilPainted(
 
 async function main(): Promise<void> {
   const { runs } = benchFlags({ seconds: 1, runs: 20 });
-  await using world = await startWorld({ size: SCREEN, agent: { hybrid: true } });
+  await using world = await benchWorld({ size: SCREEN, agent: { hybrid: true } });
   const hex = Object.values(COLOUR).map((part) => part.toString(16).padStart(2, "0")).join("");
   await using _painter = await startPainter("solid", {
     display: world.xvfb.display,

@@ -9,9 +9,17 @@
  */
 import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
-import { benchFlags, machine, pause, progress, round, usageDuring } from "../support/bench.ts";
+import {
+  benchFlags,
+  benchWorld,
+  machine,
+  pause,
+  progress,
+  round,
+  usageDuring,
+} from "../support/bench.ts";
 import { hud, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, startWorld } from "../support/e2e.ts";
+import { chooseTransport } from "../support/e2e.ts";
 import { startPainter } from "../support/stack.ts";
 
 const MOST_VIEWERS = 10;
@@ -23,7 +31,7 @@ async function measure(
   count: number,
   seconds: number,
 ) {
-  await using world = await startWorld({ size });
+  await using world = await benchWorld({ size });
   await using owned = new AsyncDisposableStack();
   const { display } = world.xvfb;
   owned.use(await startPainter("clock", { display, args: ["--hz", "30", "--rects", RECTS] }));

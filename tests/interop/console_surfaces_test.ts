@@ -101,6 +101,52 @@ e2eTest("canvas: only whole pictures are shown, exactly, and acknowledged", asyn
 });
 
 e2eTest(
+  "canvas: large messages are unpacked by a worker, and small ones do not overtake them",
+  async () => {
+    await using open = await openSurfaces();
+    const { page } = open;
+    await inPage(page, (s) => {
+      const all = { x: 0, y: 0, width: 160, height: 90 };
+      s.told.length = 0;
+      s.useWorker();
+      for (let frame = 1; frame <= 20; frame++) {
+        s.fill(all, frame * 0x050301);
+        s.send(2 * frame, [all]);
+        s.fill({ x: frame, y: 3, width: 9, height: 9 }, frame * 0x0103a5);
+        s.send(2 * frame + 1, [{ x: frame, y: 3, width: 9, height: 9 }], { hash: true });
+      }
+    });
+    await page.waitForFunction(() => {
+      const { surfaces } = globalThis as unknown as { surfaces: Surfaces };
+      return surfaces.told.filter((line) => line.startsWith("ack")).length === 40;
+    });
+    const { told, different, given } = await inPage(page, (s) => ({
+      told: s.told.filter((line) => !line.startsWith("exact")),
+      different: s.different(),
+      given: s.count.given,
+    }));
+    assert.deepEqual(told, [
+      "size 160x90",
+      "ack 2 painted",
+      "painted 1",
+      ...Array.from({ length: 39 }, (_, i) => `ack ${i + 3} painted`),
+    ]);
+    assert.deepEqual({ different, given }, { different: 0, given: 40 });
+    // The next source begins while the worker still unpacks for the last one.
+    await inPage(page, (s) => {
+      s.told.length = 0;
+      s.send(90, [{ x: 0, y: 0, width: 160, height: 90 }]);
+      s.accept(2);
+    });
+    await page.waitForFunction(() => {
+      const { surfaces } = globalThis as unknown as { surfaces: Surfaces };
+      return surfaces.told.includes("ack 90 skipped");
+    });
+    assert.deepEqual(open.log, []);
+  },
+);
+
+e2eTest(
   "canvas: damage, loss and a wrong picture are answered, a resize shows no black",
   async () => {
     await using open = await openSurfaces();

@@ -3,10 +3,18 @@
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import { CELL_PX, CELLS, readClockCells } from "./clock_cells.ts";
+import { buildConsole } from "../../tools/build_console.ts";
 import { hud } from "./console_page.ts";
+import { startWorld, type World } from "./e2e.ts";
 
 /** Progress for people; standard output belongs to the JSON. */
 export const progress = (text: string): void => console.error(text);
+
+/** A world of the console as it is now, built if need be. */
+export async function benchWorld(options: Parameters<typeof startWorld>[0]): Promise<World> {
+  await buildConsole({ log: progress });
+  return await startWorld(options);
+}
 
 export interface BenchFlags {
   readonly seconds: number;

@@ -10,7 +10,8 @@ import {
   type Rect,
 } from "@farglass/protocol";
 import { CursorView } from "../../browser/adapters/cursor_view.ts";
-import { DiffCanvas } from "../../browser/adapters/diff_canvas.ts";
+import { DiffCanvas, type DiffCanvasEvents } from "../../browser/adapters/diff_canvas.ts";
+import { type OpenUnpackPort, openUnpackWorker } from "../../browser/adapters/diff_unpacker.ts";
 import { InputListener } from "../../browser/adapters/input_listener.ts";
 
 /** The whole screen fits into one diff message. */
@@ -37,7 +38,7 @@ overlay.style.position = "absolute";
 overlay.style.left = overlay.style.top = "0";
 
 const told: string[] = [];
-const diff = new DiffCanvas({
+const events: DiffCanvasEvents = {
   onAck: (_source, bytes) => {
     const ack = decodeDiffAck(bytes);
     told.push(ack.ok ? `ack ${ack.value.frame} ${ack.value.outcome}` : "bad ack");
@@ -49,7 +50,8 @@ const diff = new DiffCanvas({
   onRegions: (version) => told.push(`regions ${version}`),
   onVideoArea: () => {},
   onVideoNeeded: (needed) => told.push(`video ${needed}`),
-});
+};
+let diff = new DiffCanvas(events);
 diff.attach(canvas);
 diff.accept(SOURCE, 1);
 
@@ -127,6 +129,23 @@ const surfaces = {
       }),
     );
   },
+  /** From now on large messages go to a worker; tells how many it was given. */
+  useWorker: () => {
+    const count = { given: 0 };
+    const openWorker: OpenUnpackPort = (on) => {
+      const port = openUnpackWorker(on);
+      const post = (bytes: Uint8Array) => {
+        count.given++;
+        port.post(bytes);
+      };
+      return { ...port, post };
+    };
+    diff = new DiffCanvas(events, { openWorker });
+    diff.attach(canvas);
+    diff.accept(SOURCE, 1);
+    Object.assign(surfaces, { count });
+  },
+  count: { given: 0 },
   accept: (epoch: number) => diff.accept(SOURCE, epoch),
   /** How many pixels of the canvas differ from the screen; -1 when the sizes do. */
   different: (): number => {

@@ -28,6 +28,9 @@ export function contentSecurityPolicy(host: string): string {
     "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",
+    // Only the console's own policy may name scripts, and it names its workers (Trusted Types).
+    "require-trusted-types-for 'script'",
+    "trusted-types default",
   ].join("; ");
 }
 
