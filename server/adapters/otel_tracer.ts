@@ -8,7 +8,7 @@ import {
 import type { Log } from "../core/ports.ts";
 import { otlpTarget } from "../core/telemetry/otlp.ts";
 import type { OpenSpan, SpanAttributes, Tracer } from "../core/telemetry/ports.ts";
-import { OtlpExporter } from "./otlp_exporter.ts";
+import { openOtlpClient, OtlpExporter } from "./otlp_exporter.ts";
 
 export interface RunningTracer extends Tracer {
   /** Hands over what waits; the runtime does the same with its own when the process ends. */
@@ -36,7 +36,9 @@ export async function openOtelTracer(options: OtelTracerOptions): Promise<Runnin
   const tracer = trace.getTracer("farglass", SOFTWARE_VERSION);
   const target = otlpTarget(env);
   if (target === null) log.write("warn", "console-traces-off", { reason: "OTLP is not by HTTP" });
-  const exporter = target === null ? null : new OtlpExporter({ ...options, target });
+  const exporter = target === null
+    ? null
+    : new OtlpExporter({ ...options, target, client: await openOtlpClient(target) });
   const service = env.OTEL_SERVICE_NAME ?? "farglass-server";
 
   function startChild(

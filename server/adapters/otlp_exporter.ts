@@ -3,6 +3,7 @@
  * the runtime's own exporter makes up every id itself. Bounded; a collector that is away costs
  * spans, never memory or signalling.
  */
+import { readFile } from "node:fs/promises";
 import type { Log } from "../core/ports.ts";
 import { otlpBody, type OtlpSpan, type OtlpTarget } from "../core/telemetry/otlp.ts";
 
@@ -18,6 +19,19 @@ export interface OtlpExporterOptions {
   readonly log: Log;
   /** Unix ms. */
   readonly clock: () => number;
+  /** Of `openOtlpClient`; closed with the exporter. */
+  readonly client?: Deno.HttpClient | null;
+}
+
+/** The connections of a target with certificates of its own; null where there are none to read. */
+export async function openOtlpClient(target: OtlpTarget): Promise<Deno.HttpClient | null> {
+  const { caFile, client } = target;
+  if (caFile === undefined && client === undefined) return null;
+  const read = (file: string) => readFile(file, "utf8");
+  const caCerts = caFile === undefined ? [] : [await read(caFile)];
+  if (client === undefined) return Deno.createHttpClient({ caCerts });
+  const [cert, key] = await Promise.all([read(client.certFile), read(client.keyFile)]);
+  return Deno.createHttpClient({ caCerts, cert, key });
 }
 
 /** One queue, one request at a time. */
@@ -46,6 +60,7 @@ export class OtlpExporter {
   async close(): Promise<void> {
     this.#flush();
     await this.#sending;
+    this.#options.client?.close();
   }
 
   #flush(): void {
@@ -62,13 +77,14 @@ export class OtlpExporter {
   }
 
   async #send(batch: readonly OtlpSpan[]): Promise<boolean> {
-    const { target } = this.#options;
+    const { target, client = null } = this.#options;
     try {
       const response = await fetch(target.url, {
         method: "POST",
         headers: { ...target.headers, "content-type": "application/json" },
         body: otlpBody(batch),
         signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+        ...(client === null ? {} : { client }),
       });
       await response.body?.cancel();
       return response.ok;

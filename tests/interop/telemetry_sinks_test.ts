@@ -4,8 +4,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EventDraft } from "@farglass/protocol";
+import { openOtlpClient, OtlpExporter } from "../../server/adapters/otlp_exporter.ts";
 import { EventHub } from "../../server/adapters/sinks/hub.ts";
 import { makeSinks, type SinkSettings } from "../../server/adapters/sinks/make_sinks.ts";
+import { otlpTarget } from "../../server/core/telemetry/otlp.ts";
 import { ListLog, SyslogReceiver } from "../../server/testing/sink_parts.ts";
 import { poll } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
@@ -63,6 +65,42 @@ async function makeCertificate(directory: string, name: string) {
   assert.ok(success, new TextDecoder().decode(stderr));
   return { caFile: cert, cert: await readFile(cert, "utf8"), key: await readFile(key, "utf8") };
 }
+
+Deno.test("console spans over TLS: to a collector with the named certificate only", async () => {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "farglass-otlp-"));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const good = await makeCertificate(directory, "good");
+  const foreign = await makeCertificate(directory, "foreign");
+  let requests = 0;
+  const { cert, key } = good;
+  const quiet = { hostname: "127.0.0.1", port: 0, onListen() {} };
+  const server = Deno.serve({ ...quiet, cert, key }, () => {
+    requests++;
+    return new Response();
+  });
+  stack.defer(() => server.shutdown());
+  const send = async (caFile: string) => {
+    const target = otlpTarget({
+      OTEL_EXPORTER_OTLP_ENDPOINT: `https://127.0.0.1:${server.addr.port}`,
+      OTEL_EXPORTER_OTLP_CERTIFICATE: caFile,
+    });
+    assert.ok(target !== null);
+    const events: string[] = [];
+    const log = { write: (_level: string, event: string) => void events.push(event) };
+    const client = await openOtlpClient(target);
+    const exporter = new OtlpExporter({ target, client, log, clock: () => 0 });
+    exporter.add({
+      ...{ service: "farglass-console", name: "desktop.open", kind: "client", ok: true },
+      ...{ traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "00f067aa0ba902b7" },
+      ...{ parentId: null, startMs: 1, endMs: 2, attributes: {} },
+    });
+    await exporter.close();
+    return events;
+  };
+  assert.deepEqual([await send(good.caFile), requests], [[], 1]);
+  assert.deepEqual([await send(foreign.caFile), requests], [["trace-export-failed"], 1]);
+});
 
 for (const host of ["127.0.0.1", "localhost"]) {
   Deno.test(`syslog over TLS (RFC 5425) to ${host}: trusted by its certificate only`, async () => {

@@ -24,6 +24,9 @@ const SCOPE = { name: "farglass", version: SERVICE_VERSION };
 export interface OtlpTarget {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** PEM files: whose certificates count besides the machine's own, and who this server is. */
+  readonly caFile?: string;
+  readonly client?: { readonly certFile: string; readonly keyFile: string };
 }
 
 /** Reads the exporter's standard variables as the runtime does. */
@@ -34,7 +37,15 @@ export function otlpTarget(env: Readonly<Record<string, string | undefined>>): O
   const base = env.OTEL_EXPORTER_OTLP_ENDPOINT ?? "http://localhost:4318";
   const url = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base.replace(/\/+$/, "")}/v1/traces`;
   const text = env.OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? env.OTEL_EXPORTER_OTLP_HEADERS ?? "";
-  return { url, headers: headersOf(text) };
+  const caFile = env.OTEL_EXPORTER_OTLP_CERTIFICATE;
+  const certFile = env.OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE;
+  const keyFile = env.OTEL_EXPORTER_OTLP_CLIENT_KEY;
+  return {
+    url,
+    headers: headersOf(text),
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(certFile === undefined || keyFile === undefined ? {} : { client: { certFile, keyFile } }),
+  };
 }
 
 /** `key=value,key=value`, the values percent-encoded (W3C Baggage). */
