@@ -27,11 +27,13 @@ import {
   specialMessages,
   step,
   surfaceOf,
+  takesPointer,
   viewOf,
 } from "../core/mod.ts";
 import { CursorView } from "./cursor_view.ts";
 import { DiffCanvas } from "./diff_canvas.ts";
 import { openUnpackWorker } from "./diff_unpacker.ts";
+import { readDisplay, writeDisplay } from "./display_choice.ts";
 import { FrameTimes } from "./frame_times.ts";
 import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
@@ -209,14 +211,18 @@ class Client {
       case "bind-video":
         return this.#bindVideo(effect.peerId);
       case "await-video":
-        return this.#awaitVideo(effect.epoch);
+        return this.#awaitVideo(effect.epoch, effect.sinceRtpTime);
       case "accept-diff":
-        this.#diff.accept(effect.source, effect.epoch, effect.hybrid);
+        // The video under the canvas is about to show another display.
+        if (effect.nextStream === true && effect.hybrid) this.#freezeVideo();
+        this.#diff.accept(effect.source, effect.epoch, effect);
         return this.#followVideo(effect.hybrid);
+      case "keep-stream":
+        return this.#diff.keepStream();
       case "cursor-shape":
         return this.#cursor.setShape(effect.shape);
       case "cursor-position":
-        return this.#cursor.setPosition(effect.x, effect.y);
+        return this.#cursor.setPosition(effect.away ? null : effect);
       case "release-input":
         this.input.release();
         // The desktop may hold what was pressed on the way that is gone.
@@ -278,8 +284,13 @@ class Client {
     this.#video.show(stream);
   }
 
-  #awaitVideo(epoch: number): void {
-    this.#video.awaitFrame(() => {
+  #freezeVideo(): void {
+    const { element } = this.#video;
+    if (element !== null && surfaceOf(this.#state) === "both") this.#diff.freeze(element);
+  }
+
+  #awaitVideo(epoch: number, sinceRtpTime: number | null): void {
+    this.#video.awaitFrame(sinceRtpTime, () => {
       this.#frozen = false;
       this.dispatch({ type: "painted", epoch });
     });
@@ -316,6 +327,8 @@ class Client {
   #sendInput(input: InputMessage): void {
     const path = inputPath(this.#state);
     if (path === null) return;
+    const points = input.kind === "move" || input.kind === "button" || input.kind === "wheel";
+    if (points && !takesPointer(this.#state)) return;
     const bytes = encodeInput(input);
     if (path.via === "dc") {
       const channel = input.kind === "move" ? "motion" : "input";
@@ -401,9 +414,15 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
   const client = new Client(options.origin ?? globalThis.location.origin);
   client.dispatch({ type: "start" });
   return {
-    connect: (desktopId) => client.dispatch({ type: "connect", desktopId }),
+    connect: (desktopId) =>
+      client.dispatch({ type: "connect", desktopId, display: readDisplay(desktopId) }),
     disconnect: () => client.dispatch({ type: "disconnect" }),
     choose: (choice) => client.dispatch({ type: "choose", choice }),
+    chooseDisplay: (display) => {
+      const desktopId = client.view.session?.desktopId;
+      if (desktopId !== undefined) writeDisplay(desktopId, display);
+      client.dispatch({ type: "choose-display", display });
+    },
     choosePreset: (preset) => client.dispatch({ type: "choose-preset", preset }),
     setViewOnly: (viewOnly) => client.dispatch({ type: "set-view-only", viewOnly }),
     sendSpecial: (keys) => client.input.play(specialMessages(keys)),

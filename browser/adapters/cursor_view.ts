@@ -36,8 +36,9 @@ export class CursorView {
     this.#apply();
   }
 
-  setPosition(x: number, y: number): void {
-    this.#position = { x, y };
+  /** Null when it is on another display. */
+  setPosition(position: { readonly x: number; readonly y: number } | null): void {
+    this.#position = position;
   }
 
   setControls(controls: boolean): void {

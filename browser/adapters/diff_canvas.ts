@@ -48,6 +48,12 @@ export interface DiffCanvasOptions {
   readonly openWorker?: OpenUnpackPort;
 }
 
+interface VideoFrame {
+  readonly rtpTime: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** One canvas, and the one source it takes diff messages from. */
 export class DiffCanvas {
   readonly #events: DiffCanvasEvents;
@@ -58,6 +64,12 @@ export class DiffCanvas {
   #image: ImageData | null = null;
   #source: DiffSource | null = null;
   #epoch: number | null = null;
+  /** The stream of the last message; null before the first. */
+  #stream: number | null = null;
+  /** The frame that the video shows. */
+  #presented: VideoFrame | null = null;
+  /** What comes before the next stream is not what was asked for. */
+  #awaited = false;
   #exact = false;
   /** Hybrid mode: which parts of the canvas are transparent. */
   #composition: Composition | null = null;
@@ -100,21 +112,59 @@ export class DiffCanvas {
    * Takes messages from `source` only; with an epoch a whole picture has to come first. In hybrid
    * mode the first picture may be the video's, or what it shows and patches together.
    */
-  accept(source: DiffSource | null, epoch: number | null, hybrid = false): void {
+  accept(
+    source: DiffSource | null,
+    epoch: number | null,
+    { hybrid, nextStream = false }: { readonly hybrid: boolean; readonly nextStream?: boolean } = {
+      hybrid: false,
+    },
+  ): void {
+    const same = source !== null && this.#accepts(source) &&
+      hybrid === (this.#composition !== null);
     this.#source = source;
-    this.#accepted++;
     this.#epoch = epoch;
+    if (same && nextStream) {
+      // The old picture lives on until then.
+      this.#awaited = true;
+      return;
+    }
+    this.#accepted++;
+    this.#awaited = false;
+    this.#stream = null;
+    // Another video has another clock.
+    this.#presented = null;
+    this.#begin(hybrid);
+  }
+
+  /** The next stream does not come after all: the picture there is the one that was wanted. */
+  keepStream(): void {
+    this.#awaited = false;
+    if (this.#picture.whole && this.#composition === null) this.#painted();
+    else if (this.#composition !== null && this.#composition.shown > 0) this.#painted();
+  }
+
+  /** Nothing that was received holds any more; what the canvas shows stays until there is a whole picture. */
+  #begin(hybrid: boolean): void {
     this.#setExact(false);
     this.#composition = hybrid ? newComposition : null;
     this.#events.onVideoArea(null, newComposition);
     this.#tellVideoNeeded();
-    if (epoch !== null) this.#picture.begin();
+    if (this.#epoch !== null || this.#stream !== null) this.#picture.begin();
+  }
+
+  /** A message of another stream than the last one shows another display. */
+  #followStream(stream: number): void {
+    if (stream === this.#stream) return;
+    const first = this.#stream === null;
+    this.#stream = stream;
+    if (first && !this.#awaited) return;
+    this.#awaited = false;
+    this.#begin(this.#composition !== null);
   }
 
   /** Hybrid mode: the video shows this frame now. */
-  video(
-    frame: { readonly rtpTime: number; readonly width: number; readonly height: number },
-  ): void {
+  video(frame: VideoFrame): void {
+    this.#presented = frame;
     if (this.#composition !== null) this.#compose({ kind: "video", ...frame });
   }
 
@@ -158,6 +208,7 @@ export class DiffCanvas {
       this.#events.onFault(unpacked.error.code);
       return;
     }
+    this.#followStream(unpacked.value.stream);
     const step = this.#picture.take(unpacked.value);
     const decodedAt = performance.now();
     const { frame, last, complete, equal, changed, whole, regions } = step;
@@ -165,6 +216,10 @@ export class DiffCanvas {
       const { width, height } = this.#picture;
       const received = (rects: readonly Rect[]) => this.#picture.received(rects);
       this.#compose({ kind: "patches", regions, width, height, received });
+      // The video's first frame of a new picture may have been quicker than the patches.
+      if (!this.#composition.sized && this.#presented !== null) {
+        this.#compose({ kind: "video", ...this.#presented });
+      }
     }
     const opaque = this.#composition === null || isOpaque(this.#composition);
     if (equal !== null) this.#setExact(equal && opaque);
@@ -184,7 +239,7 @@ export class DiffCanvas {
   }
 
   #painted(): void {
-    if (this.#epoch === null || this.#context === null) return;
+    if (this.#epoch === null || this.#awaited || this.#context === null) return;
     const epoch = this.#epoch;
     this.#epoch = null;
     this.#events.onPainted(epoch);

@@ -54,8 +54,11 @@ export class VideoSurface {
     this.#play();
   }
 
-  /** Calls back once, at the next frame that is presented; a later call replaces this one. */
-  awaitFrame(onFrame: () => void): void {
+  /**
+   * Calls back once, at the next frame that is presented with this RTP time or a later one, where
+   * the browser tells it; a later call replaces this one.
+   */
+  awaitFrame(sinceRtpTime: number | null, onFrame: () => void): void {
     const wait = ++this.#wait;
     const video = this.#video;
     if (video === null) return;
@@ -63,7 +66,13 @@ export class VideoSurface {
       if (wait === this.#wait) onFrame();
     };
     if (typeof video.requestVideoFrameCallback === "function") {
-      video.requestVideoFrameCallback(presented);
+      const look = (_now: number, { rtpTimestamp }: { readonly rtpTimestamp?: number }) => {
+        const early = sinceRtpTime !== null && rtpTimestamp !== undefined &&
+          ((rtpTimestamp - sinceRtpTime) | 0) < 0;
+        if (!early) presented();
+        else if (wait === this.#wait) video.requestVideoFrameCallback(look);
+      };
+      video.requestVideoFrameCallback(look);
     } else {
       video.addEventListener("timeupdate", presented, { once: true });
     }

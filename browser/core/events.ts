@@ -33,9 +33,10 @@ export type ConsoleEvent =
   | { readonly type: "start" }
   | { readonly type: "tick" }
   /** What the operator asks for. */
-  | { readonly type: "connect"; readonly desktopId: string }
+  | { readonly type: "connect"; readonly desktopId: string; readonly display?: string | null }
   | { readonly type: "disconnect" }
   | { readonly type: "choose"; readonly choice: TransportChoice }
+  | { readonly type: "choose-display"; readonly display: string }
   | { readonly type: "choose-preset"; readonly preset: VideoPreset }
   | { readonly type: "set-view-only"; readonly viewOnly: boolean }
   | { readonly type: "retry-now" }
@@ -112,8 +113,12 @@ export type ConsoleEffect =
   | { readonly type: "sample"; readonly peerId: number | null }
   /** Show this peer's video on the video element; what is visible stays visible. */
   | { readonly type: "bind-video"; readonly peerId: number }
-  /** Tell `painted` at the next frame of the bound video. */
-  | { readonly type: "await-video"; readonly epoch: number }
+  /** Tell `painted` at the next frame of the bound video, with this RTP time or a later one. */
+  | {
+    readonly type: "await-video";
+    readonly epoch: number;
+    readonly sinceRtpTime: number | null;
+  }
   /** Take diff messages only from there; with an epoch, tell `painted` at the first whole picture. */
   | {
     readonly type: "accept-diff";
@@ -121,9 +126,19 @@ export type ConsoleEffect =
     readonly epoch: number | null;
     /** Lay it over the video, where the agent says that patches show the screen. */
     readonly hybrid: boolean;
+    /** The whole picture is that of the next stream: what comes until then still shows the old one. */
+    readonly nextStream?: boolean;
   }
+  /** The next stream does not come after all. */
+  | { readonly type: "keep-stream" }
   | { readonly type: "cursor-shape"; readonly shape: ControlOf<"cursor"> | null }
-  | { readonly type: "cursor-position"; readonly x: number; readonly y: number }
+  /** `away`: it is on a display that is not shown. */
+  | {
+    readonly type: "cursor-position";
+    readonly x: number;
+    readonly y: number;
+    readonly away: boolean;
+  }
   /** Release everything that is pressed: on the old way if it still works, and on the new one. */
   | { readonly type: "release-input" };
 

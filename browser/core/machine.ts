@@ -11,6 +11,7 @@ import {
   type Result,
 } from "@farglass/protocol";
 import { addPing } from "./clock_offset.ts";
+import { takeScreen } from "./displays.ts";
 import { Draft } from "./draft.ts";
 import type { ConsoleEffect, ConsoleEvent, InputPath } from "./events.ts";
 import { hudDiff, hudVideo, takeFrames } from "./hud.ts";
@@ -56,6 +57,7 @@ import { keepSample } from "./report.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
 import type { PeerStats } from "./stats.ts";
 import {
+  chooseDisplay,
   chooseTransport,
   planTransport,
   sendControl,
@@ -129,11 +131,13 @@ function handle(d: Draft, event: ConsoleEvent): void {
     case "tick":
       return;
     case "connect":
-      return sessionConnect(d, event.desktopId);
+      return sessionConnect(d, event.desktopId, event.display ?? null);
     case "disconnect":
       return sessionDisconnect(d);
     case "choose":
       return chooseTransport(d, event.choice);
+    case "choose-display":
+      return chooseDisplay(d, event.display);
     case "choose-preset":
       // Shown as chosen when the agent says that it is in force.
       return d.session === null
@@ -270,12 +274,17 @@ function control(
       }
       return;
     case "screen":
-      return d.patch({ screen: { width: value.width, height: value.height } });
+      return takeScreen(d, value);
     case "cursor":
       d.set({ cursor: value });
       return d.emit({ type: "cursor-shape", shape: value });
     case "cursor-position":
-      return d.emit({ type: "cursor-position", x: value.x, y: value.y });
+      return d.emit({
+        type: "cursor-position",
+        x: value.x,
+        y: value.y,
+        away: value.away === true,
+      });
     case "video":
       return d.patch({ preset: value.preset });
     case "grants":
@@ -387,6 +396,10 @@ export function inputPath(state: ConsoleState): InputPath | null {
     ? { via: "ws", sessionId: session.sessionId }
     : null;
 }
+
+/** The pointer points at what is on the screen, which is not what the agent shows by now. */
+export const takesPointer = (state: ConsoleState): boolean =>
+  state.session?.transport.pending?.display == null;
 
 const samePath = (a: InputPath | null, b: InputPath | null): boolean =>
   a === b || (a !== null && b !== null &&

@@ -1,6 +1,7 @@
 /** The console's pure core: one machine, its view, and the mapping of input. */
 export * from "./composition.ts";
 export * from "./course.ts";
+export * from "./displays.ts";
 export * from "./events.ts";
 export * from "./latency.ts";
 export * from "./machine.ts";

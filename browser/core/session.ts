@@ -10,6 +10,7 @@ import {
   type WebrtcState,
 } from "@farglass/protocol";
 import { NO_CLOCK } from "./clock_offset.ts";
+import { newDisplays } from "./displays.ts";
 import type { Draft } from "./draft.ts";
 import { NO_LATENCY } from "./latency.ts";
 import {
@@ -52,14 +53,15 @@ const RETRYABLE_ENDS: ReadonlySet<Reason> = new Set<Reason>([
 ]);
 
 /** The operator wants a desktop. */
-export function sessionConnect(d: Draft, desktopId: string): void {
+export function sessionConnect(d: Draft, desktopId: string, display: string | null): void {
   const { session } = d;
   if (session?.desktopId === desktopId && session.request.kind !== "ended") return;
   const choice = session?.transport.choice ?? "auto";
   const viewOnly = session?.desktopId === desktopId && session.viewOnly;
   if (session !== null) sessionDisconnect(d);
   const desktopName = d.summary(desktopId)?.name ?? "Desktop";
-  d.set({ session: { ...newSession({ desktopId, desktopName }, choice, d.now), viewOnly } });
+  const fresh = newSession({ desktopId, desktopName }, choice, d.now);
+  d.set({ session: { ...fresh, viewOnly, display: newDisplays(display) } });
   traceBegin(d, false);
   takeSummary(d);
 }
@@ -119,6 +121,7 @@ export function sessionAgain(d: Draft, reason: Reason): void {
     webrtcOff: false,
     generation: 0,
     captureFault: null,
+    display: newDisplays(session.display.wanted),
     stall: null,
     clock: NO_CLOCK,
     latency: NO_LATENCY,
@@ -388,7 +391,7 @@ export function sessionRetryNow(d: Draft): void {
   const { session } = d;
   if (session === null) return;
   if (session.request.kind === "ended") {
-    sessionConnect(d, session.desktopId);
+    sessionConnect(d, session.desktopId, session.display.wanted);
   } else if (session.request.kind === "queued") {
     d.patch({ request: { kind: "queued", notBefore: d.now } });
   } else if (session.request.kind === "approved" && session.transport.loss !== null) {

@@ -7,6 +7,7 @@ import type {
   CodedError,
   DesktopCaps,
   DesktopSummary,
+  DisplayCaps,
   Reason,
   Stage,
   Transport,
@@ -69,6 +70,18 @@ export type Phase =
   | { readonly kind: "recovering"; readonly text: string }
   | { readonly kind: "ended"; readonly reason: Reason; readonly error: CodedError | null };
 
+/** The desktop's displays; a choice is an id, or `all`. */
+export interface DisplaysView {
+  /** One entry leaves nothing to choose. */
+  readonly list: readonly DisplayCaps[];
+  /** They can be had as one picture. */
+  readonly all: boolean;
+  readonly shown: string | null;
+  /** Chosen, but its picture has not come yet. */
+  readonly switchingTo: string | null;
+  readonly notice: { readonly text: string; readonly at: number } | null;
+}
+
 export interface SessionView {
   readonly desktopId: string;
   readonly desktopName: string;
@@ -89,6 +102,7 @@ export interface SessionView {
   readonly inputGranted: boolean;
   readonly width: number;
   readonly height: number;
+  readonly displays: DisplaysView;
   readonly caps: DesktopCaps | null;
   readonly hud: HudView;
   readonly timeline: readonly TimelineEntry[];
@@ -110,6 +124,8 @@ export interface ConsoleActions {
   disconnect(): void;
   choose(choice: TransportChoice): void;
   choosePreset(preset: VideoPreset): void;
+  /** Shows this display, or `all`; remembered for the desktop. */
+  chooseDisplay(display: string): void;
   setViewOnly(viewOnly: boolean): void;
   sendSpecial(keys: SpecialKeys): void;
   /** Types finished text on the desktop. */

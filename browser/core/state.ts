@@ -16,6 +16,7 @@ import {
   type VideoPreset,
   type ViewerNetwork,
 } from "@farglass/protocol";
+import { type DisplayState, newDisplays } from "./displays.ts";
 import { type ClockState, NO_CLOCK } from "./clock_offset.ts";
 import type { PeerConnectionState, Shown } from "./events.ts";
 import { type LatencyState, NO_LATENCY } from "./latency.ts";
@@ -113,6 +114,9 @@ export interface Pending {
   readonly evidence: Evidence;
   readonly deadline: number;
   readonly selected: boolean;
+  /** The display that it switches to, and how large that is once the agent has said so. */
+  readonly display: string | null;
+  readonly screen: { readonly width: number; readonly height: number } | null;
   /** Decoded frames when it was selected, to prove painting on a hidden page. */
   readonly decodedAtSelect: number | null;
 }
@@ -193,6 +197,7 @@ export interface SessionState {
   readonly transport: TransportState;
   readonly stall: StallState | null;
   readonly screen: { readonly width: number; readonly height: number };
+  readonly display: DisplayState;
   readonly relayBeat: Heartbeat;
   readonly nextSampleAt: number | null;
   readonly rates: Rates | null;
@@ -318,6 +323,7 @@ export function newSession(
     },
     stall: null,
     screen: { width: 0, height: 0 },
+    display: newDisplays(null),
     relayBeat: newBeat(now),
     nextSampleAt: null,
     rates: null,

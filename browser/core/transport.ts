@@ -10,6 +10,7 @@ import {
   REASONS,
   type Transport,
 } from "@farglass/protocol";
+import { displayName, displayToTell, offersDisplay } from "./displays.ts";
 import type { Draft } from "./draft.ts";
 import {
   carrierWorks,
@@ -150,8 +151,14 @@ function select(d: Draft, target: Target): void {
   if (session === null) return;
   const epoch = session.transport.epoch + 1;
   const peerId = target.to === "diff-ws" ? null : session.carrier?.id ?? null;
+  const display = displayToTell(session) ?? undefined;
+  // What is on the screen shows another display until the new one's picture is there.
+  const switches = (display !== undefined || session.transport.pending?.display != null) &&
+    hasPicture(session) && session.display.shown !== null;
   const pending: Pending = {
     ...target,
+    display: switches ? session.display.wanted : null,
+    screen: null,
     epoch,
     peerId,
     deadline: d.now + PAINT_TIMEOUT_MS,
@@ -161,21 +168,39 @@ function select(d: Draft, target: Target): void {
   keepDecision(d, { what: "chosen", ...target });
   d.patchTransport({ epoch, pending, asked: target.to });
   traceMark(d, "selected");
-  const message = { op: "select", transport: target.to, epoch } as const;
+  if (display !== undefined) d.patch({ display: { ...session.display, told: display } });
+  const message = { op: "select", transport: target.to, epoch, display } as const;
   if (target.to === "diff-ws" && !carrierOfSession(session)) d.relayControl(message);
   else sendControl(d, message);
   if (usesVideo(target.to) && peerId !== null) d.emit({ type: "bind-video", peerId });
   if ((target.to === "diff-dc" || target.to === "hybrid") && peerId !== null) {
     const hybrid = target.to === "hybrid";
-    d.emit({ type: "accept-diff", source: { via: "dc", peerId }, epoch, hybrid });
+    const source = { via: "dc", peerId } as const;
+    d.emit({ type: "accept-diff", source, epoch, hybrid, nextStream: switches });
   } else if (target.to === "diff-ws" && session.sessionId !== null) {
     d.emit({
       type: "accept-diff",
       source: { via: "ws", sessionId: session.sessionId },
       epoch,
       hybrid: false,
+      nextStream: switches,
     });
   }
+}
+
+/** The operator wants another display: shown by the transport that is there, or with the next one. */
+export function chooseDisplay(d: Draft, display: string): void {
+  const { session } = d;
+  if (session === null || !offersDisplay(session, display)) return;
+  const { shown, pending } = session.transport;
+  const now = pending?.display ?? session.display.shown;
+  const told = display === now ? display : session.display.told;
+  d.patch({ display: { ...session.display, wanted: display, told } });
+  if (display === now || session.request.kind !== "approved" || !hasPicture(session)) return;
+  if (!pictureLives(session, d.online)) return;
+  // What the agent was told last is another one, even if it was this one before.
+  d.patch({ display: { ...session.display, wanted: display, told: null } });
+  select(d, { to: pending?.to ?? shown.transport, reason: "operator-choice", evidence: {} });
 }
 
 /** The agent confirmed a choice. */
@@ -184,7 +209,9 @@ export function transportSelected(d: Draft, epoch: number): void {
   if (pending == null || pending.epoch !== epoch || pending.selected) return;
   const decoded = d.session?.carrier?.stats?.video?.framesDecoded ?? 0;
   d.patchTransport({ pending: { ...pending, selected: true, decodedAtSelect: decoded } });
-  if (pending.to === "rtp") d.emit({ type: "await-video", epoch });
+  if (pending.to !== "rtp") return;
+  const sinceRtpTime = pending.display === null ? null : d.session?.display.rtpTime ?? null;
+  d.emit({ type: "await-video", epoch, sinceRtpTime });
 }
 
 /** The selected transport has painted: it is shown, and the switch is told. */
@@ -219,6 +246,7 @@ export function transportPainted(d: Draft, epoch: number): void {
   }
   d.patch({
     retired: [],
+    ...(pending.screen === null ? {} : { screen: pending.screen }),
     ...(carrierGone ? { carrier: null } : {}),
     ...(upgrade || (first && top) ? { repairTries: 0 } : {}),
     stall: usesVideo(pending.to) ? newStall(d.now) : null,
@@ -229,6 +257,10 @@ export function transportPainted(d: Draft, epoch: number): void {
     d.emit({ type: "accept-diff", source: null, epoch: null, hybrid: false });
   }
   announce(d, from, pending);
+  if (pending.display !== null) {
+    const name = displayName(session, session.display.shown);
+    d.note("note", `Display shown: ${name}`, { reason: "operator-choice" });
+  }
   traceEnd(d, { ok: true, transport: pending.to });
 }
 

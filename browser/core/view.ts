@@ -1,5 +1,6 @@
 /** The state as the UI paints it. */
 import { REASONS } from "@farglass/protocol";
+import { displaysView } from "./displays.ts";
 import { hudView } from "./hud.ts";
 import { linkView } from "./link_machine.ts";
 import { hasPicture } from "./peers.ts";
@@ -95,6 +96,7 @@ function sessionView(state: ConsoleState, session: SessionState): SessionView {
     inputGranted: inputGranted(session),
     width: session.screen.width,
     height: session.screen.height,
+    displays: displaysView(session),
     caps: session.caps,
     hud: hudView(session),
     timeline: session.timeline,
@@ -120,10 +122,11 @@ export function compareViews(a: ConsoleView, b: ConsoleView): "same" | "hud" | "
   if (a.session === null || b.session === null) {
     return a.session === b.session ? "same" : "different";
   }
-  const { phase: phaseA, hud: hudA, choices: choicesA, ...restA } = a.session;
-  const { phase: phaseB, hud: hudB, choices: choicesB, ...restB } = b.session;
+  const { phase: phaseA, hud: hudA, choices: choicesA, displays: displaysA, ...restA } = a.session;
+  const { phase: phaseB, hud: hudB, choices: choicesB, displays: displaysB, ...restB } = b.session;
   if (
-    !shallow(restA, restB) || !shallow(phaseA, phaseB) || choicesA.join() !== choicesB.join()
+    !shallow(restA, restB) || !shallow(displaysA, displaysB) || !shallow(phaseA, phaseB) ||
+    choicesA.join() !== choicesB.join()
   ) return "different";
   return shallow(hudA, hudB) ? "same" : "hud";
 }

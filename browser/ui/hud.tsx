@@ -19,6 +19,7 @@ import { Latency } from "./latency.tsx";
 import { Timeline } from "./timeline.tsx";
 import {
   codecWords,
+  displayWords,
   pathWords,
   phaseTone,
   relayHintWords,
@@ -231,6 +232,13 @@ function Facts({ session }: { session: SessionView }) {
       >
         {sized ? `${session.width} × ${session.height}` : UNKNOWN}
       </Fact>
+      {session.displays.list.length < 2
+        ? null
+        : (
+          <Fact name="Display" testId="hud-display" value={session.displays.shown}>
+            {displayWords(session.displays, session.displays.shown)}
+          </Fact>
+        )}
       <Fact name="Video format" testId="hud-codec" value={hud.videoCodec}>
         {codecWords(hud.videoCodec)}
       </Fact>

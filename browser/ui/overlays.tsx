@@ -1,10 +1,10 @@
 /** What lies over the picture while it is not simply live. */
 import { useEffect, useRef } from "react";
-import type { Phase, SessionView } from "../core/mod.ts";
+import type { DisplaysView, Phase, SessionView } from "../core/mod.ts";
 import { Button, Spinner } from "./controls.tsx";
 import { Icon } from "./icons.tsx";
 import { retryText } from "../core/timeline.ts";
-import { endAdvice, reasonWords } from "./words.ts";
+import { displayWords, endAdvice, reasonWords } from "./words.ts";
 
 /** Before the first picture: a plain sentence and the way back. */
 export function WaitingOverlay({ phase, onLeave }: { phase: Phase; onLeave: () => void }) {
@@ -44,6 +44,25 @@ export function RecoveringBanner({ phase }: { phase: Phase }) {
           <strong className="font-semibold">{phase.text}</strong>{" "}
           <span className="hidden text-muted sm:inline">· last picture shown</span>
         </span>
+      </p>
+    </div>
+  );
+}
+
+/** The old display's last picture stays, dimmed, until the first one of the new display is there. */
+export function SwitchingOverlay({ displays }: { displays: DisplaysView }) {
+  if (displays.switchingTo === null) return null;
+  return (
+    <div
+      className="absolute inset-0 z-10 flex animate-dim items-center justify-center bg-black/45"
+      data-testid="display-switching"
+    >
+      <p
+        className="flex items-center gap-3 rounded-full bg-black/75 py-2 pr-5 pl-3.5 text-white shadow-float"
+        role="status"
+      >
+        <Spinner size={18} />
+        {displayWords(displays, displays.switchingTo)}
       </p>
     </div>
   );

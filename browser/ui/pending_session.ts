@@ -1,6 +1,6 @@
 /** What a session looks like while it cannot even be asked for. */
 import { never } from "@farglass/protocol";
-import { type ConsoleView, EMPTY_HUD, type SessionView } from "../core/mod.ts";
+import { type ConsoleView, EMPTY_HUD, type SessionView, UNKNOWN_DISPLAYS } from "../core/mod.ts";
 
 /** Stands for the session of `desktopId` until the client has one; says what it waits for. */
 export function pendingSession(desktopId: string, view: ConsoleView): SessionView {
@@ -20,6 +20,7 @@ export function pendingSession(desktopId: string, view: ConsoleView): SessionVie
     inputGranted: false,
     width: desktop?.width ?? 0,
     height: desktop?.height ?? 0,
+    displays: UNKNOWN_DISPLAYS,
     caps: null,
     hud: EMPTY_HUD,
     timeline: [],

@@ -2,10 +2,17 @@
 import { useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import type { ConsoleClient, LinkView, SessionView } from "../core/mod.ts";
+import { displayByKey } from "./display_keys.ts";
 import { useFullscreen, useMedia } from "./hooks.ts";
 import { Hud } from "./hud.tsx";
 import { LinkBanner } from "./link_banner.tsx";
-import { EndedOverlay, Notice, RecoveringBanner, WaitingOverlay } from "./overlays.tsx";
+import {
+  EndedOverlay,
+  Notice,
+  RecoveringBanner,
+  SwitchingOverlay,
+  WaitingOverlay,
+} from "./overlays.tsx";
 import { PictureArea } from "./picture_area.tsx";
 import type { Scaling } from "./picture_box.ts";
 import { SoftKeyboard, type SoftKeyboardHandle } from "./soft_keyboard.tsx";
@@ -32,12 +39,25 @@ export function SessionPage(props: SessionPageProps) {
   const { client, session } = props;
   const page = usePage();
   const shown = session.phase.kind === "live" || session.phase.kind === "recovering";
+  const { notice } = session.displays;
+  const { setNotice } = page;
+  useEffect(() => {
+    if (notice !== null) setNotice(notice.text);
+  }, [notice, setNotice]);
   const controllable = session.inputGranted && !session.viewOnly && shown;
   return (
     <div
       className="relative flex h-full flex-col overflow-hidden bg-canvas"
       data-phase={session.phase.kind}
       data-testid="session"
+      onKeyDownCapture={(event) => {
+        const display = displayByKey(event, session.displays);
+        if (display === null) return;
+        event.preventDefault();
+        event.stopPropagation();
+        client.chooseDisplay(display);
+        page.focusStage();
+      }}
       ref={page.root}
     >
       <p className="sr-only" role="status">
@@ -67,6 +87,7 @@ export function SessionPage(props: SessionPageProps) {
         >
           <WaitingOverlay onLeave={props.onLeave} phase={session.phase} />
           <RecoveringBanner phase={session.phase} />
+          <SwitchingOverlay displays={session.displays} />
           <EndedOverlay {...props} />
           <Notice text={page.notice} />
         </PictureArea>
@@ -131,6 +152,10 @@ function SessionToolbar({ client, session, page, controllable, onLeave }: Sessio
         fullscreen={page.fullscreen}
         hudOpen={page.hudOpen}
         onChoice={(choice) => client.choose(choice)}
+        onDisplay={(display) => {
+          client.chooseDisplay(display);
+          page.focusStage();
+        }}
         onHud={page.toggleHud}
         onKeyboard={() => page.keyboard.current?.open()}
         onLeave={onLeave}

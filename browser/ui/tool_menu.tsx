@@ -1,5 +1,12 @@
 /** A menu of the toolbar. */
-import { type KeyboardEvent, useId, useLayoutEffect, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import { ToolButton } from "./controls.tsx";
 import type { IconName } from "./icons.tsx";
 
@@ -21,6 +28,8 @@ export interface ToolMenuProps {
   readonly label: string;
   readonly title: string;
   readonly items: readonly MenuItem[];
+  /** Above the entries. */
+  readonly picture?: ReactNode;
   readonly footnote?: string;
   readonly disabled?: boolean;
   readonly testId?: string;
@@ -59,6 +68,7 @@ export function ToolMenu(props: ToolMenuProps) {
         ref={menu}
         role="menu"
       >
+        {props.picture}
         {props.items.map((item) => (
           <Entry
             item={item}

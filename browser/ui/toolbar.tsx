@@ -5,6 +5,7 @@ import type { Ref } from "react";
 import type { SessionView, SpecialKeys } from "../core/mod.ts";
 import { Button, Dot, ToolButton } from "./controls.tsx";
 import { ThemeButton } from "./frame.tsx";
+import { DisplayMenu } from "./display_menu.tsx";
 import { Icon } from "./icons.tsx";
 import type { Scaling } from "./picture_box.ts";
 import { Segmented } from "./segmented.tsx";
@@ -46,6 +47,7 @@ export interface ToolbarProps {
   readonly onLeave: () => void;
   readonly onChoice: (choice: TransportChoice) => void;
   readonly onPreset: (preset: VideoPreset) => void;
+  readonly onDisplay: (display: string) => void;
   readonly onRefused: (hint: string) => void;
   readonly onScaling: (scaling: Scaling) => void;
   readonly onPanning: () => void;
@@ -148,6 +150,11 @@ function Tools(props: ToolbarProps) {
           title={`What the video is made for: ${PRESET_WORDS[session.preset ?? "balanced"][0]}`}
         />
       )}
+      <DisplayMenu
+        disabled={session.phase.kind !== "live"}
+        displays={session.displays}
+        onPick={props.onDisplay}
+      />
       <Segmented
         label="Size of the picture"
         onChange={props.onScaling}

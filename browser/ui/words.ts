@@ -10,7 +10,7 @@ import {
   type TransportChoice,
   type VideoPreset,
 } from "@farglass/protocol";
-import type { LinkView, SessionView } from "../core/mod.ts";
+import { ALL_DISPLAYS, type DisplaysView, type LinkView, type SessionView } from "../core/mod.ts";
 
 /** Shown wherever a fact is not known. */
 export const UNKNOWN = "—";
@@ -70,6 +70,13 @@ export const PRESET_WORDS: Readonly<Record<VideoPreset, readonly [string, string
   motion: ["Motion", "Most pictures a second, for films"],
   "low-bandwidth": ["Low bandwidth", "At most 1 Mb/s, for slow networks"],
 };
+
+/** A display's name; several of one name are told apart by their id. */
+export function displayWords({ list }: DisplaysView, id: string | null): string {
+  if (id === ALL_DISPLAYS) return "All displays";
+  const display = list.find((one) => one.id === id);
+  return display === undefined ? UNKNOWN : display.name;
+}
 
 /** A transport choice's name. */
 export const choiceWords = (choice: TransportChoice): string => CHOICE_WORDS[choice][0];

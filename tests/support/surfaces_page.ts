@@ -167,7 +167,7 @@ const surfaces = {
   cursor: (w: number, h: number) => {
     const rgba = btoa(String.fromCharCode(...new Uint8Array(w * h * 4).fill(200)));
     cursor.setShape({ op: "cursor", width: w, height: h, hotX: 1, hotY: 2, rgba });
-    cursor.setPosition(100, 50);
+    cursor.setPosition({ x: 100, y: 50 });
     cursor.place(canvas.getBoundingClientRect(), { width, height });
   },
   cursorLooks: () => ({

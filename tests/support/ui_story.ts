@@ -65,6 +65,11 @@ const client: ConsoleClient = {
     record("choosePreset")(preset);
     patchSession({ preset });
   },
+  chooseDisplay: (display) => {
+    record("chooseDisplay")(display);
+    const displays = view.session?.displays;
+    if (displays !== undefined) patchSession({ displays: { ...displays, shown: display } });
+  },
   setViewOnly: (viewOnly) => {
     record("setViewOnly")(viewOnly);
     patchSession({ viewOnly });

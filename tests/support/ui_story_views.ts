@@ -119,6 +119,7 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
   inputGranted: true,
   width: 1920,
   height: 1080,
+  displays: { list: caps.displays, all: false, shown: "0", switchingTo: null, notice: null },
   caps,
   hud: {
     fps: 29.6,
