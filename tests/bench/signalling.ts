@@ -4,7 +4,11 @@
  * a small machine what was limiting.
  *
  *   deno task bench:signalling [idle] [setups] [nodes] [messages] [--agents 10000] [--seconds 10]
- *     [--rate 200] [--budget 30]
+ *     [--rate 200] [--budget 30] [--dir /tmp]
+ *
+ * Redis keeps its data in a directory below `dir`; `syncMs` is what a write of 4 kB to that disk
+ * takes meanwhile, since every step of a set-up waits for one. In memory (`/dev/shm`) it tells what the
+ * rest takes.
  *
  * - `idle`: agents that are connected and do nothing: memory and processor time of the node.
  * - `setups`: complete session set-ups at a steady rate (request, decision, offer, answer, ten
@@ -20,6 +24,7 @@
  * - `messages`: processor time of one forwarded message over that of a plain `ws` relay in the
  *   same round, with the state in memory and in Redis; the median of the rounds.
  */
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import {
   cpuDuring,
@@ -40,6 +45,7 @@ import {
   type Node,
   openFiles,
   redisCounters,
+  redisDirectory,
   rssBytes,
   startLoad,
   startNode,
@@ -60,6 +66,7 @@ interface Flags {
   readonly seconds: number;
   readonly rate: number;
   readonly budget: number;
+  readonly dir: string;
 }
 
 function flags(): Flags & { readonly sections: readonly Section[] } {
@@ -67,9 +74,9 @@ function flags(): Flags & { readonly sections: readonly Section[] } {
   const { values, positionals } = parseArgs({
     args: Deno.args.filter((arg) => arg !== "--"),
     allowPositionals: true,
-    options: { agents: string, seconds: string, rate: string, budget: string },
+    options: { agents: string, seconds: string, rate: string, budget: string, dir: string },
   });
-  const number = (name: keyof Flags, otherwise: number) => {
+  const number = (name: Exclude<keyof Flags, "dir">, otherwise: number) => {
     const value = Number(values[name] ?? otherwise);
     if (!(value > 0)) {
       throw new Error(`--${name} is "${values[name]}"; allowed is a positive number`);
@@ -86,14 +93,16 @@ function flags(): Flags & { readonly sections: readonly Section[] } {
     seconds: number("seconds", 10),
     rate: number("rate", 200),
     budget: number("budget", 30),
+    dir: values.dir ?? tmpdir(),
     sections: known.filter((name) => positionals.length === 0 || positionals.includes(name)),
   };
 }
 
-async function idle({ agents: wanted, seconds }: Flags) {
+async function idle({ agents: wanted, seconds, dir }: Flags) {
   const files = await openFiles();
   const agents = files === null ? wanted : Math.min(wanted, files - RESERVED_FILES);
-  await using redis = await startRedis();
+  await using disk = await redisDirectory(dir);
+  await using redis = await startRedis({ dir: disk.path });
   await using data = await dataDirectory();
   await using node = await startNode(data.path, { redis, desktops: agents + 500 });
   await using load = startLoad();
@@ -138,8 +147,9 @@ const percents = <K extends string>(cpuSeconds: Readonly<Record<K, number>>, sec
     Object.entries<number>(cpuSeconds).map(([name, used]) => [name, round(used / seconds * 100)]),
   ) as Record<K, number | null>;
 
-async function setups({ rate, seconds }: Flags) {
-  await using redis = await startRedis();
+async function setups({ rate, seconds, dir }: Flags) {
+  await using disk = await redisDirectory(dir);
+  await using redis = await startRedis({ dir: disk.path });
   await using data = await dataDirectory();
   await using node = await startNode(data.path, { redis });
   await using load = startLoad();
@@ -148,10 +158,12 @@ async function setups({ rate, seconds }: Flags) {
   await ask(load, { ...plan, perSecond: rate, seconds: 4 });
   progress(`set-ups, ${rate} a second`);
   const pids = { node: node.pid, redis: redis.process.pid, load: load.pid };
+  disk.syncMs();
   const { cpuSeconds, value } = await cpuDuring(
     pids,
     () => ask(load, { ...plan, perSecond: rate, seconds }),
   );
+  const syncMs = disk.syncMs();
   progress("set-ups, one after the other");
   await ask(load, { ...plan, pairs: 1, inFlight: 1, seconds: 0.2 });
   const cost = await costOf(async () => {
@@ -159,6 +171,7 @@ async function setups({ rate, seconds }: Flags) {
     return done;
   }, { node, redis });
   return {
+    syncMs,
     wantedPerSecond: rate,
     ...value,
     perSecond: round(value.done / value.seconds),
@@ -194,8 +207,9 @@ async function costOf(
   };
 }
 
-async function nodes({ budget, seconds }: Flags) {
-  await using redis = await startRedis();
+async function nodes({ budget, seconds, dir }: Flags) {
+  await using disk = await redisDirectory(dir);
+  await using redis = await startRedis({ dir: disk.path });
   await using data = await dataDirectory();
   await using first = await startNode(data.path, { redis });
   await using second = await startNode(data.path, { redis });
@@ -222,7 +236,13 @@ async function nodes({ budget, seconds }: Flags) {
   // The groups go after their processes.
   await first[Symbol.asyncDispose]();
   await second[Symbol.asyncDispose]();
-  return { budgetPercent: budget, limited, factor: median(rounds, (r) => r.factor), rounds };
+  return {
+    syncMs: disk.syncMs(),
+    budgetPercent: budget,
+    limited,
+    factor: median(rounds, (r) => r.factor),
+    rounds,
+  };
 }
 
 async function carried(
@@ -251,8 +271,9 @@ async function carried(
   };
 }
 
-async function messages({ seconds }: Flags) {
-  await using redis = await startRedis();
+async function messages({ seconds, dir }: Flags) {
+  await using disk = await redisDirectory(dir);
+  await using redis = await startRedis({ dir: disk.path });
   await using memoryData = await dataDirectory();
   await using redisData = await dataDirectory();
   await using relay = await startRelay();
@@ -291,6 +312,7 @@ async function messages({ seconds }: Flags) {
     });
   }
   return {
+    syncMs: disk.syncMs(),
     perSecond: FORWARD_PER_SECOND,
     memoryOverPlain: median(rounds, (r) => r.memoryOverPlain),
     redisOverPlain: median(rounds, (r) => r.redisOverPlain),

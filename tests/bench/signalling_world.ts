@@ -1,9 +1,9 @@
 /** The processes of bench:signalling: Redis, server nodes, load, plain relay. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { progress } from "../support/bench.ts";
+import { percentile, progress, round } from "../support/bench.ts";
 import { spawnProcess } from "../support/process.ts";
 import type { TestRedis } from "../support/redis.ts";
 import type { Target } from "./signalling_client.ts";
@@ -65,6 +65,41 @@ export interface Node extends AsyncDisposable {
 export async function dataDirectory() {
   const path = await mkdtemp(join(tmpdir(), "farglass-bench-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
+/** Writes a second that tell how quick the disk is. */
+const SYNCS_PER_SECOND = 10;
+
+/** A directory for Redis' data below `parent`, and how long a small write to its disk takes. */
+export async function redisDirectory(parent: string) {
+  const path = await mkdtemp(join(parent, "farglass-bench-redis-"));
+  const times: number[] = [];
+  const file = await open(join(path, "sync"), "a");
+  let running: Promise<void> | null = null;
+  const sync = async () => {
+    await file.write(new Uint8Array(4_096));
+    const start = performance.now();
+    await file.datasync();
+    times.push(performance.now() - start);
+    running = null;
+  };
+  const timer = setInterval(() => running ??= sync(), 1_000 / SYNCS_PER_SECOND);
+  const of = (share: number) => round(percentile(times, share), 2);
+  return {
+    path,
+    /** Of all writes since the last call. */
+    syncMs() {
+      const told = { p50: of(0.5), p99: of(0.99) };
+      times.length = 0;
+      return told;
+    },
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+      await file.close();
+      await rm(path, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Starts a node; without Redis its state is in its memory. */
