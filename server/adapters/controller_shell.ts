@@ -232,7 +232,8 @@ export class ControllerShell {
         }
       }
       for (const one of steps) this.#carryOut(one);
-      this.#arm(desktopId, after);
+      // Of a state that stays the deadline does, too.
+      if (after !== before || !this.#timers.has(desktopId)) this.#arm(desktopId, after);
       return steps.map(({ effects }) => effects);
     }
     throw new Error("The store stayed busy");

@@ -24,6 +24,8 @@ export class WsServer {
     handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
   });
   readonly #open = new Map<WebSocket, ReturnType<typeof setTimeout> | null>();
+  /** Sockets with something to send in this turn. */
+  #gathering: Duplex[] = [];
   readonly #onOversize: (source: EventSource) => void;
 
   /** `onOversize` hears where a message larger than the limit came from. */
@@ -86,10 +88,8 @@ export class WsServer {
     const events = accept({
       sendTexts: (texts) => {
         if (!isOpen()) return;
-        // One call of the kernel for all of them: that is the dearest part of a message.
-        if (texts.length > 1) socket.cork();
+        this.#gather(socket);
         for (const text of texts) ws.send(text);
-        if (texts.length > 1) socket.uncork();
       },
       sendBinary: (bytes) => {
         if (isOpen()) ws.send(bytes);
@@ -116,6 +116,21 @@ export class WsServer {
       clearTimeout(this.#open.get(ws) ?? undefined);
       this.#open.delete(ws);
       finish(code);
+    });
+  }
+
+  /**
+   * What is sent in one turn of the event loop leaves at its end, each socket's in one write: a
+   * call of the kernel is the dearest part of a message, and dearer when it has to wake its reader.
+   */
+  #gather(socket: Duplex): void {
+    if (socket.writableCorked > 0) return;
+    socket.cork();
+    if (this.#gathering.push(socket) > 1) return;
+    setImmediate(() => {
+      const sockets = this.#gathering;
+      this.#gathering = [];
+      for (const one of sockets) one.uncork();
     });
   }
 

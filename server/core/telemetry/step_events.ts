@@ -33,6 +33,7 @@ type EventOf<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }
 
 /** Events of one step, in the order in which things happened. */
 export function stepEvents(step: ToldStep): readonly EventDraft[] {
+  if (isForward(step)) return NOTHING;
   const live = new Set<string>();
   return [
     ...policyChange(step),
@@ -44,6 +45,13 @@ export function stepEvents(step: ToldStep): readonly EventDraft[] {
     }),
   ];
 }
+
+const NOTHING: readonly EventDraft[] = [];
+
+/** Most steps only pass a message on. */
+const isForward = ({ before, after, event, effects }: ToldStep): boolean =>
+  before === after && event.kind === "message" && event.message.type !== "DESKTOP_KILL" &&
+  effects.every(({ kind }) => kind === "send");
 
 const desktopOf = ({ before, after }: ToldStep): DesktopState | null => after ?? before;
 const originOf = (step: ToldStep): EventOrigin => step.origin ?? SERVER_ORIGIN;
