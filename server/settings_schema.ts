@@ -166,7 +166,7 @@ export const settingsSchema = v.strictObject({
       /** WebSockets and HTTP connections together. */
       connections: v.optional(whole(1, 15_000), 1024),
       desktops: v.optional(whole(1, 15_000), 128),
-      sessionsPerDesktop: v.optional(whole(1, 64), 8),
+      sessionsPerDesktop: v.optional(whole(1, 64), 12),
       /** Live sessions of one operator, over all desktops and nodes. */
       sessionsPerOperator: v.optional(whole(1, 10_000), 16),
       /** Offers of one desktop that its agent has not answered yet. */

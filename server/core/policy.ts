@@ -32,7 +32,7 @@ export const DEFAULT_POLICY: ControllerPolicy = {
   webrtcEnabled: true,
   loopbackCandidates: true,
   credentialTtlMs: null,
-  maxSessionsPerDesktop: 8,
+  maxSessionsPerDesktop: 12,
   consentMs: 35_000,
   negotiationMs: 15_000,
   resumeMs: LINK_RESUME_MS,

@@ -1,9 +1,9 @@
 /** The agent's peer, by each library, and video path against a real Chromium, over loopback. */
 import assert from "node:assert/strict";
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { Browser } from "playwright-core";
 import type { VideoCodec } from "@farglass/protocol";
-import type { RtpHeader } from "werift";
+import { type RtpHeader, RtpPacket } from "werift";
 import { LibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod.ts";
 import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
 import { launchChromium } from "../support/chromium.ts";
@@ -63,7 +63,10 @@ function filterRtp(
   const { rtp } = peer;
   assert.ok(rtp !== null);
   const send = rtp.send.bind(rtp);
-  rtp.send = (payload, header) => keep(payload, header) && send(payload, header);
+  rtp.send = (written) => {
+    const { header, payload } = RtpPacket.deSerialize(Buffer.from(written.packet));
+    if (keep(payload, header)) send(written);
+  };
 }
 
 const ssrcOf = ({ peer }: PeerViewer<AnyPeer>): number | undefined =>

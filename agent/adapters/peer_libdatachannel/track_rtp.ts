@@ -2,9 +2,8 @@
 import { Buffer } from "node:buffer";
 import type { Track } from "node-datachannel";
 import { parseRtcp, senderReport } from "../peer_werift/rtcp.ts";
+import type { RtpPacketBytes } from "../../core/rtp_packet.ts";
 import type { RtcpPacket, RtpTransport, SentCounts } from "../peer_werift/video_sender.ts";
-
-type RtpHeader = Parameters<RtpTransport["send"]>[1];
 
 /** RFC 3550 section 6.2 allows a sixtieth of the session; a second keeps clocks close enough. */
 const REPORT_INTERVAL_MS = 1_000;
@@ -40,9 +39,8 @@ export class TrackRtp implements RtpTransport {
     return !this.#closed && this.#track.isOpen();
   }
 
-  send(payload: Buffer, header: RtpHeader): void {
-    const head = header.serialize(header.serializeSize);
-    this.#write(Buffer.concat([head, payload]));
+  send({ packet }: RtpPacketBytes): void {
+    this.#write(Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength));
   }
 
   count(sent: SentCounts): void {

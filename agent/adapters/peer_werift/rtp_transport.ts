@@ -1,6 +1,7 @@
 /** SRTP of a werift DTLS transport, for the video sender. */
-import type { Buffer } from "node:buffer";
-import type { RTCDtlsTransport, RTCRtpTransceiver, RtpHeader } from "werift";
+import { Buffer } from "node:buffer";
+import { type RTCDtlsTransport, type RTCRtpTransceiver, RtpHeader } from "werift";
+import type { RtpPacketBytes } from "../../core/rtp_packet.ts";
 import { type SenderReportFields, senderReports } from "./internals.ts";
 import type { RtcpPacket, RtpTransport, SentCounts } from "./video_sender.ts";
 
@@ -22,8 +23,10 @@ export class WeriftRtp implements RtpTransport {
     return this.dtls.state === "connected" && !!this.#reports.codec;
   }
 
-  send(payload: Buffer, header: RtpHeader): void {
-    void this.dtls.sendRtp(payload, header);
+  send({ packet, headerBytes }: RtpPacketBytes): void {
+    const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
+    // Its SRTP wants the header as an object, and writes it once more.
+    void this.dtls.sendRtp(bytes.subarray(headerBytes), RtpHeader.deSerialize(bytes));
   }
 
   count({ ntpTimestamp, rtpTimestamp, payloadBytes }: SentCounts): void {

@@ -1,11 +1,10 @@
 /** Sends the desktop's sound as RTP (RFC 7587), each packet at once: sound waits for no picture. */
-import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { RtpHeader } from "werift";
 import type { AudioChoice } from "../../core/offer_audio.ts";
 import { OPUS_CLOCK_HZ, OpusPacketizer } from "../../core/opus_rtp.ts";
 import type { SoundFrame } from "../../core/ports.ts";
-import { EXTENSION_URI, mid, ntpTime } from "../../core/rtp_extensions.ts";
+import { EXTENSION_URI, ntpTime } from "../../core/rtp_extensions.ts";
+import { RtpPacketWriter } from "../../core/rtp_packet.ts";
 import type { RtpTransport } from "./video_sender.ts";
 
 const RTP_HEADER_BYTES = 12;
@@ -13,7 +12,7 @@ const RTP_HEADER_BYTES = 12;
 export class SoundSender {
   #sequence = randomBytes(2).readUInt16BE();
   readonly #packetizer = new OpusPacketizer(randomBytes(4).readUInt32BE());
-  readonly #extensions: RtpHeader["extensions"];
+  readonly #writer: RtpPacketWriter;
   #closed = false;
 
   constructor(
@@ -21,7 +20,8 @@ export class SoundSender {
     private readonly choice: AudioChoice,
   ) {
     const id = transport.extensionIds.get(EXTENSION_URI.mid);
-    this.#extensions = id === undefined ? [] : [{ id, payload: Buffer.from(mid(choice.mid)) }];
+    const ids = new Map(id === undefined ? [] : [[EXTENSION_URI.mid, id]]);
+    this.#writer = new RtpPacketWriter(ids, choice.mid);
   }
 
   get ready(): boolean {
@@ -34,15 +34,16 @@ export class SoundSender {
     const packet = this.#packetizer.packet(frame);
     if (packet === null) return 0;
     const { timestamp, marker, payload } = packet;
-    const header = new RtpHeader({
+    const written = this.#writer.write({
       payloadType: this.choice.payloadType,
-      sequenceNumber: this.#sequence,
+      sequence: this.#sequence,
       timestamp,
       marker,
       ssrc: this.transport.ssrc,
-      extension: this.#extensions.length > 0,
-      extensions: this.#extensions,
-    });
+      padding: false,
+      transportSequence: 0,
+      capturedAtUnixMs: null,
+    }, payload);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     // The same moment by both clocks, as in the video's reports.
     const nowMs = performance.now();
@@ -52,7 +53,7 @@ export class SoundSender {
       rtpTimestamp: this.#packetizer.timeOf(frame.position + sinceSamples),
       payloadBytes: payload.length,
     });
-    this.transport.send(Buffer.from(payload.buffer, payload.byteOffset, payload.length), header);
+    this.transport.send(written);
     this.transport.reportSoon();
     return payload.length + RTP_HEADER_BYTES;
   }

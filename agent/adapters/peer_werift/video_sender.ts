@@ -11,23 +11,15 @@ import {
   type RtcpPacketConverter,
   RtcpPayloadSpecificFeedback,
   RtcpTransportLayerFeedback,
-  RtpHeader,
   TransportWideCC,
 } from "werift";
 import { never, type VideoCodec, type ViewerNetwork } from "@farglass/protocol";
 import type { CongestionLimits } from "../../core/congestion.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
 import type { EncodedFrame, PeerOptions, VideoTarget } from "../../core/ports.ts";
-import {
-  absCaptureTime,
-  EXTENSION_URI,
-  mid,
-  ntpTime,
-  playoutDelay,
-  rtpTimestamp,
-  transportWideCc,
-} from "../../core/rtp_extensions.ts";
+import { EXTENSION_URI, ntpTime, rtpTimestamp } from "../../core/rtp_extensions.ts";
 import { RtpHistory, type SentPacket } from "../../core/rtp_history.ts";
+import { type RtpPacketBytes, RtpPacketWriter } from "../../core/rtp_packet.ts";
 import { payloadsOf } from "../../core/rtp_payloads.ts";
 import { VideoFlow } from "../../core/video_flow.ts";
 import { PICTURE_ID_MASK, stampPictureId } from "../../core/vp8_packetizer.ts";
@@ -50,7 +42,7 @@ export interface RtpTransport {
   readonly rtxSsrc: number;
   /** Ids of the negotiated header extensions, by URI (RFC 8285). */
   readonly extensionIds: ReadonlyMap<string, number>;
-  send(payload: Buffer, header: RtpHeader): void;
+  send(packet: RtpPacketBytes): void;
   /** A packet of the media stream is being sent. */
   count(sent: SentCounts): void;
   /** A picture has been queued: reports are worth sending. */
@@ -113,6 +105,7 @@ export class VideoSender {
   readonly #history = new RtpHistory();
   readonly #flow: VideoFlow<Outgoing, Repair>;
   readonly #feedback = new FeedbackReader();
+  readonly #writer: RtpPacketWriter;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -122,6 +115,7 @@ export class VideoSender {
     limits: CongestionLimits,
     private readonly events: VideoSenderEvents,
   ) {
+    this.#writer = new RtpPacketWriter(transport.extensionIds, choice.mid);
     const feedback = transport.extensionIds.has(EXTENSION_URI.transportWideCc);
     this.#flow = new VideoFlow({ limits, feedback }, {
       onKeyframeNeeded: () => events.onKeyframeRequest("skipped"),
@@ -222,7 +216,7 @@ export class VideoSender {
     const { ssrc } = this.transport;
     const { payloadType } = this.choice;
     const media = sent.sequence;
-    this.#write(asBuffer(payload), { ...sent, payloadType, ssrc, probe, media, capturedAtMs });
+    this.#write(payload, { ...sent, payloadType, ssrc, probe, media, capturedAtMs });
   }
 
   /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
@@ -269,7 +263,7 @@ export class VideoSender {
   }
 
   #write(
-    payload: Buffer,
+    payload: Uint8Array,
     packet: {
       readonly sequence: number;
       readonly timestamp: number;
@@ -283,44 +277,23 @@ export class VideoSender {
       readonly capturedAtMs?: number | null;
     },
   ): void {
-    const extensions = this.#extensions();
-    const captureId = this.transport.extensionIds.get(EXTENSION_URI.absCaptureTime);
-    if (packet.capturedAtMs != null && captureId !== undefined) {
-      const unixMs = performance.timeOrigin + packet.capturedAtMs;
-      extensions.push({ id: captureId, payload: Buffer.from(absCaptureTime(unixMs)) });
-    }
-    const header = new RtpHeader({
+    this.#transportSequence = (this.#transportSequence + 1) & 0xffff;
+    const transportSequence = this.#transportSequence;
+    const { probe, media, padding = false, capturedAtMs = null } = packet;
+    const written = this.#writer.write({
       payloadType: packet.payloadType,
-      sequenceNumber: packet.sequence,
+      sequence: packet.sequence,
       timestamp: packet.timestamp,
-      marker: packet.marker,
-      padding: packet.padding ?? false,
       ssrc: packet.ssrc,
-      extension: extensions.length > 0,
-      extensions,
-    });
+      marker: packet.marker,
+      padding,
+      transportSequence,
+      capturedAtUnixMs: capturedAtMs === null ? null : performance.timeOrigin + capturedAtMs,
+    }, payload);
     const bytes = payload.length + OVERHEAD_BYTES;
-    const { probe, media } = packet;
-    if (media !== null) this.#history.left(media, this.#transportSequence);
-    this.#flow.onSent(this.#transportSequence, bytes, { nowMs: performance.now(), probe, media });
-    this.transport.send(payload, header);
-  }
-
-  /** Extensions of every packet. The order is by id, as some parsers expect. */
-  #extensions(): { id: number; payload: Buffer }[] {
-    const ids = this.transport.extensionIds;
-    const list: { id: number; payload: Buffer }[] = [];
-    const add = (uri: string, payload: () => Uint8Array) => {
-      const id = ids.get(uri);
-      if (id !== undefined) list.push({ id, payload: asBuffer(payload()) });
-    };
-    add(EXTENSION_URI.mid, () => mid(this.choice.mid));
-    add(EXTENSION_URI.playoutDelay, () => playoutDelay(0, 0));
-    add(EXTENSION_URI.transportWideCc, () => {
-      this.#transportSequence = (this.#transportSequence + 1) & 0xffff;
-      return transportWideCc(this.#transportSequence);
-    });
-    return list.sort((a, b) => a.id - b.id);
+    if (media !== null) this.#history.left(media, transportSequence);
+    this.#flow.onSent(transportSequence, bytes, { nowMs: performance.now(), probe, media });
+    this.transport.send(written);
   }
 
   #onRtcp(packet: RtcpPacket): void {
@@ -371,7 +344,3 @@ export class VideoSender {
     this.#flow.addRepair({ packet, bytes }, nowMs);
   }
 }
-
-/** A Buffer over the same bytes. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
