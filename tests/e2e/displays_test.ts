@@ -13,12 +13,13 @@ import {
 } from "../support/console_page.ts";
 import { chooseTransport, e2eTest, waitForExactPicture } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
-import { startAgent, startPainter, startServer } from "../support/stack.ts";
+import { startAgent, startPainter, startServer, type TestAgent } from "../support/stack.ts";
 import { startXephyr, xrandr } from "../support/xephyr.ts";
 import { startXorgDummy, type XorgDummy } from "../support/xorg_dummy.ts";
 
 const SIZE = { width: 800, height: 600 };
 /** 0xRRGGBB. */
+const SECOND_SYNTHETIC = 0x4a2f5c;
 const COLOURS = { left: 0x205080, right: 0xa06020 } as const;
 
 /** Counts what would be a reconnection. */
@@ -112,6 +113,17 @@ async function pick(page: Page, id: string): Promise<void> {
   await waitForDisplay(page, id);
 }
 
+/** Warps it, which is no motion: it is noticed with the next picture. */
+async function movePointer({ display, fill }: Desk, x: number, y: number): Promise<void> {
+  const { success } = await new Deno.Command("xdotool", {
+    args: ["mousemove", String(x), String(y)],
+    env: { DISPLAY: display },
+  }).output();
+  assert.ok(success);
+  await fill("0 0 8 8 206090");
+  await fill("0 0 8 8 205080");
+}
+
 async function pointerOn(display: string): Promise<string> {
   const { stdout } = await new Deno.Command("xdotool", {
     args: ["getmouselocation"],
@@ -135,7 +147,10 @@ interface Desk extends AsyncDisposable {
   readonly xorg: XorgDummy;
   /** Fills a rectangle, `X Y W H RRGGBB`. */
   fill(rect: string): Promise<unknown>;
-  open(init: () => void): Promise<ConsolePage>;
+  /** The X screen, or another desktop of the same server. */
+  open(init: () => void, desktopId?: string): Promise<ConsolePage>;
+  /** An agent with two displays that shows those of them that `shared` says. */
+  startSynthetic(shared: string): Promise<TestAgent>;
 }
 
 /** Two displays of the same size, each in its own colour. */
@@ -153,10 +168,16 @@ async function startDesk(): Promise<Desk> {
     display,
     xorg,
     fill: (rect) => painter.ask(`rect ${rect}`, /"done"/),
-    open: async (init) => {
+    open: async (init, desktopId = agent.desktopId) => {
       const consoleUrl = await server.freshLink();
-      return await openConsole(browser, { consoleUrl, connect: agent.desktopId, init });
+      return await openConsole(browser, { consoleUrl, connect: desktopId, init });
     },
+    startSynthetic: (shared) =>
+      startAgent({
+        server,
+        capture: "synthetic",
+        flags: ["--capture-synthetic-displays", "2", "--displays-shared", shared],
+      }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -234,6 +255,31 @@ e2eTest(
       await desk.fill("0 0 800 600 205080");
       await waitForPicture(second.page, left);
       await waitForPicture(page, right);
+      // The cursor is drawn on the display that it is on, and on no other.
+      await second.page.getByTestId("view-only").click();
+      await movePointer(desk, 400, 300);
+      await second.page.getByTestId("screen-cursor").waitFor({ state: "visible" });
+      await poll("the cursor in the middle of the picture", 5_000, async () => {
+        const [cursor, stage] = await Promise.all(
+          ["screen-cursor", "stage"].map((id) => second.page.getByTestId(id).boundingBox()),
+        );
+        if (cursor === null || stage === null) return null;
+        const away = Math.hypot(
+          cursor.x - stage.x - stage.width / 2,
+          cursor.y - stage.y - stage.height / 2,
+        );
+        return away < 40 ? true : null;
+      });
+      await movePointer(desk, 1_000, 100);
+      await second.page.getByTestId("screen-cursor").waitFor({ state: "hidden" });
+    });
+
+    await t.step("a display that is not shared is in no choice and no picture", async () => {
+      await using agent = await desk.startSynthetic("Synthetic 2");
+      await using second = await desk.open(noPeers, agent.desktopId);
+      await waitForTransport(second.page, "diff-ws");
+      await waitForPicture(second.page, { width: 1280, height: 720, colours: [SECOND_SYNTHETIC] });
+      assert.equal(await second.page.getByTestId("displays").count(), 0);
     });
 
     await t.step(
