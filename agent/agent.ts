@@ -25,6 +25,7 @@ import type { Tracer } from "./core/trace.ts";
 import { Link, type LinkPorts } from "./link.ts";
 import { presetKnobs } from "./core/video_presets.ts";
 import type { Pipeline, PipelineSettings } from "./pipeline.ts";
+import { NO_SOUND, type Sound, type SoundStatus } from "./sound.ts";
 import type { VideoStatus } from "./video_pool.ts";
 import { SessionTraces } from "./session_trace.ts";
 import { type ViewerPorts, ViewerSession } from "./viewer_session.ts";
@@ -47,6 +48,8 @@ export interface AgentOptions {
 
 export interface AgentPorts extends LinkPorts {
   readonly pipeline: Pipeline;
+  /** Null where there is none to share. */
+  readonly sound?: Sound | null;
   readonly createPeer: PeerFactory;
   /** Null when nobody can be asked. */
   readonly consent: {
@@ -69,7 +72,13 @@ export interface AgentStatus {
   readonly desktop: { readonly name: string; readonly width: number; readonly height: number };
   /** Names of the displays that operators may see. */
   readonly displays: readonly string[];
-  readonly viewers: readonly { readonly operator: string; readonly transport: Transport }[];
+  readonly viewers: readonly {
+    readonly operator: string;
+    readonly transport: Transport;
+    /** Hears the desktop's sound. */
+    readonly listening: boolean;
+  }[];
+  readonly sound: SoundStatus;
   readonly video: VideoStatus;
   /** What became of each encoder's probe; empty for those whose probe is not over. */
   readonly probes: readonly EncoderProbe[];
@@ -130,6 +139,11 @@ export class Agent {
       onDrain: () => this.#viewers.forEach((viewer) => viewer.onRelayDrain()),
     });
     ports.pipeline.onScreen = () => this.#sendCaps();
+    if (ports.sound) {
+      ports.sound.onChange = () => {
+        if (this.#link.online) this.#sendCaps();
+      };
+    }
   }
 
   /** Resolves when the server knows this agent and its desktop. */
@@ -152,10 +166,12 @@ export class Agent {
       connected: this.#link.online,
       desktop: { name: this.#options.desktopName, ...this.#ports.pipeline.screen },
       displays: this.#displayNames,
-      viewers: [...this.#viewers.values()].map(({ operator, transport }) => ({
+      viewers: [...this.#viewers.values()].map(({ operator, transport, listening }) => ({
         operator,
         transport,
+        listening,
       })),
+      sound: this.#ports.sound?.status ?? NO_SOUND,
       video: this.#ports.pipeline.videoStatus,
       probes: this.#ports.probes?.() ?? [],
     };
@@ -170,6 +186,12 @@ export class Agent {
     await this.#link.stop();
     await Promise.all(this.#closing);
     await this.#ports.pipeline.close();
+    await this.#ports.sound?.close();
+  }
+
+  /** The owner's switch for the desktop's sound. */
+  setMuted(muted: boolean): void {
+    this.#ports.sound?.setMuted(muted);
   }
 
   // --- link -----------------------------------------------------------------------------------
@@ -211,7 +233,7 @@ export class Agent {
           : { presets: [...VIDEO_PRESETS], preset: bounds.preset ?? "balanced" },
         ...displayCaps(this.#ports.pipeline.layout),
         input: policy.viewOnly ? { pointer: false, keyboard: false } : input,
-        audio: { available: false },
+        audio: this.#ports.sound?.caps ?? { available: false },
         capture,
         policy,
       },
@@ -318,10 +340,13 @@ export class Agent {
   }
 
   #openViewer(sessionId: string, operator: string): void {
-    const { pipeline, now, deflate, base64, soon } = this.#ports;
+    const { pipeline, sound = null, now, deflate, base64, soon, log } = this.#ports;
     const ids = { desktopId: this.#options.desktopId, sessionId };
     const ports: ViewerPorts = {
       pipeline,
+      sound,
+      onListening: (yes) =>
+        log("info", `${operator} ${yes ? "hears this desktop" : "does not hear it any more"}`),
       now,
       deflate,
       base64,
@@ -378,6 +403,7 @@ export class Agent {
       loopbackToo: this.#options.loopbackToo,
       failures: this.#peerFailures.get(sessionId) ?? 0,
       gatherTimeoutMs: GATHER_TIMEOUT_MS,
+      sound: this.#ports.sound?.allowed ?? false,
       maxVideoKbps: this.#ports.pipeline.maxBitrateKbps,
       startVideoKbps: viewer.knownVideoKbps,
     }, {

@@ -9,8 +9,8 @@ export interface CursorFeedPorts {
   base64(bytes: Uint8Array): string;
   send(message: ControlMessage): void;
   /** Whether the console shows anything, and whether by data channels. */
-  readonly shown: boolean;
-  readonly byChannel: boolean;
+  shown(): boolean;
+  byChannel(): boolean;
 }
 
 /** Cursor positions by data channel and by relay: the newest counts, and none is urgent. */
@@ -41,15 +41,15 @@ export class CursorFeed {
   }
 
   shape(shape: CursorShape): void {
-    if (this.#ports.shown) this.#ports.send(this.message(shape));
+    if (this.#ports.shown()) this.#ports.send(this.message(shape));
   }
 
   position(place: PlaceOnDisplay): void {
     // Where on another display it is, is nothing to tell.
     if (place.away && this.#position?.away === true) return;
     this.#position = place;
-    if (!this.#ports.shown || this.#timer !== undefined) return;
-    const every = this.#ports.byChannel ? CHANNEL_INTERVAL_MS : RELAY_INTERVAL_MS;
+    if (!this.#ports.shown() || this.#timer !== undefined) return;
+    const every = this.#ports.byChannel() ? CHANNEL_INTERVAL_MS : RELAY_INTERVAL_MS;
     const waitMs = this.#sentMs + every - this.#ports.now();
     if (waitMs <= 0) this.#sendPosition();
     else {
@@ -61,7 +61,7 @@ export class CursorFeed {
   }
 
   #sendPosition(): void {
-    if (this.#position === null || !this.#ports.shown) return;
+    if (this.#position === null || !this.#ports.shown()) return;
     this.#sentMs = this.#ports.now();
     this.#ports.send(positionMessage(this.#position));
   }

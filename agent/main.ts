@@ -2,16 +2,24 @@
 import { Buffer } from "node:buffer";
 import { hostname } from "node:os";
 import { clearImmediate, setImmediate } from "node:timers";
-import { type DesktopPolicy, never, readOtelEnv, SOFTWARE_VERSION } from "@farglass/protocol";
+import {
+  type DesktopPolicy,
+  never,
+  readOtelEnv,
+  SOFTWARE_VERSION,
+  SOUND_REASONS,
+} from "@farglass/protocol";
 import { openConsentPrompt, ownTerminal } from "./adapters/consent_terminal.ts";
 import { agentGone, askAgent, openControlServer } from "./adapters/control_socket.ts";
 import { deflate } from "./adapters/deflate.ts";
 import { openConverter } from "./adapters/libav/converter.ts";
 import { openLibavEncoder } from "./adapters/libav/encoder.ts";
+import { openOpusEncoder } from "./adapters/libav/opus.ts";
 import { ownProbeCommand, PROBE_VERB, runProbes } from "./adapters/libav/probe_hardware.ts";
 import { type Log, openLog } from "./adapters/log.ts";
 import { openOtelTracer } from "./adapters/otel_tracer.ts";
 import { loadPeers } from "./adapters/peers.ts";
+import { openPulseMonitor } from "./adapters/pulse/monitor.ts";
 import { fetchNonce, openSignallingSocket } from "./adapters/signalling_socket.ts";
 import { type Identity, loadIdentity } from "./adapters/state_file.ts";
 import { openSynthetic } from "./adapters/synthetic/open_synthetic.ts";
@@ -19,6 +27,7 @@ import { openX11 } from "./adapters/x11/open_x11.ts";
 import { Agent, type AgentStatus } from "./agent.ts";
 import { EncoderList } from "./encoders.ts";
 import { loadSettings, readSecret, stateDirOf } from "./config.ts";
+import type { SharedParts } from "./core/consent.ts";
 import { type CommandLine, readCommandLine, usage } from "./core/command_line.ts";
 import { readSharedDisplays } from "./core/displays.ts";
 import {
@@ -28,6 +37,7 @@ import {
   type Settings,
 } from "./core/settings.ts";
 import { Pipeline, type PipelinePorts } from "./pipeline.ts";
+import { Sound } from "./sound.ts";
 
 const EXIT = { ok: 0, failed: 1, badSettings: 2 } as const;
 /** A second signal while stopping, or a stop that takes too long, ends the process at once. */
@@ -68,6 +78,8 @@ export async function main(args: readonly string[]): Promise<number> {
       return await status(command, stateDir);
     case "stop":
       return await stop(stateDir);
+    case "audio":
+      return await audio(command, stateDir);
     case "config":
       say(describeSettings(merged));
       return EXIT.ok;
@@ -106,8 +118,9 @@ function describeStatus(facts: AgentStatus): string {
     `Server   ${facts.connected ? "connected" : "not connected, trying again"}`,
     `Desktop  ${name} (${facts.desktopId}), ${width}×${height}`,
     `Displays ${facts.displays.join(", ") || "none that may be seen is connected"}`,
+    `Sound    ${describeSound(facts.sound)}`,
     facts.viewers.length === 0 ? "Viewers  nobody" : "Viewers",
-    ...facts.viewers.map((v) => `  ${v.operator} by ${v.transport}`),
+    ...facts.viewers.map((v) => `  ${v.operator} by ${v.transport}${v.listening ? ", hears" : ""}`),
     "Encoders",
     ...facts.probes.map((p) => `  ${p.name}: ${p.refused ?? "works"}`),
     ...facts.video.encoders.map((e) =>
@@ -117,8 +130,27 @@ function describeStatus(facts: AgentStatus): string {
   ].join("\n");
 }
 
+function describeSound({ allowed, muted, absence, listeners }: AgentStatus["sound"]): string {
+  if (!allowed) return "not shared (audio.enabled)";
+  if (muted) return 'muted, until "audio on"';
+  if (absence !== null) return SOUND_REASONS[absence];
+  return listeners === 0 ? "shared, nobody listens" : `heard by ${listeners}`;
+}
+
 const keyframes = (counts: AgentStatus["video"]["keyframes"]): string =>
   Object.entries(counts).map(([reason, count]) => `${reason} ${count}`).join(", ") || "none";
+
+/** The owner's mute switch of the running agent. */
+async function audio({ on, json }: CommandLine, stateDir: string): Promise<number> {
+  const answer = await askAgent(stateDir, { op: "audio", on });
+  if (!answer.ok) return fail(NOT_RUNNING);
+  const { sound } = answer.value as AgentStatus;
+  if (!sound.allowed) {
+    return fail("Set audio.enabled and start the agent again: its sound is not shared");
+  }
+  say(json ? JSON.stringify(sound) : `Sound is ${describeSound(sound)}`);
+  return EXIT.ok;
+}
 
 async function stop(stateDir: string): Promise<number> {
   if (!(await askAgent(stateDir, { op: "stop" })).ok) return fail(NOT_RUNNING);
@@ -144,13 +176,15 @@ async function start(
   if (!identity.ok) return fail(identity.error);
   const ended = Promise.withResolvers<number>();
   const running: { agent: Agent | null } = { agent: null };
-  const control = await openControlServer(stateDir, ({ op }) => {
-    if (op === "stop") ended.resolve(EXIT.ok);
+  const control = await openControlServer(stateDir, (request) => {
+    if (request.op === "stop") ended.resolve(EXIT.ok);
+    else if (request.op === "audio") running.agent?.setMuted(!request.on);
     return running.agent?.status() ?? {};
   });
   if (!control.ok) return fail(control.error);
   const release = onSignals(() => ended.resolve(EXIT.ok));
-  const prompt = settings["policy.consent"] === "ask" ? terminalPrompt() : null;
+  const shared = { sound: settings["audio.enabled"] };
+  const prompt = settings["policy.consent"] === "ask" ? terminalPrompt(shared) : null;
   try {
     const built = await build(settings, identity.value, secret.secret, { log, consent: prompt });
     if (!built.ok) return fail(built.error);
@@ -178,9 +212,9 @@ const wantsJson = (settings: Settings): boolean =>
     ? !Deno.stderr.isTerminal()
     : settings["agent.logFormat"] === "json";
 
-function terminalPrompt(): ReturnType<typeof openConsentPrompt> | null {
+function terminalPrompt(shared: SharedParts): ReturnType<typeof openConsentPrompt> | null {
   const terminal = ownTerminal();
-  return terminal === null ? null : openConsentPrompt(terminal);
+  return terminal === null ? null : openConsentPrompt(terminal, shared);
 }
 
 function onSignals(run: () => void): () => void {
@@ -221,11 +255,16 @@ async function build(
     hardware: { command: ownProbeCommand(import.meta.url) },
     log,
   });
+  const sound = new Sound(
+    { openCapture: openPulseMonitor, openEncoder: openOpusEncoder, random: Math.random, log },
+    { allowed: settings["audio.enabled"], bitrateKbps: settings["audio.bitrateKbps"] },
+  );
   const [createPeer] = await Promise.all([
     loadPeers(settings["network.peerLibrary"], (why) => {
       log("warn", `libdatachannel cannot be loaded, the slower werift carries WebRTC: ${why}`);
     }),
     policy.diffOnly ? null : list.probe(),
+    sound.start(),
   ]);
   const encoders = list.working;
   if (encoders.length === 0 && policy.videoOnly) {
@@ -275,6 +314,7 @@ async function build(
     relayOnly: settings["network.relayOnly"],
   }, {
     pipeline,
+    sound,
     createPeer,
     consent,
     deflate,

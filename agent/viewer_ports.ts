@@ -2,10 +2,15 @@
 import type { CodedError, ControlMessage } from "@farglass/protocol";
 import type { Pipeline } from "./pipeline.ts";
 import type { ViewerTrace } from "./session_trace.ts";
+import type { Sound } from "./sound.ts";
 
 /** The viewer's ways out that do not belong to its peer. */
 export interface ViewerPorts {
   readonly pipeline: Pipeline;
+  /** Null where there is none to share. */
+  readonly sound?: Sound | null;
+  /** The operator began or ceased to hear the desktop. */
+  onListening?(listening: boolean): void;
   now(): number;
   deflate(bytes: Uint8Array): Uint8Array;
   base64(bytes: Uint8Array): string;

@@ -27,9 +27,11 @@ import { type PeerSlot, PeerSlots, UNBOUND } from "./core/peer_slots.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import {
   type ControlPath,
+  isDiff,
   newViewer,
   type ScreenTold,
   stepViewer,
+  usesVideo,
   viewerDeadline,
   type ViewerEffect,
   type ViewerEvent,
@@ -41,6 +43,7 @@ import type { PlaceOnDisplay } from "./display_view.ts";
 import type { PipelineViewer } from "./pipeline.ts";
 import { type Greeted, greeting, screenTold } from "./viewer_greeting.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
+import { ViewerSound } from "./viewer_sound.ts";
 
 export type { ViewerPorts };
 
@@ -61,6 +64,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #log = new FrameLog();
   readonly #peers = new PeerSlots();
   readonly #cursor: CursorFeed;
+  readonly #sound: ViewerSound;
   #state: ViewerState;
   /** The peer whose message is being answered. */
   #replyTo: PeerSlot | null = null;
@@ -89,7 +93,7 @@ export class ViewerSession implements PipelineViewer {
       log: this.#log,
       now: () => ports.now(),
       soon: (task) => ports.soon(task),
-      picture: () => this.#closed || !this.#showsDiff() ? null : pipeline.picture(this),
+      picture: () => this.#closed || !isDiff(this.#state.transport) ? null : pipeline.picture(this),
       planned: () => this.#followRegions(),
       hasRoom: () => this.#hasRoom(),
       send: (message) => this.#sendDiff(message),
@@ -97,18 +101,16 @@ export class ViewerSession implements PipelineViewer {
     });
     pipeline.attach(this);
     this.#state = newViewer(policy, pipeline.videoAvailable(this), pipeline.shown(this));
-    const shown = () => this.#state.transport !== "none";
-    const byChannel = () => this.#peers.hasControlChannel;
     this.#cursor = new CursorFeed({
       now: () => ports.now(),
       base64: (bytes) => ports.base64(bytes),
       send: (message) => this.#sendControl(message, null),
-      get shown() {
-        return shown();
-      },
-      get byChannel() {
-        return byChannel();
-      },
+      shown: () => this.#state.transport !== "none",
+      byChannel: () => this.#peers.hasControlChannel,
+    });
+    this.#sound = new ViewerSound(ports, {
+      peer: () => this.#peers.active?.peer,
+      changed: () => this.#applyTarget(),
     });
     if (pipeline.picture(this) !== null) this.#ports.trace?.captured();
   }
@@ -118,6 +120,9 @@ export class ViewerSession implements PipelineViewer {
   }
   get knownVideoKbps(): number | undefined {
     return this.#peers.knownKbps;
+  }
+  get listening(): boolean {
+    return this.#sound.listening;
   }
 
   // --- what the session's shell tells ---------------------------------------------------------
@@ -141,7 +146,7 @@ export class ViewerSession implements PipelineViewer {
     if (slot === undefined) return;
     slot.connected = connected;
     this.#applyTarget();
-    if (connected && this.#usesVideo()) {
+    if (connected && usesVideo(this.#state.transport)) {
       this.#ports.pipeline.requestKeyframe(this, "viewer-joined");
     }
     this.#pump.run();
@@ -182,7 +187,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onKeyframeRequest(reason: KeyframeReason): void {
-    if (this.#usesVideo()) this.#ports.pipeline.requestKeyframe(this, reason);
+    if (usesVideo(this.#state.transport)) this.#ports.pipeline.requestKeyframe(this, reason);
   }
 
   onVideoTarget(generation: number, target: VideoTarget): void {
@@ -193,7 +198,8 @@ export class ViewerSession implements PipelineViewer {
   /** The pictures go to the newest peer that is connected: what an older one said is over. */
   #applyTarget(): void {
     const { target = UNBOUND, peer } = this.#peers.active ?? {};
-    this.#ports.pipeline.setVideoTarget(this, { ...target, codec: peer?.videoCodec ?? null });
+    const codec = peer?.videoCodec ?? null;
+    this.#ports.pipeline.setVideoTarget(this, { ...this.#sound.reserve(target), codec });
     if (Number.isFinite(target.bitrateKbps)) this.#engine.hint(target.bitrateKbps);
   }
 
@@ -242,6 +248,7 @@ export class ViewerSession implements PipelineViewer {
   close(): void {
     if (this.#closed) return;
     this.#step({ kind: "ended" });
+    this.#sound.set(false);
     this.#closed = true;
     this.#pump.close();
     clearTimeout(this.#timer);
@@ -256,7 +263,7 @@ export class ViewerSession implements PipelineViewer {
   onFrame(frame: Frame): void {
     this.#log.captured(frame);
     this.#ports.trace?.captured();
-    if (!this.#showsDiff()) return;
+    if (!isDiff(this.#state.transport)) return;
     const now = this.#ports.now();
     this.#engine.damage(frame.damage, now);
     this.#hybrid.damage(frame.damage, now);
@@ -264,7 +271,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   onVideo(frame: EncodedFrame): void {
-    if (!this.#usesVideo()) return;
+    if (!usesVideo(this.#state.transport)) return;
     this.#ports.trace?.encoded();
     const encodedAtMs = this.#ports.now();
     const peer = this.#peers.active?.peer;
@@ -352,9 +359,12 @@ export class ViewerSession implements PipelineViewer {
           rtpFrames: this.#rtpFrames,
           diffFrames: this.#engine.stats.framesSent,
           frames: [...this.#log.take()],
-          network: this.#usesVideo() ? this.#peers.active?.peer.network ?? undefined : undefined,
-          patches: this.#showsDiff() ? this.#engine.flow : undefined,
+          network: usesVideo(this.#state.transport)
+            ? this.#peers.active?.peer.network ?? undefined
+            : undefined,
+          patches: isDiff(this.#state.transport) ? this.#engine.flow : undefined,
           choice: this.#state.transport === "hybrid" ? this.#hybrid.choice : undefined,
+          sound: this.#sound.clock,
         }, effect.path);
         break;
       }
@@ -382,6 +392,9 @@ export class ViewerSession implements PipelineViewer {
         this.#sendControl({ op: "video", preset, bitrateKbps, maxFps }, effect.path);
         break;
       }
+      case "sound":
+        this.#sound.set(effect.on);
+        break;
       case "refresh":
         this.#engine.reset(this.#ports.now());
         this.#pump.run();
@@ -456,15 +469,6 @@ export class ViewerSession implements PipelineViewer {
 
   #diffByChannel(): boolean {
     return this.#state.transport === "diff-dc" || this.#state.transport === "hybrid";
-  }
-
-  #showsDiff(): boolean {
-    return this.#diffByChannel() || this.#state.transport === "diff-ws";
-  }
-
-  /** The video track may be sent on. */
-  #usesVideo(): boolean {
-    return this.#state.transport === "rtp" || this.#state.transport === "hybrid";
   }
 
   /** Hybrid: no picture is encoded while the patches show everything. */

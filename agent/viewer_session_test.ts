@@ -27,6 +27,7 @@ class FakePeer implements Peer {
   readonly videoReady = true;
   readonly videoCodec: VideoCodec = "vp8";
   readonly soundReady = true;
+  readonly soundClock = null;
   readonly sound: SoundFrame[] = [];
   sendSound(frame: SoundFrame): number {
     return this.sound.push(frame);

@@ -114,6 +114,8 @@ export const controlMessageSchema = v.variant("op", [
     bitrateKbps: count,
     maxFps: count,
   }),
+  /** Console → agent: whether the operator wants to hear the desktop, see DESKTOP_CAPS.audio. */
+  v.object({ op: v.literal("sound"), on: v.boolean() }),
   /** Console → agent: send the whole picture on the diff path again. */
   v.object({ op: v.literal("refresh") }),
   /** Console → agent: in hybrid mode, the video regions of that version are what is shown. */
@@ -141,6 +143,8 @@ export const controlMessageSchema = v.variant("op", [
     patches: v.optional(patchFlowSchema),
     /** In hybrid mode. */
     choice: v.optional(regionChoiceSchema),
+    /** While the viewer hears sound: when by the agent's clock one of its RTP times was to be heard. */
+    sound: v.optional(v.object({ rtpTime: frameKey, at: timeMs })),
   }),
   /** Agent → console: size in pixels of what this viewer is shown. */
   v.object({

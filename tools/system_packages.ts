@@ -55,6 +55,8 @@ const NEEDS: readonly Need[] = [
   program("openssl"),
   program("redis-server"),
   program("script", "bsdutils"),
+  program("pulseaudio"),
+  program("pactl", "pulseaudio-utils"),
   {
     what: "promtool",
     debianPackage: "prometheus",

@@ -4,6 +4,7 @@ import {
   consentQuestion,
   type ConsentRequest,
   readConsent,
+  type SharedParts,
 } from "../core/consent.ts";
 
 export interface ConsentPrompt {
@@ -35,7 +36,7 @@ export const MIN_READING_MS = 400;
  */
 export function openConsentPrompt(
   terminal: Terminal,
-  nowMs: () => number = () => performance.now(),
+  { nowMs = () => performance.now(), ...shared }: SharedParts & { readonly nowMs?: () => number },
 ): ConsentPrompt {
   const queue: Question[] = [];
   let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
@@ -43,7 +44,7 @@ export function openConsentPrompt(
   let shownAtMs = 0;
 
   const write = () => {
-    if (queue.length > 0) terminal.write(consentQuestion(queue[0].request));
+    if (queue.length > 0) terminal.write(consentQuestion(queue[0].request, shared));
   };
   const show = () => {
     shownAtMs = nowMs();

@@ -35,7 +35,7 @@ function fakeTerminal() {
 
 Deno.test("questions come one at a time, in order, and each gets its own answer", async () => {
   const { terminal, nowMs, read, type, shown, end } = fakeTerminal();
-  const prompt = openConsentPrompt(terminal, nowMs);
+  const prompt = openConsentPrompt(terminal, { sound: false, nowMs });
   const answers: string[] = [];
   const [first, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   prompt.ask("a", { operator: "Ada", displays: [] }, (answer) => {
@@ -61,7 +61,7 @@ Deno.test("questions come one at a time, in order, and each gets its own answer"
 
 Deno.test("a yes that was typed before the question allows nobody", async () => {
   const { terminal, nowMs, read, type, shown, written, end } = fakeTerminal();
-  const prompt = openConsentPrompt(terminal, nowMs);
+  const prompt = openConsentPrompt(terminal, { sound: false, nowMs });
   const answers: string[] = [];
   const done = Promise.withResolvers<void>();
   const typed = type("y\n");
@@ -90,7 +90,7 @@ Deno.test("a yes that was typed before the question allows nobody", async () => 
 
 Deno.test("a question that was taken back is not answered, and the next one is shown", async () => {
   const { terminal, nowMs, read, type, shown, written, end } = fakeTerminal();
-  const prompt = openConsentPrompt(terminal, nowMs);
+  const prompt = openConsentPrompt(terminal, { sound: false, nowMs });
   const done = Promise.withResolvers<string>();
   prompt.ask("a", { operator: "Ada", displays: [] }, () => assert.fail("taken back"));
   prompt.ask("b", { operator: "Bob", displays: [] }, (answer) => done.resolve(answer));

@@ -1,13 +1,14 @@
 /**
- * A Unix socket in the state directory: `status` and `stop` talk to the running agent over it,
+ * A Unix socket in the state directory: `status`, `stop` and `audio` talk to the running agent over it,
  * and it keeps a second agent from starting with the same identity. One JSON line each way.
  */
 import { join } from "node:path";
 import { err, ok, type Result } from "@farglass/protocol";
 
-export interface ControlRequest {
-  readonly op: "status" | "stop";
-}
+export type ControlRequest =
+  | { readonly op: "status" | "stop" }
+  /** The owner's switch for the desktop's sound; answered with the status. */
+  | { readonly op: "audio"; readonly on: boolean };
 
 const FILE = "agent.sock";
 /** `sun_path` of Linux has 108 bytes, of macOS 104, the last one is zero. */
@@ -85,18 +86,19 @@ async function serveOne(
 ): Promise<void> {
   try {
     const line = await readLine(connection);
-    const op = line === null ? null : opOf(line);
-    if (op !== null) await writeLine(connection, JSON.stringify(answer({ op })));
+    const request = line === null ? null : readRequest(line);
+    if (request !== null) await writeLine(connection, JSON.stringify(answer(request)));
     connection.close();
   } catch {
     // The other side left early, or the agent closed it while stopping.
   }
 }
 
-function opOf(line: string): ControlRequest["op"] | null {
+function readRequest(line: string): ControlRequest | null {
   try {
-    const op = JSON.parse(line)?.op;
-    return op === "status" || op === "stop" ? op : null;
+    const { op, on } = JSON.parse(line) ?? {};
+    if (op === "audio") return typeof on === "boolean" ? { op, on } : null;
+    return op === "status" || op === "stop" ? { op } : null;
   } catch {
     return null;
   }

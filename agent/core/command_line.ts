@@ -9,11 +9,13 @@ import {
   SETTINGS,
 } from "./settings.ts";
 
-export const VERBS = ["start", "status", "stop", "config"] as const;
+export const VERBS = ["start", "status", "stop", "audio", "config"] as const;
 export type Verb = (typeof VERBS)[number];
 
 export interface CommandLine {
   readonly verb: Verb;
+  /** What stands after `audio`: whether the desktop's sound is shared. */
+  readonly on: boolean;
   readonly help: boolean;
   readonly version: boolean;
   readonly json: boolean;
@@ -38,6 +40,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const flags = new Map<SettingKey, { value: string; spelling: string }>();
   const plain = new Set<string>();
   let verb: Verb | null = null;
+  let on: boolean | null = null;
   let config: string | null = null;
   // `deno task agent -- --server …` hands the two dashes on.
   const rest = args.filter((arg) => arg !== "--");
@@ -45,6 +48,10 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     const arg = rest[i] === "-h" ? "--help" : rest[i];
     if (!arg.startsWith("-")) {
       const known = VERBS.find((v) => v === arg);
+      if (verb === "audio" && on === null && (arg === "on" || arg === "off")) {
+        on = arg === "on";
+        continue;
+      }
       if (known === undefined) {
         problems.push({ key: arg, text: `Use ${VERBS.join(", ")}: there is no such verb` });
       } else if (verb !== null) {
@@ -74,8 +81,12 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     } else if (flag === undefined) config = value;
     else flags.set(flag.key, { value, spelling });
   }
+  if (verb === "audio" && on === null) {
+    problems.push({ key: verb, text: 'Say "audio on" or "audio off": one of them is missing' });
+  }
   return {
     verb: verb ?? "start",
+    on: on ?? false,
     help: plain.has("--help"),
     version: plain.has("--version"),
     json: plain.has("--json"),
@@ -102,11 +113,12 @@ export function usage(): string {
   );
   return `Farglass agent: shares this machine's screen
 
-Usage: deno task agent [start | status | stop | config] [flags]
+Usage: deno task agent [start | status | stop | audio on|off | config] [flags]
 
   start    share the screen (the default)
   status   say whether the agent runs, is connected, and who looks
   stop     end the running agent
+  audio    off: nobody hears this desktop, until "on" or the next start; only where audio.enabled
   config   print the settings in force and where each comes from
 
   --config FILE   settings (default $XDG_CONFIG_HOME/farglass/agent.toml)

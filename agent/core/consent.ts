@@ -51,11 +51,20 @@ export interface ConsentRequest {
   readonly displays: readonly string[];
 }
 
+/** What an operator would get beside the screen. */
+export interface SharedParts {
+  readonly sound: boolean;
+}
+
 /** The question on the terminal; it names the displays where there are several. */
-export function consentQuestion({ operator, displays }: ConsentRequest): string {
+export function consentQuestion(
+  { operator, displays }: ConsentRequest,
+  { sound }: SharedParts,
+): string {
   const printable = (text: string, most: number) => text.replace(UNPRINTABLE, "?").slice(0, most);
   const named = displays.length < 2 ? "" : ` (${printable(displays.join(", "), 160)})`;
-  return `Allow ${printable(operator, 80)} to see this screen${named}? [y/N] `;
+  const heard = sound ? " and hear its sound" : "";
+  return `Allow ${printable(operator, 80)} to see this screen${named}${heard}? [y/N] `;
 }
 
 /** Reads the owner's answer: only a clear yes allows. */

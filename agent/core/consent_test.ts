@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { consentQuestion, readConsent } from "./consent.ts";
 
-const ask = (operator: string, ...displays: string[]) => consentQuestion({ operator, displays });
+const ask = (operator: string, ...displays: string[]) =>
+  consentQuestion({ operator, displays }, { sound: false });
 
 Deno.test("only a clear yes allows", () => {
   for (const yes of ["y", "Y", " yes ", "YES", "y\r"]) {
@@ -15,6 +16,10 @@ Deno.test("only a clear yes allows", () => {
 
 Deno.test("a name cannot steer the terminal", () => {
   assert.equal(ask("Ada Łovelace"), "Allow Ada Łovelace to see this screen? [y/N] ");
+  assert.equal(
+    consentQuestion({ operator: "Ada", displays: [] }, { sound: true }),
+    "Allow Ada to see this screen and hear its sound? [y/N] ",
+  );
   assert.equal(
     ask("\u001b[2J\nroot\u202e"),
     "Allow ?[2J?root? to see this screen? [y/N] ",

@@ -7,10 +7,10 @@ export interface AudioChoice {
 }
 
 /**
- * What the answer says of Opus: packets of 10 ms, two channels, silence is not sent. There is no
- * in-band repair, for that is of SILK (RFC 6716 section 2.1.7), which music and low delay exclude.
+ * What the answer says of Opus: packets of 10 ms, two channels. There is no in-band repair, for that
+ * is of SILK (RFC 6716 section 2.1.7), which music and low delay exclude.
  */
-export const OPUS_PARAMETERS = "minptime=10;stereo=1;sprop-stereo=1;useinbandfec=0;usedtx=1";
+export const OPUS_PARAMETERS = "minptime=10;stereo=1;sprop-stereo=1;useinbandfec=0";
 
 /** Name of the sound's media stream (RFC 8830). */
 export const SOUND_STREAM = "farglass-sound";

@@ -1,5 +1,13 @@
 /** What the agent's pipeline asks of the machine; one adapter per platform or vendor library. */
-import type { InputMessage, LayerState, Rect, VideoCodec, ViewerNetwork } from "@farglass/protocol";
+import type {
+  InputMessage,
+  LayerState,
+  Rect,
+  Result,
+  SoundAbsence,
+  VideoCodec,
+  ViewerNetwork,
+} from "@farglass/protocol";
 import type { Display } from "./displays.ts";
 
 /** The desktop's pixels at one moment. */
@@ -153,6 +161,23 @@ export interface SoundEncoder {
   close(): void;
 }
 
+export interface SoundCaptureEvents {
+  /** Samples are s16le and only good until this returns; see `SoundFrame` for the rest. */
+  onFrame(frame: Omit<SoundFrame, "data"> & { readonly pcm: Uint8Array }): void;
+  /** The sound server went away. The capture is closed then. */
+  onFault(error: Error): void;
+}
+
+/** What the desktop plays; it follows the default output. */
+export interface SoundCapture {
+  close(): Promise<void>;
+}
+
+/** Begins to listen; why not is a code for consoles and a sentence for the owner's log. */
+export type OpenSoundCapture = (
+  events: SoundCaptureEvents,
+) => Promise<Result<SoundCapture, { readonly code: SoundAbsence; readonly message: string }>>;
+
 /** One frame of the desktop's sound as an Opus packet (RFC 6716). */
 export interface SoundFrame {
   readonly data: Uint8Array;
@@ -227,6 +252,8 @@ export interface Peer {
   readonly soundReady: boolean;
   /** What was agreed on; null before the answer, and when there is no video. */
   readonly videoCodec: VideoCodec | null;
+  /** An RTP time of the sound track, and when it was to be heard; null before there is sound. */
+  readonly soundClock: { readonly rtpTime: number; readonly atMs: number } | null;
   /** The RTP time that a picture captured then has on the video track; null without one. */
   videoTime(capturedAtMs: number): number | null;
   /** What is known of the way to the viewer; null before there is video. */

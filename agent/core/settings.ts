@@ -151,6 +151,8 @@ export const SETTINGS = {
     ["on", "off"],
     "on",
   ),
+  "audio.enabled": toggle("Operators may hear what this desktop plays, never its microphone"),
+  "audio.bitrateKbps": number("Sound takes so much while somebody listens", 96, 32, 256),
   "network.iceLoopbackOnly": toggle(
     "WebRTC over 127.0.0.1 only (tests, everything on one machine)",
   ),
@@ -205,6 +207,7 @@ export const FLAG_ALIASES: Readonly<
   "--secret-file": { key: "server.secretFile" },
   "--capture": { key: "capture.source" },
   "--display": { key: "capture.display" },
+  "--audio": { key: "audio.enabled", value: "true" },
   "--bitrate": { key: "encoder.bitrateKbps" },
   "--consent": { key: "policy.consent" },
   "--allow": { key: "policy.consent", value: "allow" },

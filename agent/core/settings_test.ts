@@ -156,9 +156,22 @@ Deno.test("bad command lines: every problem with what to do", () => {
   const { problems } = readCommandLine(["start", "stop", "run", "--sever", "x", "--name"]);
   assert.deepEqual(problems.map((p) => `${p.key}: ${p.text}`), [
     'stop: Name one verb only: "start" stands there already',
-    "run: Use start, status, stop, config: there is no such verb",
+    "run: Use start, status, stop, audio, config: there is no such verb",
     "--sever: Remove it, or write --server: there is no such flag",
-    "x: Use start, status, stop, config: there is no such verb",
+    "x: Use start, status, stop, audio, config: there is no such verb",
     "--name: Give it a value: there is none",
   ]);
+});
+
+Deno.test("the verb audio says on or off, and nothing else", () => {
+  const read = (...args: string[]) => {
+    const { verb, on, problems } = readCommandLine(args);
+    return problems.length === 0 ? `${verb} ${on}` : problems.map((p) => p.key).join();
+  };
+  assert.equal(read("audio", "on"), "audio true");
+  assert.equal(read("audio", "off", "--state-dir", "/x"), "audio false");
+  assert.equal(read("audio"), "audio");
+  assert.equal(read("audio", "loud"), "loud,audio");
+  assert.equal(read("audio", "on", "off"), "off");
+  assert.equal(read("on"), "on");
 });

@@ -78,6 +78,8 @@ export type ViewerEffect =
   | { readonly kind: "keyframe" }
   /** The operator chose; the shell answers with what that comes to. */
   | { readonly kind: "preset"; readonly path: ControlPath; readonly preset: VideoPreset }
+  /** The operator wants to hear the desktop, or no longer. */
+  | { readonly kind: "sound"; readonly on: boolean }
   | { readonly kind: "refresh" }
   /** Hybrid: the console shows the video regions of this version. */
   | { readonly kind: "regions-shown"; readonly version: number }
@@ -161,6 +163,8 @@ function onControl(
       return onSelect(state, path, message);
     case "preset":
       return [state, [{ kind: "preset", path, preset: message.preset }]];
+    case "sound":
+      return [state, [{ kind: "sound", on: message.on }]];
     case "keyframe":
       return [state, usesVideo(state.transport) ? [{ kind: "keyframe" }] : []];
     case "refresh":
@@ -195,10 +199,11 @@ function onControl(
 }
 
 /** Whether pixels come by patches, wholly or in part. */
-const isDiff = (transport: Transport): boolean =>
+export const isDiff = (transport: Transport): boolean =>
   transport === "hybrid" || transport === "diff-dc" || transport === "diff-ws";
 /** Whether pixels come by the video track, wholly or in part. */
-const usesVideo = (transport: Transport): boolean => transport === "hybrid" || transport === "rtp";
+export const usesVideo = (transport: Transport): boolean =>
+  transport === "hybrid" || transport === "rtp";
 
 function onSelect(state: ViewerState, path: ControlPath, select: ControlOf<"select">): Step {
   // A choice that was overtaken by a newer one on another path.

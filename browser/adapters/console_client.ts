@@ -19,6 +19,7 @@ import {
   type ConsoleView,
   controls,
   type DiffSource,
+  heardPeer,
   initialState,
   inputPath,
   nextDeadline,
@@ -39,6 +40,7 @@ import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
 import { readRecord } from "./session_record.ts";
 import { SignallingSocket } from "./signalling_socket.ts";
+import { SoundPlayer } from "./sound_player.ts";
 import { makeBundle } from "./support_bundle.ts";
 import { VideoSurface } from "./video_surface.ts";
 
@@ -85,6 +87,7 @@ class Client {
   readonly #socket: SignallingSocket;
   readonly #diff: DiffCanvas;
   readonly #video = new VideoSurface(() => this.dispatch({ type: "video-fault" }));
+  readonly #sound = new SoundPlayer(() => this.dispatch({ type: "sound-blocked" }));
   readonly #times = new FrameTimes();
   readonly #cursor = new CursorView();
   readonly input: InputListener;
@@ -146,6 +149,7 @@ class Client {
       this.#running = false;
     }
     this.#applySurfaces();
+    this.#applySound();
     this.#publish();
     this.#arm();
   }
@@ -237,6 +241,7 @@ class Client {
     readonly iceServers: readonly IceServer[];
     readonly iceTransportPolicy: "all" | "relay";
     readonly video: boolean;
+    readonly sound: boolean;
   }): void {
     const { peerId } = effect;
     try {
@@ -374,6 +379,11 @@ class Client {
     if (!controlling) this.#cursor.place(this.#pictureRect(), this.#screen());
   }
 
+  #applySound(): void {
+    const peerId = heardPeer(this.#state.soundOn, this.#state.session);
+    this.#sound.play(peerId === null ? null : this.#peers.get(peerId)?.soundStream ?? null);
+  }
+
   /** Replaces the snapshot when it differs; live facts wait for their turn. */
   #publish(): void {
     const next = viewOf(this.#state);
@@ -424,6 +434,7 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
       client.dispatch({ type: "choose-display", display });
     },
     choosePreset: (preset) => client.dispatch({ type: "choose-preset", preset }),
+    setSound: (on) => client.dispatch({ type: "set-sound", on }),
     setViewOnly: (viewOnly) => client.dispatch({ type: "set-view-only", viewOnly }),
     sendSpecial: (keys) => client.input.play(specialMessages(keys)),
     typeText: (text) => client.input.type(text),

@@ -35,6 +35,8 @@ export interface PeerOptions {
   readonly iceServers: readonly IceServer[];
   readonly iceTransportPolicy: "all" | "relay";
   readonly video: boolean;
+  /** Offer to listen to the desktop. */
+  readonly sound: boolean;
 }
 
 /** Motion that would only arrive late is dropped. */
@@ -75,6 +77,20 @@ function wantedFormats(): RTCRtpCodec[] {
   return video.length === 0 ? [] : [...video, ...repair];
 }
 
+/**
+ * Show and play as soon as it is decoded. The first name is the standard's (WebRTC Extensions,
+ * section 5), the second Chromium's older one.
+ */
+function playSoon(receiver: RTCRtpReceiver): void {
+  for (const name of ["jitterBufferTarget", "playoutDelayHint"]) {
+    if (name in receiver) Object.assign(receiver, { [name]: 0 });
+  }
+}
+
+/** Chromium decodes Opus to one channel unless its own description asks for two (RFC 7587 section 6.1). */
+const inStereo = (sdp: string): string =>
+  sdp.replace(/^(a=fmtp:\d+ (?!.*\bstereo=).*\buseinbandfec=1)/gm, "$1;stereo=1");
+
 /** What this browser can do. */
 export const peerEnvironment = (): Environment => ({
   webrtc: typeof globalThis.RTCPeerConnection === "function",
@@ -91,6 +107,8 @@ export class PeerConnection {
   #queue: Promise<void> = Promise.resolve();
   #closed = false;
   #stream: MediaStream | null = null;
+  #sound: RTCRtpReceiver | null = null;
+  readonly #soundStream = new MediaStream();
   /** All channels and the video share one (RFC 8843). */
   #dtls: RTCDtlsTransport | null = null;
   #layers: { ice: string; dtls: string } = { ice: "new", dtls: "new" };
@@ -120,6 +138,7 @@ export class PeerConnection {
     };
     pc.oniceconnectionstatechange = () => this.#readLayers();
     if (options.video) this.#receiveVideo();
+    if (options.sound) this.#receiveSound();
     for (const name of CHANNEL_NAMES) this.#open(name);
     void this.#offer();
   }
@@ -127,6 +146,11 @@ export class PeerConnection {
   /** The video, once it was negotiated. */
   get stream(): MediaStream | null {
     return this.#stream;
+  }
+
+  /** The desktop's sound, where it was offered. */
+  get soundStream(): MediaStream | null {
+    return this.#sound === null ? null : this.#soundStream;
   }
 
   answer(sdp: string): void {
@@ -161,7 +185,7 @@ export class PeerConnection {
     try {
       const records: StatsRecord[] = [];
       (await this.#pc.getStats()).forEach((record) => records.push(record));
-      return this.#closed ? null : parseStats(records);
+      return this.#closed ? null : parseStats(records, this.#heard());
     } catch {
       // Closed meanwhile.
       return null;
@@ -199,11 +223,20 @@ export class PeerConnection {
     if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
     const { receiver } = transceiver;
     this.#stream = new MediaStream([receiver.track]);
-    // Show each frame as soon as it is decoded. The first name is the standard's (WebRTC
-    // Extensions, section 5), the second Chromium's older one.
-    for (const name of ["jitterBufferTarget", "playoutDelayHint"]) {
-      if (name in receiver) Object.assign(receiver, { [name]: 0 });
-    }
+    playSoon(receiver);
+  }
+
+  #receiveSound(): void {
+    const { receiver } = this.#pc.addTransceiver("audio", { direction: "recvonly" });
+    this.#sound = receiver;
+    this.#soundStream.addTrack(receiver.track);
+    playSoon(receiver);
+  }
+
+  /** What was handed over to be played last. */
+  #heard(): { readonly rtpTime: number; readonly at: number } | null {
+    const source = this.#sound?.getSynchronizationSources?.()[0];
+    return source === undefined ? null : { rtpTime: source.rtpTimestamp, at: source.timestamp };
   }
 
   /** Tells what ICE and DTLS did since the last look. */
@@ -246,10 +279,11 @@ export class PeerConnection {
 
   async #offer(): Promise<void> {
     try {
-      const offer = await this.#pc.createOffer();
+      const made = await this.#pc.createOffer();
       if (this.#closed) return;
+      const offer = { type: made.type, sdp: inStereo(made.sdp ?? "") };
       // Candidates start with setLocalDescription; the offer has to go first.
-      this.#events.onOffer(offer.sdp ?? "");
+      this.#events.onOffer(offer.sdp);
       await this.#pc.setLocalDescription(offer);
       this.#readLayers();
     } catch {

@@ -39,6 +39,9 @@ export type ConsoleEvent =
   | { readonly type: "choose-display"; readonly display: string }
   | { readonly type: "choose-preset"; readonly preset: VideoPreset }
   | { readonly type: "set-view-only"; readonly viewOnly: boolean }
+  | { readonly type: "set-sound"; readonly on: boolean }
+  /** The browser refuses to play sound without a click. */
+  | { readonly type: "sound-blocked" }
   | { readonly type: "retry-now" }
   /** The signalling link. */
   | { readonly type: "ticket"; readonly epoch: number; readonly ticket: string }
@@ -100,6 +103,8 @@ export type ConsoleEffect =
     readonly iceServers: readonly IceServer[];
     readonly iceTransportPolicy: "all" | "relay";
     readonly video: boolean;
+    /** Offer to listen. */
+    readonly sound: boolean;
   }
   | { readonly type: "peer-answer"; readonly peerId: number; readonly sdp: string }
   | {

@@ -52,6 +52,8 @@ import {
   sessionTick,
   sessionWelcome,
 } from "./session.ts";
+import { soundPong, soundStats } from "./sound.ts";
+import { setSound, soundBlocked } from "./sound_switch.ts";
 import { stallPong, stallStats } from "./stall.ts";
 import { keepSample } from "./report.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
@@ -145,6 +147,10 @@ function handle(d: Draft, event: ConsoleEvent): void {
         : sendControl(d, { op: "preset", preset: event.preset });
     case "set-view-only":
       return d.patch({ viewOnly: event.viewOnly });
+    case "set-sound":
+      return setSound(d, event.on);
+    case "sound-blocked":
+      return soundBlocked(d);
     case "retry-now":
       linkRetryNow(d);
       return sessionRetryNow(d);
@@ -268,6 +274,7 @@ function control(
         }),
       });
       takeFrames(d, { told: value.frames ?? [] });
+      soundPong(d, value);
       captureSeen(d, value.captured);
       if (session.stall !== null && session.carrier?.id === session.transport.shown.peerId) {
         d.patch({ stall: stallPong(session.stall, value, d.now) });
@@ -293,6 +300,7 @@ function control(
       return fault(d, value.code);
     case "select":
     case "preset":
+    case "sound":
     case "keyframe":
     case "refresh":
     case "regions":
@@ -332,6 +340,7 @@ function captureSeen(d: Draft, captured: number): void {
 
 function takePeerStats(d: Draft, peerId: number, stats: PeerStats): void {
   peerStats(d, peerId, stats);
+  soundStats(d, peerId, stats);
   const { session } = d;
   if (session === null || session.carrier?.id !== peerId || stats.video === null) return;
   const { shown, pending } = session.transport;

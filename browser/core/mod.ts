@@ -10,6 +10,7 @@ export type { Rng } from "./random.ts";
 export type { ConsoleReport } from "./report.ts";
 export * from "./session_record.ts";
 export * from "./session_view.ts";
+export * from "./sound.ts";
 export * from "./state.ts";
 export * from "./stats.ts";
 export * from "./view.ts";

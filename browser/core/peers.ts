@@ -29,6 +29,7 @@ import {
 } from "./policy.ts";
 import { keepDecision } from "./report.ts";
 import { type Heartbeat, newBeat, type PeerRecord, type SessionState } from "./state.ts";
+import { wantsSoundSection } from "./sound.ts";
 import { type PeerStats, samePair } from "./stats.ts";
 import { offerHeader, traceMark, traceOffering } from "./trace.ts";
 
@@ -119,6 +120,7 @@ export function startAttempt(d: Draft): void {
     iceServers,
     iceTransportPolicy: webrtc?.iceTransportPolicy ?? "all",
     video: videoPossible(session.caps, d.state.environment),
+    sound: wantsSoundSection(session.caps),
   });
 }
 

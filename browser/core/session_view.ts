@@ -39,6 +39,16 @@ export interface TimelineEntry {
 }
 
 /** Live facts; null is "not known yet" or "does not apply to this transport". */
+/** How the desktop's sound comes. */
+export interface SoundView {
+  readonly kbps: number;
+  readonly jitterMs: number | null;
+  /** From the moment it was to be heard on the desktop until it was handed over to be played here. */
+  readonly delayMs: number | null;
+  /** How much later than the picture; negative when sooner. */
+  readonly behindMs: number | null;
+}
+
 export interface HudView {
   readonly fps: number | null;
   readonly bitrateKbps: number | null;
@@ -60,6 +70,8 @@ export interface HudView {
   readonly latency: LatencyView | null;
   /** What the agent measures of the way here, and what the video may take for what reason. */
   readonly network: ViewerNetwork | null;
+  /** Null while the operator does not listen. */
+  readonly sound: SoundView | null;
 }
 
 export type Phase =
@@ -98,6 +110,10 @@ export interface SessionView {
   readonly presets: readonly VideoPreset[];
   /** The operator's own switch. */
   readonly viewOnly: boolean;
+  /** The operator's own switch for sound. */
+  readonly soundOn: boolean;
+  /** Why there is no sound, in plain words; null where it can be had. */
+  readonly soundRefusal: string | null;
   /** False when the policy or the agent refuses input. */
   readonly inputGranted: boolean;
   readonly width: number;
@@ -127,6 +143,8 @@ export interface ConsoleActions {
   /** Shows this display, or `all`; remembered for the desktop. */
   chooseDisplay(display: string): void;
   setViewOnly(viewOnly: boolean): void;
+  /** Whether to hear the desktop; off at first. Call it in a click, for browsers that want one. */
+  setSound(on: boolean): void;
   sendSpecial(keys: SpecialKeys): void;
   /** Types finished text on the desktop. */
   typeText(text: string): void;

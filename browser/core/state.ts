@@ -24,6 +24,7 @@ import type { HudView, TimelineEntry } from "./session_view.ts";
 import type { Environment } from "./policy.ts";
 import { newRng, type Rng } from "./random.ts";
 import { type ConsoleReport, NO_REPORT } from "./report.ts";
+import { NO_SOUND, type SoundState } from "./sound.ts";
 import type { StallState } from "./stall.ts";
 import type { PeerStats } from "./stats.ts";
 import type { ConsoleTrace } from "./trace.ts";
@@ -211,6 +212,7 @@ export interface SessionState {
   /** The agent's clock, whichever way its answers came. */
   readonly clock: ClockState;
   readonly latency: LatencyState;
+  readonly sound: SoundState;
   /** Null once the first frame has come. */
   readonly trace: ConsoleTrace | null;
 }
@@ -226,6 +228,8 @@ export interface ConsoleState {
   readonly session: SessionState | null;
   readonly nextPeerId: number;
   readonly hidden: boolean;
+  /** The operator wants to hear whatever desktop is shown. */
+  readonly soundOn: boolean;
   readonly cursor: ControlOf<"cursor"> | null;
 }
 
@@ -248,6 +252,7 @@ export function initialState(environment: Environment, seed: Rng): ConsoleState 
     session: null,
     nextPeerId: 1,
     hidden: false,
+    soundOn: false,
     cursor: null,
   };
 }
@@ -280,6 +285,7 @@ export const EMPTY_HUD: HudView = {
   exactSinceMs: null,
   latency: null,
   network: null,
+  sound: null,
 };
 
 /** A session that has still to be asked for. */
@@ -335,6 +341,7 @@ export function newSession(
     report: NO_REPORT,
     clock: NO_CLOCK,
     latency: NO_LATENCY,
+    sound: NO_SOUND,
     trace: null,
   };
 }

@@ -21,11 +21,20 @@ export interface VideoCounters {
   readonly jitterBufferEmittedCount: number | null;
 }
 
+/** Counters of the inbound sound since its start. */
+export interface SoundCounters {
+  readonly bytesReceived: number;
+  readonly jitterMs: number | null;
+  /** RTP time of the newest sound that was handed over to be played, and when (Unix ms). */
+  readonly heard: { readonly rtpTime: number; readonly at: number } | null;
+}
+
 /** What one reading of the statistics says. */
 export interface PeerStats {
   readonly video: VideoCounters | null;
   /** Name of the video's format in upper case, such as `VP8`. */
   readonly videoCodec: string | null;
+  readonly sound: SoundCounters | null;
   readonly rttMs: number | null;
   readonly candidatePair: CandidatePair | null;
 }
@@ -40,14 +49,18 @@ const numberOf = (record: StatsRecord | undefined, key: string): number | null =
 const memberOf = <T extends string>(value: unknown, set: readonly T[]): T | undefined =>
   set.find((member) => member === value);
 
-/** Reads the records of one `getStats()`. */
-export function parseStats(records: readonly StatsRecord[]): PeerStats {
+/** Reads the records of one `getStats()`; `heard` is the sound's newest source. */
+export function parseStats(
+  records: readonly StatsRecord[],
+  heard: SoundCounters["heard"] = null,
+): PeerStats {
   const byId = new Map(records.map((record) => [record.id, record]));
   const pair = selectedPair(records, byId);
   const rttS = numberOf(pair, "currentRoundTripTime");
   return {
     video: videoCounters(records),
     videoCodec: codecName(byId.get(inboundVideo(records)?.codecId)),
+    sound: soundCounters(records, heard),
     rttMs: rttS === null ? null : rttS * 1000,
     candidatePair: pair === undefined
       ? null
@@ -75,6 +88,22 @@ function videoCounters(records: readonly StatsRecord[]): VideoCounters | null {
     totalDecodeTimeS: numberOf(video, "totalDecodeTime"),
     jitterBufferDelayS: numberOf(video, "jitterBufferDelay"),
     jitterBufferEmittedCount: numberOf(video, "jitterBufferEmittedCount"),
+  };
+}
+
+function soundCounters(
+  records: readonly StatsRecord[],
+  heard: SoundCounters["heard"],
+): SoundCounters | null {
+  const sound = records.find((r) =>
+    r.type === "inbound-rtp" && (r.kind === "audio" || r.mediaType === "audio")
+  );
+  if (sound === undefined) return null;
+  const jitterS = numberOf(sound, "jitter");
+  return {
+    bytesReceived: numberOf(sound, "bytesReceived") ?? 0,
+    jitterMs: jitterS === null ? null : jitterS * 1000,
+    heard,
   };
 }
 

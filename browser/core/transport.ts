@@ -30,6 +30,7 @@ import {
   webrtcPossible,
 } from "./policy.ts";
 import { keepDecision } from "./report.ts";
+import { wantsSoundSection } from "./sound.ts";
 import { newStall, stallDeadline, stallVerdict } from "./stall.ts";
 import type { Pending, SessionState } from "./state.ts";
 import { evidenceText, switchText } from "./timeline.ts";
@@ -145,6 +146,13 @@ export function sendControl(d: Draft, message: ControlMessage): void {
   } else d.relayControl(message);
 }
 
+/** Asks for sound if the operator wants it: with each choice, for the viewer may be a new one. */
+export function tellSound(d: Draft): void {
+  if (d.state.soundOn && wantsSoundSection(d.session?.caps ?? null)) {
+    sendControl(d, { op: "sound", on: true });
+  }
+}
+
 /** Tells the agent the choice and makes ready to paint it. */
 function select(d: Draft, target: Target): void {
   const { session } = d;
@@ -172,6 +180,7 @@ function select(d: Draft, target: Target): void {
   const message = { op: "select", transport: target.to, epoch, display } as const;
   if (target.to === "diff-ws" && !carrierOfSession(session)) d.relayControl(message);
   else sendControl(d, message);
+  tellSound(d);
   if (usesVideo(target.to) && peerId !== null) d.emit({ type: "bind-video", peerId });
   if ((target.to === "diff-dc" || target.to === "hybrid") && peerId !== null) {
     const hybrid = target.to === "hybrid";

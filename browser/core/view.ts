@@ -7,6 +7,7 @@ import { hasPicture } from "./peers.ts";
 import { choicesOf, effectiveChoice } from "./policy.ts";
 import type { ConsoleView, Phase, SessionView } from "./session_view.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
+import { soundRefusal } from "./sound.ts";
 import { pictureLives } from "./transport.ts";
 
 const NO_PRESETS: SessionView["presets"] = [];
@@ -93,6 +94,8 @@ function sessionView(state: ConsoleState, session: SessionState): SessionView {
     preset: session.preset ?? session.caps?.video?.preset ?? null,
     presets: session.caps?.video?.presets ?? NO_PRESETS,
     viewOnly: session.viewOnly,
+    soundOn: state.soundOn,
+    soundRefusal: soundRefusal(session),
     inputGranted: inputGranted(session),
     width: session.screen.width,
     height: session.screen.height,

@@ -56,6 +56,8 @@ export interface ToolButtonProps {
   readonly title?: string;
   readonly testId?: string;
   readonly disabled?: boolean;
+  /** A key that does the same, as `aria-keyshortcuts` names it. */
+  readonly keyShortcut?: string;
   readonly popover?: { readonly open: boolean; readonly id: string };
   readonly ref?: Ref<HTMLButtonElement>;
 }
@@ -71,6 +73,7 @@ export function ToolButton(props: ToolButtonProps) {
     <button
       aria-controls={props.popover?.id}
       aria-expanded={props.popover?.open}
+      aria-keyshortcuts={props.keyShortcut}
       aria-haspopup={props.popover === undefined ? undefined : "menu"}
       aria-label={props.label}
       aria-pressed={props.pressed}

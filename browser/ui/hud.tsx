@@ -216,6 +216,27 @@ function Fact({ name, testId, value, children }: FactProps) {
   );
 }
 
+function SoundFacts({ session }: { session: SessionView }) {
+  const { soundOn, soundRefusal, hud: { sound } } = session;
+  const state = soundRefusal !== null ? "none" : soundOn ? "on" : "off";
+  return (
+    <>
+      <Fact name="Sound" testId="hud-sound" value={state}>
+        {soundRefusal ?? (sound === null ? "Off" : `Opus, ${bitrateText(sound.kbps)}`)}
+      </Fact>
+      <Fact name="Sound’s delay" testId="hud-sound-delay" value={sound?.delayMs ?? null}>
+        {milliText(sound?.delayMs ?? null)}
+      </Fact>
+      <Fact name="behind the picture" testId="hud-sound-behind" value={sound?.behindMs ?? null}>
+        {milliText(sound?.behindMs ?? null)}
+      </Fact>
+      <Fact name="Sound’s jitter" testId="hud-sound-jitter" value={sound?.jitterMs ?? null}>
+        {milliText(sound?.jitterMs ?? null)}
+      </Fact>
+    </>
+  );
+}
+
 function Facts({ session }: { session: SessionView }) {
   const { hud } = session;
   const now = useNow();
@@ -257,6 +278,7 @@ function Facts({ session }: { session: SessionView }) {
       <Fact name="Jitter buffer" testId="hud-jitter-buffer" value={hud.jitterBufferMs}>
         {milliText(hud.jitterBufferMs)}
       </Fact>
+      <SoundFacts session={session} />
       <Fact
         name="Exact since"
         testId="hud-exact-since"

@@ -17,6 +17,8 @@ export function pendingSession(desktopId: string, view: ConsoleView): SessionVie
     preset: null,
     presets: [],
     viewOnly: false,
+    soundOn: false,
+    soundRefusal: "Not while there is no live picture",
     inputGranted: false,
     width: desktop?.width ?? 0,
     height: desktop?.height ?? 0,

@@ -16,6 +16,7 @@ import {
 import { PictureArea } from "./picture_area.tsx";
 import type { Scaling } from "./picture_box.ts";
 import { SoftKeyboard, type SoftKeyboardHandle } from "./soft_keyboard.tsx";
+import { useSound } from "./sound_button.tsx";
 import { readStored, writeStored } from "./stored.ts";
 import { RevealHandle, Toolbar } from "./toolbar.tsx";
 import { TypeTextDialog } from "./type_text_dialog.tsx";
@@ -38,6 +39,7 @@ const NOTICE_MS = 6000;
 export function SessionPage(props: SessionPageProps) {
   const { client, session } = props;
   const page = usePage();
+  const setSound = useSound(client, session, page.root);
   const shown = session.phase.kind === "live" || session.phase.kind === "recovering";
   const { notice } = session.displays;
   const { setNotice } = page;
@@ -63,7 +65,7 @@ export function SessionPage(props: SessionPageProps) {
       <p className="sr-only" role="status">
         {session.desktopName}: {phaseWords(session)}, {transportWords(session.transport)}
       </p>
-      <SessionToolbar {...props} controllable={controllable} page={page} />
+      <SessionToolbar {...props} controllable={controllable} onSound={setSound} page={page} />
       <LinkBanner inSession link={props.link} onRetry={() => client.retryNow()} />
       <div className="relative flex min-h-0 flex-1 flex-col lg:flex-row">
         {/* First in the tab order, since the stage keeps the Tab key for the desktop. */}
@@ -141,9 +143,11 @@ function usePage() {
 type SessionToolbarProps = SessionPageProps & {
   readonly page: ReturnType<typeof usePage>;
   readonly controllable: boolean;
+  readonly onSound: (on: boolean) => void;
 };
 
-function SessionToolbar({ client, session, page, controllable, onLeave }: SessionToolbarProps) {
+function SessionToolbar(props: SessionToolbarProps) {
+  const { client, session, page, controllable, onLeave } = props;
   return (
     <>
       <Toolbar
@@ -163,6 +167,7 @@ function SessionToolbar({ client, session, page, controllable, onLeave }: Sessio
         onPreset={(preset) => client.choosePreset(preset)}
         onRefused={page.setNotice}
         onScaling={page.scale}
+        onSound={props.onSound}
         onSpecial={(keys) => {
           client.sendSpecial(keys);
           page.focusStage();

@@ -9,6 +9,7 @@ import { DisplayMenu } from "./display_menu.tsx";
 import { Icon } from "./icons.tsx";
 import type { Scaling } from "./picture_box.ts";
 import { Segmented } from "./segmented.tsx";
+import { SoundButton } from "./sound_button.tsx";
 import { ToolMenu } from "./tool_menu.tsx";
 import { choiceHint, choiceWords, phaseTone, phaseWords, PRESET_WORDS } from "./words.ts";
 
@@ -52,6 +53,7 @@ export interface ToolbarProps {
   readonly onScaling: (scaling: Scaling) => void;
   readonly onPanning: () => void;
   readonly onViewOnly: (viewOnly: boolean) => void;
+  readonly onSound: (on: boolean) => void;
   readonly onSpecial: (keys: SpecialKeys) => void;
   readonly onTypeText: () => void;
   readonly onKeyboard: () => void;
@@ -178,6 +180,7 @@ function Tools(props: ToolbarProps) {
       <Divider />
       <InputTools {...props} />
       <Divider />
+      <SoundButton onSound={props.onSound} session={session} />
       <WindowTools {...props} />
     </>
   );

@@ -342,6 +342,7 @@ export class ConsoleHarness {
         rttMs: 1,
         videoCodec: "H264",
         candidatePair: { local: "host", remote: "host", protocol: "udp" },
+        sound: null,
         video: {
           framesReceived: framesDecoded,
           framesDecoded,

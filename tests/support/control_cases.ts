@@ -11,6 +11,7 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
   { op: "preset", preset: "low-bandwidth" },
   { op: "video", preset: "text", bitrateKbps: 8_000, maxFps: 20 },
   { op: "regions", version: 4 },
+  { op: "sound", on: true },
   { op: "ping", id: 1, at: 12.5 },
   {
     op: "pong",
@@ -24,6 +25,10 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
       { path: "rtp", key: 0xffffffff, changedAt: 1.25, capturedAt: 2, encodedAt: 3.5 },
       { path: "diff", key: 0, changedAt: -1, capturedAt: 0, encodedAt: 1 },
     ],
+  },
+  {
+    ...{ op: "pong", id: 3, at: 1, agentAt: 2, captured: 0, rtpFrames: 0, diffFrames: 0 },
+    sound: { rtpTime: 0xffffffff, at: 1.5 },
   },
   { op: "pong", id: 1, at: -12.5, agentAt: 1e15, captured: 1, rtpFrames: 2, diffFrames: 3 },
   {
@@ -84,6 +89,7 @@ export const BAD_CONTROL: readonly {
     }),
     code: "malformed",
   },
+  { name: "sound neither on nor off", text: '{"op":"sound","on":1}', code: "malformed" },
   { name: "nothing", text: "", code: "malformed" },
   { name: "not JSON", text: "select", code: "malformed" },
   { name: "null", text: "null", code: "malformed" },

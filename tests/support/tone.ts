@@ -34,6 +34,7 @@ globalThis.ear = (stream) => {
     splitter.connect(analyser, side);
     return analyser;
   });
+  globalThis.ears = sides;
   globalThis.hear = () => sides.map((analyser) => {
     const bins = new Float32Array(analyser.frequencyBinCount);
     analyser.getFloatFrequencyData(bins);

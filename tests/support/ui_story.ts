@@ -70,6 +70,10 @@ const client: ConsoleClient = {
     const displays = view.session?.displays;
     if (displays !== undefined) patchSession({ displays: { ...displays, shown: display } });
   },
+  setSound: (soundOn) => {
+    record("setSound")(soundOn);
+    patchSession({ soundOn });
+  },
   setViewOnly: (viewOnly) => {
     record("setViewOnly")(viewOnly);
     patchSession({ viewOnly });

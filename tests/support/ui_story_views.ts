@@ -64,7 +64,7 @@ const caps: DesktopCaps = {
   encoders: [],
   displays: [{ id: "0", name: "Screen", width: 1920, height: 1080, primary: true }],
   input: { pointer: true, keyboard: true },
-  audio: { available: false },
+  audio: { available: true },
   capture: "x11",
   policy,
 };
@@ -116,6 +116,8 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
   preset: "balanced",
   presets: VIDEO_PRESETS,
   viewOnly: false,
+  soundOn: true,
+  soundRefusal: null,
   inputGranted: true,
   width: 1920,
   height: 1080,
@@ -143,6 +145,7 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
       droppedPictures: 0,
       decisions: { probe: 3, "application-limited": 2 },
     },
+    sound: { kbps: 94, jitterMs: 1.6, delayMs: 52, behindMs: 31 },
     exactSinceMs: null,
     latency: {
       ...{ capture: 0.3, encode: 9.2, network: 4.1, buffer: 1.4, decode: 1.2, paint: 5.6 },

@@ -10,8 +10,6 @@ const OPTIONS = {
   application: "lowdelay",
   frame_duration: String(SOUND_FRAME_SAMPLES * 1000 / OPUS_CLOCK_HZ),
   vbr: "on",
-  /** Silence becomes frames of one byte. */
-  dtx: "1",
 } as const;
 /** Front left and front right. */
 const STEREO_MASK = 3n;

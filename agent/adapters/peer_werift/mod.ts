@@ -144,6 +144,10 @@ export class WeriftPeer implements Peer {
     return this.#video?.codec ?? null;
   }
 
+  get soundClock(): Peer["soundClock"] {
+    return this.#sound?.clock ?? null;
+  }
+
   get network(): ViewerNetwork | null {
     return this.#video?.network ?? null;
   }

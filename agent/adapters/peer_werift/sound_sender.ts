@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { AudioChoice } from "../../core/offer_audio.ts";
 import { OPUS_CLOCK_HZ, OpusPacketizer } from "../../core/opus_rtp.ts";
-import type { SoundFrame } from "../../core/ports.ts";
+import type { Peer, SoundFrame } from "../../core/ports.ts";
 import { EXTENSION_URI, ntpTime } from "../../core/rtp_extensions.ts";
 import { RtpPacketWriter } from "../../core/rtp_packet.ts";
 import type { RtpTransport } from "./video_sender.ts";
@@ -13,6 +13,7 @@ export class SoundSender {
   #sequence = randomBytes(2).readUInt16BE();
   readonly #packetizer = new OpusPacketizer(randomBytes(4).readUInt32BE());
   readonly #writer: RtpPacketWriter;
+  #clock: Peer["soundClock"] = null;
   #closed = false;
 
   constructor(
@@ -24,16 +25,18 @@ export class SoundSender {
     this.#writer = new RtpPacketWriter(ids, choice.mid);
   }
 
+  /** Of the newest packet. */
+  get clock(): Peer["soundClock"] {
+    return this.#clock;
+  }
   get ready(): boolean {
     return !this.#closed && this.transport.ready;
   }
 
-  /** Returns the bytes sent, 0 for silence and while the peer is not connected. */
+  /** Returns the bytes sent, 0 while the peer is not connected. */
   send(frame: SoundFrame): number {
     if (!this.ready) return 0;
-    const packet = this.#packetizer.packet(frame);
-    if (packet === null) return 0;
-    const { timestamp, marker, payload } = packet;
+    const { timestamp, marker, payload } = this.#packetizer.packet(frame);
     const written = this.#writer.write({
       payloadType: this.choice.payloadType,
       sequence: this.#sequence,
@@ -45,6 +48,7 @@ export class SoundSender {
       capturedAtUnixMs: null,
     }, payload);
     this.#sequence = (this.#sequence + 1) & 0xffff;
+    this.#clock = { rtpTime: timestamp, atMs: frame.capturedAtMs };
     // The same moment by both clocks, as in the video's reports.
     const nowMs = performance.now();
     const sinceSamples = Math.round((nowMs - frame.capturedAtMs) * OPUS_CLOCK_HZ / 1000);
