@@ -27,6 +27,7 @@ import { type PeerSlot, PeerSlots, UNBOUND } from "./core/peer_slots.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import {
   type ControlPath,
+  diffByChannel,
   isDiff,
   newViewer,
   type ScreenTold,
@@ -179,7 +180,7 @@ export class ViewerSession implements PipelineViewer {
         if (typeof data !== "string") this.#step({ kind: "input", bytes: data });
         break;
       case "diff":
-        if (typeof data !== "string" && this.#diffByChannel()) this.onAck(data);
+        if (typeof data !== "string" && diffByChannel(this.#state.transport)) this.onAck(data);
         break;
       default:
         never(channel);
@@ -467,10 +468,6 @@ export class ViewerSession implements PipelineViewer {
 
   // --- what carries the picture ----------------------------------------------------------------
 
-  #diffByChannel(): boolean {
-    return this.#state.transport === "diff-dc" || this.#state.transport === "hybrid";
-  }
-
   /** Hybrid: no picture is encoded while the patches show everything. */
   #followRegions(): void {
     if (this.#state.transport !== "hybrid") return;
@@ -485,7 +482,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   #hasRoom(): boolean {
-    if (this.#diffByChannel()) {
+    if (diffByChannel(this.#state.transport)) {
       const slot = this.#peers.active;
       return slot !== null && slot.open.has("diff") &&
         slot.peer.bufferedBytes("diff") < MAX_CHANNEL_BUFFERED_BYTES;
@@ -494,7 +491,7 @@ export class ViewerSession implements PipelineViewer {
   }
 
   #sendDiff(message: Uint8Array): boolean {
-    return this.#diffByChannel()
+    return diffByChannel(this.#state.transport)
       ? this.#peers.active?.peer.send("diff", message) ?? false
       : this.#ports.relayDiff(message);
   }

@@ -12,6 +12,11 @@ const BYTES_PER_SAMPLE = SOUND_FRAME_BYTES / SOUND_FRAME_SAMPLES;
 const MAX_DRIFT = 0.001;
 /** So much later than it should be, it does not come late: there was a pause. */
 const PAUSE_MS = 500;
+/**
+ * So much sooner than it should be, it is of the future: a device without a clock of its own may
+ * begin with two seconds at once, which would be two seconds of delay at the other end.
+ */
+const MAX_AHEAD_MS = 100;
 
 export interface PcmFrame {
   /** s16le, stereo; only good until the next call. */
@@ -27,6 +32,8 @@ export class SoundFramer {
   #position = 0;
   /** When sample 0 came, by the earliest arrival; null before the first and after a pause. */
   #originMs: number | null = null;
+  /** The origin at the beginning, from which it moves no further than clocks do. */
+  #anchorMs = 0;
   #arrivedAtMs = 0;
 
   /** Takes what arrived now and was captured `latencyMs` before; calls `emit` for each whole frame. */
@@ -35,7 +42,7 @@ export class SoundFramer {
     { nowMs, latencyMs }: { readonly nowMs: number; readonly latencyMs: number },
     emit: (frame: PcmFrame) => void,
   ): void {
-    this.#follow(bytes.length, nowMs);
+    if (!this.#follow(bytes.length, nowMs)) return;
     const origin = (this.#originMs ?? nowMs) - latencyMs;
     for (let at = 0; at < bytes.length;) {
       const part = bytes.subarray(at, at + SOUND_FRAME_BYTES - this.#filled);
@@ -55,26 +62,34 @@ export class SoundFramer {
     this.#originMs = null;
   }
 
-  #follow(byteCount: number, nowMs: number): void {
+  /** Whether the piece is to be used. */
+  #follow(byteCount: number, nowMs: number): boolean {
     const end = this.#position + (this.#filled + byteCount) / BYTES_PER_SAMPLE;
     const origin = nowMs - end / SAMPLES_PER_MS;
     const known = this.#originMs;
-    const elapsedMs = nowMs - this.#arrivedAtMs;
-    this.#arrivedAtMs = nowMs;
-    if (known !== null && origin <= known + PAUSE_MS) {
-      this.#originMs = origin < known
-        ? origin
-        : known + Math.min(origin - known, elapsedMs * MAX_DRIFT);
-      return;
+    if (known === null || origin > known + PAUSE_MS) {
+      this.#begin(byteCount, nowMs);
+      return true;
     }
+    const drift = (nowMs - this.#arrivedAtMs) * MAX_DRIFT;
+    if (origin < this.#anchorMs - MAX_AHEAD_MS) return false;
+    this.#arrivedAtMs = nowMs;
+    this.#originMs = Math.min(origin, known + drift);
+    this.#anchorMs += Math.max(-drift, Math.min(drift, this.#originMs - this.#anchorMs));
+    return true;
+  }
+
+  /** The first piece, or the first after a pause: its numbers go on with the time, in whole frames. */
+  #begin(byteCount: number, nowMs: number): void {
+    const pieceMs = byteCount / BYTES_PER_SAMPLE / SAMPLES_PER_MS;
     if (this.#position > 0) {
-      // Time went by without sound: the numbers go on with it, in whole frames.
-      const lateMs = known === null ? elapsedMs : origin - known;
-      const frames = Math.max(0, Math.round(lateMs * SAMPLES_PER_MS / SOUND_FRAME_SAMPLES));
+      const pausedMs = nowMs - pieceMs - this.#arrivedAtMs;
+      const frames = Math.max(0, Math.round(pausedMs * SAMPLES_PER_MS / SOUND_FRAME_SAMPLES));
       this.#position += frames * SOUND_FRAME_SAMPLES;
     }
     this.#filled = 0;
-    this.#originMs = nowMs - (this.#position + byteCount / BYTES_PER_SAMPLE) / SAMPLES_PER_MS;
+    this.#arrivedAtMs = nowMs;
+    this.#originMs = this.#anchorMs = nowMs - pieceMs - this.#position / SAMPLES_PER_MS;
   }
 }
 

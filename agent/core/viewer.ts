@@ -198,9 +198,12 @@ function onControl(
   }
 }
 
+/** Whether patches come by the data channel. */
+export const diffByChannel = (transport: Transport): boolean =>
+  transport === "hybrid" || transport === "diff-dc";
 /** Whether pixels come by patches, wholly or in part. */
 export const isDiff = (transport: Transport): boolean =>
-  transport === "hybrid" || transport === "diff-dc" || transport === "diff-ws";
+  diffByChannel(transport) || transport === "diff-ws";
 /** Whether pixels come by the video track, wholly or in part. */
 export const usesVideo = (transport: Transport): boolean =>
   transport === "hybrid" || transport === "rtp";

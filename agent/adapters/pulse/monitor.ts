@@ -124,7 +124,8 @@ class PulseMonitor implements SoundCapture {
         if (reader.u32() === this.#stream?.index) this.#framer.pause();
         break;
       case COMMAND.subscribeEvent:
-        this.#move(false);
+        // Before there is a stream, it will begin at the right place.
+        if (this.#stream !== null) this.#move(false);
         break;
     }
   }
