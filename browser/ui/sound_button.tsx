@@ -22,13 +22,13 @@ export function SoundButton({ session, onSound }: SoundButtonProps) {
     <ToolButton
       disabled={soundRefusal !== null && !soundOn}
       icon={heard ? "sound" : "muted"}
-      keyShortcut={KEY.toUpperCase()}
+      keyShortcut="Control+Alt+Shift+M M"
       label="Sound"
       onClick={() => onSound(!soundOn)}
       pressed={soundOn}
       showLabel="never"
       testId="sound"
-      title={soundRefusal ?? (soundOn ? "Mute the desktop (M)" : "Hear the desktop (M)")}
+      title={soundRefusal ?? `${soundOn ? "Mute" : "Hear"} the desktop (Ctrl + Alt + Shift + M)`}
     />
   );
 }
@@ -52,7 +52,10 @@ export function useSound(
   }, [client]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
-      if (event.key.toLowerCase() !== KEY || event.ctrlKey || event.altKey || event.metaKey) return;
+      // With the chord that brings the keyboard back held, or alone beside the stage.
+      const chord = event.ctrlKey && event.altKey && event.shiftKey;
+      const alone = !event.ctrlKey && !event.altKey && !event.metaKey;
+      if (!chord && !alone || event.code !== "KeyM" && event.key.toLowerCase() !== KEY) return;
       if (event.defaultPrevented || event.repeat || isTyping(event.target)) return;
       if (soundRefusal === null || soundOn) set(!soundOn);
     };
