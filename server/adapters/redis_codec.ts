@@ -172,8 +172,15 @@ export type Decoded =
   /** Nothing of it can be used. */
   | { readonly kind: "broken" };
 
-/** Reads a hash; sessions that are no sessions are left out and named. */
-export function decodeDesktop(desktopId: string, fields: Fields): Decoded {
+/**
+ * Reads a hash; sessions that are no sessions are left out and named. Ended sessions in `known`
+ * are taken from there: they never change.
+ */
+export function decodeDesktop(
+  desktopId: string,
+  fields: Fields,
+  known: ReadonlyMap<string, EndedSession> = new Map(),
+): Decoded {
   if (Object.keys(fields).length === 0) return { kind: "none" };
   if (isNewer(fields.v)) return { kind: "newer" };
   const revision = Number(fields.rev);
@@ -191,6 +198,11 @@ export function decodeDesktop(desktopId: string, fields: Fields): Decoded {
   }
   const ended: EndedSession[] = [];
   for (const key of past) {
+    const read = known.get(key);
+    if (read !== undefined) {
+      ended.push(read);
+      continue;
+    }
     const session = parse(fields[`e:${key}`]);
     // History that cannot be read is only left out.
     if (v.is(endedSchema, session)) ended.push(session as unknown as EndedSession);

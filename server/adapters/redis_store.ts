@@ -10,9 +10,9 @@ import type {
   Stored,
 } from "../core/ports.ts";
 import { newlyEnded, StoreNewer } from "../core/ports.ts";
-import type { DesktopState, EndedRecord } from "../core/state.ts";
+import type { DesktopState, EndedRecord, EndedSession } from "../core/state.ts";
 import type { OnCorrupt } from "./corruption.ts";
-import { isWrongType, type RedisClient } from "./redis_client.ts";
+import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
 import { DESKTOPS_KEY, sessionKey, stateKey } from "./redis_keys.ts";
@@ -20,6 +20,23 @@ import { SAVE, saveArguments } from "./redis_save.ts";
 
 /** A list that is put together from notices is compared with Redis when it is this old. */
 const LIST_MS = 5_000;
+
+/**
+ * KEYS: state. ARGV: fields that are known. The others: ended sessions are most of a desktop, and
+ * two nodes that decide in turn would read them for each decision.
+ */
+const LOAD = scriptOf(`
+local known, wanted, found = {}, {}, {}
+for _, field in ipairs(ARGV) do known[field] = true end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if not known[field] then wanted[#wanted + 1] = field end
+end
+if #wanted == 0 then return found end
+for i, value in ipairs(redis.call('HMGET', KEYS[1], unpack(wanted))) do
+  found[2 * i - 1], found[2 * i] = wanted[i], value
+end
+return found
+`);
 
 /** Desktops that this node remembers, to save a read for each decision. */
 const MAX_REMEMBERED = 20_000;
@@ -41,6 +58,8 @@ export class RedisDesktopStore implements DesktopStore {
   readonly #options: RedisStoreOptions;
   readonly #history: RedisHistory;
   readonly #known = new Map<string, Stored>();
+  /** Ended sessions as last seen, also of desktops that another node has written since. */
+  readonly #ended = new Map<string, readonly EndedSession[]>();
   /** Desktops by the last whole list and what was heard since; null when that may be wrong. */
   #members: Set<string> | null = null;
   #listedAt = -Infinity;
@@ -53,11 +72,12 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async load(desktopId: string): Promise<Stored | null> {
-    const fields = await this.#fields(desktopId);
-    const decoded = decodeDesktop(desktopId, fields);
+    const known = new Map(this.#ended.get(desktopId)?.map((s) => [s.sessionId, s]));
+    const fields = await this.#fields(desktopId, [...known.keys()]);
+    const decoded = decodeDesktop(desktopId, fields, known);
     switch (decoded.kind) {
       case "none":
-        this.#known.delete(desktopId);
+        this.#forget(desktopId);
         return null;
       case "desktop":
         this.#remember(desktopId, decoded.stored);
@@ -124,7 +144,7 @@ export class RedisDesktopStore implements DesktopStore {
       throw error;
     }
     if (write.desktop === null) {
-      this.#known.delete(desktopId);
+      this.#forget(desktopId);
       await client.call("ZREM", DESKTOPS_KEY, desktopId);
     } else if ((this.#known.get(desktopId)?.revision ?? 0) <= revision) {
       this.#remember(desktopId, { revision: revision + 1, desktop: write.desktop });
@@ -245,11 +265,19 @@ export class RedisDesktopStore implements DesktopStore {
     ]);
   }
 
-  async #fields(desktopId: string): Promise<Fields> {
+  /** All fields but those of these ended sessions. */
+  async #fields(desktopId: string, ended: readonly string[]): Promise<Fields> {
     const { client } = this.#options;
-    const answer = await client.call("HGETALL", stateKey(desktopId))
-      .catch((error) => this.#ours(error, { foreign: "" }));
-    return toFields(answer);
+    const key = stateKey(desktopId);
+    const answer = ended.length === 0
+      ? client.call("HGETALL", key)
+      : client.run(LOAD, [key], ended.map((id) => `e:${id}`));
+    return toFields(await answer.catch((error) => this.#ours(error, { foreign: "" })));
+  }
+
+  #forget(desktopId: string): void {
+    this.#known.delete(desktopId);
+    this.#ended.delete(desktopId);
   }
 
   /** A key of another type is a foreign value, not a failure. */
@@ -279,7 +307,7 @@ export class RedisDesktopStore implements DesktopStore {
   async #discard(desktopId: string): Promise<null> {
     const { client, onCorrupt, onLost } = this.#options;
     onCorrupt({ value: "desktop", desktopId });
-    this.#known.delete(desktopId);
+    this.#forget(desktopId);
     await client.calls([["DEL", stateKey(desktopId)], ["ZREM", DESKTOPS_KEY, desktopId]]);
     onLost?.(desktopId);
     return null;
@@ -289,9 +317,10 @@ export class RedisDesktopStore implements DesktopStore {
     this.#known.delete(desktopId);
     if (this.#known.size >= MAX_REMEMBERED) {
       const [oldest] = this.#known.keys();
-      this.#known.delete(oldest);
+      this.#forget(oldest);
     }
     this.#known.set(desktopId, stored);
+    this.#ended.set(desktopId, stored.desktop.ended);
   }
 }
 

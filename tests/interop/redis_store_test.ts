@@ -116,6 +116,26 @@ Deno.test("RedisDesktopStore: a recent list follows what other nodes tell, and r
   await close();
 });
 
+Deno.test("RedisDesktopStore: ended sessions are read once, whoever writes the desktop meanwhile", async () => {
+  const { store, options, close } = await open();
+  const other = new RedisDesktopStore(options);
+  const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).desktop!;
+  await store.save(DESKTOP, 0, { desktop: ended });
+  const first = await other.load(DESKTOP);
+  assert.equal(first?.desktop.ended.length, 1);
+  const more = { ...ended, ended: [...ended.ended, { ...ended.ended[0], sessionId: "newer" }] };
+  await store.save(DESKTOP, 1, { desktop: more });
+  assert.equal(await other.save(DESKTOP, 1, { desktop: ended }), "conflict");
+  const second = await other.load(DESKTOP);
+  assert.deepEqual(second, { revision: 2, desktop: more });
+  assert.equal(second?.desktop.ended[0], first?.desktop.ended[0]);
+  await store.save(DESKTOP, 2, { desktop: { ...more, ended: more.ended.slice(1) } });
+  assert.deepEqual((await other.load(DESKTOP))?.desktop.ended.map((s) => s.sessionId), ["newer"]);
+  await store.save(DESKTOP, 3, { desktop: null });
+  assert.equal(await other.load(DESKTOP), null);
+  await close();
+});
+
 Deno.test("RedisDesktopStore: a message is dealt with once, whoever brings it", async () => {
   const { store, options, client, close } = await open();
   const other = new RedisDesktopStore(options);
