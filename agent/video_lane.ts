@@ -19,6 +19,7 @@ import {
   videoDeadline,
   type VideoPacerEvent,
 } from "./core/video_pacer.ts";
+import { VideoNeed } from "./core/video_need.ts";
 
 export interface PictureSize {
   readonly width: number;
@@ -40,6 +41,8 @@ export interface VideoLanePorts {
   /** No encoder is left for these viewers. */
   onUnavailable(lane: VideoLane): void;
   onKeyframe(reason: KeyframeReason): void;
+  /** A picture that is no keyframe was encoded. */
+  onPicture(lane: VideoLane, bytes: number): void;
   now(): number;
 }
 
@@ -70,6 +73,8 @@ export class VideoLane {
   readonly #ports: VideoLanePorts;
   readonly #most: VideoRate;
   readonly #members = new Map<VideoReceiver, Member>();
+  /** What its pictures take. */
+  readonly need = new VideoNeed();
   #pacer: ReturnType<typeof newVideoPacer>;
   #knobs: VideoKnobs;
   #encoder: VideoEncoder | null = null;
@@ -281,6 +286,7 @@ export class VideoLane {
       receiver.onVideo(frame);
     }
     const bytes = frame.units.reduce((sum, unit) => sum + unit.length, 0);
+    if (!frame.keyframe) this.#ports.onPicture(this, bytes);
     this.#step({ kind: "encoded", bytes, keyframe: frame.keyframe });
   }
 

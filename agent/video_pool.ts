@@ -123,7 +123,7 @@ export class VideoPool {
   join(receiver: VideoReceiver, wish: VideoWish): void {
     if (this.#closed || this.#viewers.has(receiver)) return;
     const clamped = { ...wish, ...clampRate(wish, this.#most) };
-    const place = firstClass(clamped, this.#most.bitrateKbps);
+    const place = firstClass(this.#wanted(clamped), this.#most.bitrateKbps);
     const keys = groupViewers(this.#places([receiver, { ...place, codec: wish.codec }]));
     const lane = this.#laneFor(keys.get(receiver) ?? "", wish.codec);
     this.#viewers.set(receiver, { wish: clamped, place, lane, next: null });
@@ -190,13 +190,29 @@ export class VideoPool {
     return places;
   }
 
+  /** A network that never holds this desktop's video back is as good as the best. */
+  #wanted(wish: VideoRate): VideoRate {
+    const now = this.#ports.now();
+    const lanes = [...this.#lanes.values()];
+    const enough = lanes.every(({ need }) => need.enough(wish.bitrateKbps, now));
+    return enough ? { ...wish, bitrateKbps: this.#most.bitrateKbps } : wish;
+  }
+
+  /** More motion than a shared encoder may show is a reason to part. */
+  #onPicture({ need }: VideoLane, bytes: number): void {
+    const now = this.#ports.now();
+    const before = need.kbps(now);
+    need.add(bytes, now);
+    if (need.kbps(now) > before && this.#viewers.size > 1) this.#regroup();
+  }
+
   /** Brings every viewer to the encoder of its class. */
   #regroup(): void {
     if (this.#closed) return;
     const now = this.#ports.now();
     const mostKbps = this.#most.bitrateKbps;
     for (const viewer of this.#viewers.values()) {
-      viewer.place = nextClass(viewer.place, viewer.wish, { mostKbps, now });
+      viewer.place = nextClass(viewer.place, this.#wanted(viewer.wish), { mostKbps, now });
     }
     const keys = groupViewers(this.#places());
     this.#renameLanes(keys);
@@ -273,6 +289,7 @@ export class VideoPool {
         this.#chain.failed(name, { codec, ...pick(size) }, this.#ports.now());
       },
       onUnavailable: () => this.#onUnavailable(codec),
+      onPicture: (from, bytes) => this.#onPicture(from, bytes),
       onKeyframe: (reason) => {
         this.#keyframes[reason] = (this.#keyframes[reason] ?? 0) + 1;
       },
