@@ -23,8 +23,9 @@ import { sessionsDeadline, stepSessions } from "./core/session_table.ts";
 import { newSessionTable, type SessionEffect, type SessionEvent } from "./core/session_types.ts";
 import type { Tracer } from "./core/trace.ts";
 import { Link, type LinkPorts } from "./link.ts";
-import { presetKnobs } from "./core/video_presets.ts";
-import type { Pipeline, PipelineSettings } from "./pipeline.ts";
+import { limited } from "./encoder_bounds.ts";
+import { MediaReports } from "./media_reports.ts";
+import type { Pipeline } from "./pipeline.ts";
 import { NO_SOUND, type Sound, type SoundStatus } from "./sound.ts";
 import type { VideoStatus } from "./video_pool.ts";
 import { SessionTraces } from "./session_trace.ts";
@@ -111,6 +112,7 @@ export class Agent {
   /** Peers in a row that never connected, by session. */
   readonly #peerFailures = new Map<string, number>();
   readonly #traces: SessionTraces | null;
+  #reports: MediaReports | null = null;
   readonly #closing = new Set<Promise<void>>();
   readonly #registered = Promise.withResolvers<void>();
   #stopped = false;
@@ -153,6 +155,10 @@ export class Agent {
 
   start(): void {
     this.#link.start();
+    const { desktopId } = this.#options;
+    this.#reports = new MediaReports(this.#viewers, (sessionId, decisions) => {
+      this.#link.send({ type: "MEDIA_REPORT", desktopId, sessionId, payload: { decisions } });
+    });
   }
 
   get #displayNames(): readonly string[] {
@@ -183,6 +189,7 @@ export class Agent {
     this.#step({ kind: "stop", sessionId: null, reason: "owner-stopped" });
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#reports?.stop();
     await this.#link.stop();
     await Promise.all(this.#closing);
     await this.#ports.pipeline.close();
@@ -371,6 +378,7 @@ export class Agent {
   #closeViewer(sessionId: string, reason: string): void {
     const viewer = this.#viewers.get(sessionId);
     if (viewer === undefined) return;
+    this.#reports?.report(sessionId);
     this.#viewers.delete(sessionId);
     this.#traces?.forget(sessionId);
     viewer.close();
@@ -478,22 +486,4 @@ function displayCaps({ displays, all }: DisplayLayout): Pick<DesktopCaps, "displ
   }));
   const none = { id: "0", name: "No shared display", width: 1, height: 1, primary: true };
   return { displays: list.length === 0 ? [none] : list, allDisplays: all !== null };
-}
-
-/** An encoder's knobs within the desktop's own bounds. */
-function limited(
-  caps: AgentOptions["encoders"][number],
-  bounds: PipelineSettings,
-): AgentOptions["encoders"][number] {
-  const knobs = presetKnobs(bounds.preset ?? "balanced", bounds);
-  const maxBitrateKbps = Math.min(caps.maxBitrateKbps, bounds.bitrateKbps);
-  const maxFps = Math.min(caps.maxFps, bounds.maxFps);
-  return {
-    ...caps,
-    minBitrateKbps: Math.min(caps.minBitrateKbps, maxBitrateKbps),
-    maxBitrateKbps,
-    maxFps,
-    defaultBitrateKbps: Math.min(knobs.bitrateKbps, maxBitrateKbps),
-    defaultFps: Math.min(knobs.maxFps, maxFps),
-  };
 }

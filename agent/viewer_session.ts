@@ -5,6 +5,7 @@
 import {
   codedError,
   type ControlMessage,
+  type DecisionCounts,
   decodeControl,
   decodeDiffAck,
   type DesktopPolicy,
@@ -12,6 +13,7 @@ import {
   type Reason,
   type Transport,
 } from "@farglass/protocol";
+import { DecisionTally } from "./core/decision_tally.ts";
 import { DiffEngine } from "./core/diff_engine.ts";
 import { FrameLog } from "./core/frame_log.ts";
 import { HybridRegions } from "./core/hybrid_regions.ts";
@@ -39,6 +41,7 @@ import {
   type ViewerState,
 } from "./core/viewer.ts";
 import { CursorFeed } from "./cursor_feed.ts";
+import { DiffCarrier } from "./diff_carrier.ts";
 import { DiffPump } from "./diff_pump.ts";
 import type { PlaceOnDisplay } from "./display_view.ts";
 import type { PipelineViewer } from "./pipeline.ts";
@@ -48,10 +51,6 @@ import { ViewerSound } from "./viewer_sound.ts";
 
 export type { ViewerPorts };
 
-/** More waiting than this on a data channel makes werift slow (design section 8). */
-const MAX_CHANNEL_BUFFERED_BYTES = 64 * 1024;
-/** Shared by all viewers of this agent's link. */
-const MAX_RELAY_BUFFERED_BYTES = 256 * 1024;
 const MIN_TIMER_MS = 4;
 /** Hybrid: the encoder runs on for so long, so that the next motion needs no keyframe. */
 const VIDEO_LINGER_MS = 2_000;
@@ -64,6 +63,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #pump: DiffPump;
   readonly #log = new FrameLog();
   readonly #peers = new PeerSlots();
+  readonly #tally = new DecisionTally();
   readonly #cursor: CursorFeed;
   readonly #sound: ViewerSound;
   #state: ViewerState;
@@ -88,6 +88,7 @@ export class ViewerSession implements PipelineViewer {
       rtpTimeOf: (capturedAtMs) => this.#peers.active?.peer.videoTime(capturedAtMs) ?? 0,
       network: () => this.#peers.active?.peer.network ?? null,
     });
+    const carrier = new DiffCarrier(this.#peers, ports);
     this.#pump = new DiffPump({
       engine: this.#engine,
       hybrid: this.#hybrid,
@@ -96,8 +97,8 @@ export class ViewerSession implements PipelineViewer {
       soon: (task) => ports.soon(task),
       picture: () => this.#closed || !isDiff(this.#state.transport) ? null : pipeline.picture(this),
       planned: () => this.#followRegions(),
-      hasRoom: () => this.#hasRoom(),
-      send: (message) => this.#sendDiff(message),
+      hasRoom: () => carrier.hasRoom(diffByChannel(this.#state.transport)),
+      send: (message) => carrier.send(message, diffByChannel(this.#state.transport)),
       trace: ports.trace ?? null,
     });
     pipeline.attach(this);
@@ -126,6 +127,15 @@ export class ViewerSession implements PipelineViewer {
     return this.#sound.listening;
   }
 
+  /** Decisions about this viewer's media since the last call, or null. */
+  takeDecisions(): DecisionCounts | null {
+    const peer = this.#peers.active?.peer;
+    if (peer !== undefined) this.#tally.add(peer, peer.network?.decisions ?? {});
+    this.#tally.add(this.#engine, this.#engine.flow.decisions);
+    this.#tally.add(this.#hybrid, this.#hybrid.choice.decisions);
+    return this.#tally.take();
+  }
+
   // --- what the session's shell tells ---------------------------------------------------------
 
   addPeer(generation: number, peer: Peer): void {
@@ -137,6 +147,7 @@ export class ViewerSession implements PipelineViewer {
     const slot = this.#peers.get(generation);
     if (slot === undefined) return;
     const active = this.#peers.active === slot;
+    this.#tally.add(slot.peer, slot.peer.network?.decisions ?? {});
     this.#peers.delete(generation);
     if (active) this.#applyTarget();
     if (active && slot.open.has("control")) this.#step({ kind: "console-away" });
@@ -384,6 +395,9 @@ export class ViewerSession implements PipelineViewer {
         this.#ports.trace?.selected(effect.transport);
         this.#setTransport(effect.transport);
         break;
+      case "playout":
+        (this.#replyTo ?? this.#peers.active)?.peer.setPlayout(effect.minMs);
+        break;
       case "keyframe":
         pipeline.requestKeyframe(this, "console");
         break;
@@ -479,20 +493,5 @@ export class ViewerSession implements PipelineViewer {
     } else {
       this.#videoTimer ??= setTimeout(() => pipeline.setVideo(this, false), VIDEO_LINGER_MS);
     }
-  }
-
-  #hasRoom(): boolean {
-    if (diffByChannel(this.#state.transport)) {
-      const slot = this.#peers.active;
-      return slot !== null && slot.open.has("diff") &&
-        slot.peer.bufferedBytes("diff") < MAX_CHANNEL_BUFFERED_BYTES;
-    }
-    return this.#ports.relayBufferedBytes() < MAX_RELAY_BUFFERED_BYTES;
-  }
-
-  #sendDiff(message: Uint8Array): boolean {
-    return diffByChannel(this.#state.transport)
-      ? this.#peers.active?.peer.send("diff", message) ?? false
-      : this.#ports.relayDiff(message);
   }
 }

@@ -48,6 +48,10 @@ class FakePeer implements Peer {
   sendVideo(): number {
     return 1;
   }
+  playoutMs = 0;
+  setPlayout(minMs: number): void {
+    this.playoutMs = minMs;
+  }
   send(channel: PeerChannel, data: string | Uint8Array): boolean {
     this.sent.push({ channel, data });
     if (channel === "diff") this.waiting += data.length;

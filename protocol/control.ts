@@ -24,6 +24,9 @@ export const displayIdSchema = v.pipe(
   v.regex(/^[^\p{C}]*$/u),
 );
 
+/** The playout-delay extension could say 40 s; nobody controls a desktop that late. */
+const MAX_PLAYOUT_MS = 1_000;
+
 const frameKey = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff));
 /**
  * What the agent did with one frame, in ms of its clock: when it noticed the change, had read the
@@ -105,6 +108,11 @@ export const controlMessageSchema = v.variant("op", [
   v.object({ op: v.literal("selected"), transport: v.picklist(TRANSPORTS), epoch: count }),
   /** Console → agent: the video needs a keyframe. */
   v.object({ op: v.literal("keyframe") }),
+  /** Console → agent: show each picture so long after it came, at least; 0 is as it comes. */
+  v.object({
+    op: v.literal("playout"),
+    minMs: v.pipe(count, v.maxValue(MAX_PLAYOUT_MS)),
+  }),
   /** Console → agent: make the video for this; answered with `video`. */
   v.object({ op: v.literal("preset"), preset: v.picklist(VIDEO_PRESETS) }),
   /** Agent → console: what is in force for this viewer's video, within the desktop's limits. */

@@ -13,6 +13,7 @@ import { consoleSpanSchema, MAX_REPORTED_SPANS, traceparentSchema } from "./trac
 import {
   DTLS_STATES,
   ICE_STATES,
+  MEDIA_DECISIONS,
   REASON_CODES,
   SOUND_ABSENCES,
   STAGES,
@@ -20,6 +21,9 @@ import {
   VIDEO_CODECS,
   VIDEO_PRESETS,
 } from "./vocabulary.ts";
+
+/** More decisions than anything makes between two reports. */
+const MAX_REPORTED_DECISIONS = 100_000;
 
 const uuid = v.pipe(v.string(), v.uuid());
 const label = v.pipe(v.string(), v.maxLength(256));
@@ -381,6 +385,17 @@ const schemas = {
       spans: v.pipe(v.array(consoleSpanSchema), v.minLength(1), v.maxLength(MAX_REPORTED_SPANS)),
     }),
   }),
+  /** Agent or console → server: its decisions about a session's media since its last report. */
+  MEDIA_REPORT: v.object({
+    type: v.literal("MEDIA_REPORT"),
+    ...sessionHeader,
+    payload: v.object({
+      decisions: v.record(
+        v.picklist(MEDIA_DECISIONS),
+        v.pipe(count, v.maxValue(MAX_REPORTED_DECISIONS)),
+      ),
+    }),
+  }),
   DESKTOP_KILL: v.object({
     type: v.literal("DESKTOP_KILL"),
     ...desktopHeader,
@@ -433,6 +448,7 @@ export const SENDERS: Readonly<Record<MessageType, readonly Sender[]>> = {
   VIEWER_CONTROL: ["agent", "console", "server"],
   RELAY_CONGESTION: ["server"],
   TRACE_SPANS: ["console"],
+  MEDIA_REPORT: ["agent", "console"],
   DESKTOP_KILL: ["agent", "server"],
 };
 

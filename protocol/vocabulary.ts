@@ -103,6 +103,21 @@ export const CONGESTION_REASONS = {
 } as const;
 export type CongestionReason = keyof typeof CONGESTION_REASONS;
 
+export const CONGESTION_REASON_CODES = Object.keys(
+  CONGESTION_REASONS,
+) as readonly CongestionReason[];
+
+/** Why the desktop's sound cannot be heard; each has a plain sentence for the console. */
+export const SOUND_REASONS = {
+  "not-allowed": "The desktop's owner does not share its sound",
+  "muted-by-owner": "The desktop's owner has muted its sound",
+  "no-sound-server": "No sound server runs on the desktop",
+  "sound-server-refused": "The desktop's sound server does not let the agent listen",
+  "no-sound-encoder": "The agent cannot encode sound on this machine",
+} as const;
+export type SoundAbsence = keyof typeof SOUND_REASONS;
+export const SOUND_ABSENCES = Object.keys(SOUND_REASONS) as readonly SoundAbsence[];
+
 /** Why patches go or wait; each has a plain sentence for the HUD. */
 export const PATCH_REASONS = {
   "patches-fit": "Every change leaves at once",
@@ -123,17 +138,22 @@ export const CHOICE_REASONS = {
 } as const;
 export type ChoiceReason = keyof typeof CHOICE_REASONS;
 export const CHOICE_REASON_CODES = Object.keys(CHOICE_REASONS) as readonly ChoiceReason[];
-export const CONGESTION_REASON_CODES = Object.keys(
-  CONGESTION_REASONS,
-) as readonly CongestionReason[];
 
-/** Why the desktop's sound cannot be heard; each has a plain sentence for the console. */
-export const SOUND_REASONS = {
-  "not-allowed": "The desktop's owner does not share its sound",
-  "muted-by-owner": "The desktop's owner has muted its sound",
-  "no-sound-server": "No sound server runs on the desktop",
-  "sound-server-refused": "The desktop's sound server does not let the agent listen",
-  "no-sound-encoder": "The agent cannot encode sound on this machine",
+/** What the console does about video that its browser holds back. */
+export const PLAYOUT_REASONS = {
+  "playout-zero": "Pictures are shown as they come",
+  "playout-jitter": "Pictures come unevenly and wait a little",
+  "playout-drained": "The browser held pictures back, and its buffer was emptied",
 } as const;
-export type SoundAbsence = keyof typeof SOUND_REASONS;
-export const SOUND_ABSENCES = Object.keys(SOUND_REASONS) as readonly SoundAbsence[];
+export type PlayoutReason = keyof typeof PLAYOUT_REASONS;
+export const PLAYOUT_REASON_CODES = Object.keys(PLAYOUT_REASONS) as readonly PlayoutReason[];
+
+/** Every decision about media that is counted. */
+export const MEDIA_DECISIONS = [
+  ...CONGESTION_REASON_CODES,
+  ...PATCH_REASON_CODES,
+  ...CHOICE_REASON_CODES,
+  ...PLAYOUT_REASON_CODES,
+] as const;
+export type MediaDecision = (typeof MEDIA_DECISIONS)[number];
+export type DecisionCounts = Readonly<Partial<Record<MediaDecision, number>>>;

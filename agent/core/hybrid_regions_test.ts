@@ -167,6 +167,12 @@ Deno.test("a film becomes a region: patches until the console shows it, then non
   assert.ok(world.hybrid.wantsVideo);
 });
 
+Deno.test("a film whose patches cost much is a region after a fifth of a second already", () => {
+  const world = settled();
+  world.play(200, FILM);
+  assert.equal(world.hybrid.rects.length, 1);
+});
+
 Deno.test("a film that stops is exact within 300 ms, and the console hears when the canvas is current", () => {
   const world = settled();
   world.play(800, FILM);

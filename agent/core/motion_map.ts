@@ -11,6 +11,10 @@ const GAP_MS = 120;
 /** A tile that changed in so many pictures, for so long, moves: a caret or a click does not. */
 const MOVING_CHANGES = 5;
 const MOVING_AFTER_MS = 300;
+/** Patches of a film take so much a tile, ten times what text takes: it is not waited for as long. */
+const COSTLY_TILE_BYTES = 1_500;
+const COSTLY_CHANGES = 3;
+const COSTLY_AFTER_MS = 90;
 /** A tile that was shown by video a moment ago comes back sooner. */
 const AGAIN_CHANGES = 2;
 const AGAIN_WITHIN_MS = 5_000;
@@ -170,8 +174,12 @@ export class MotionMap {
     if (nowMs - this.#ownedMs[at] < AGAIN_WITHIN_MS && this.#changes[at] >= AGAIN_CHANGES) {
       return true;
     }
-    return this.#changes[at] >= MOVING_CHANGES &&
-      this.#lastMs[at] - this.#sinceMs[at] >= MOVING_AFTER_MS;
+    const forMs = this.#lastMs[at] - this.#sinceMs[at];
+    const costly = this.#sends[at] >= MIN_SENDS &&
+      this.#bytes[at] >= COSTLY_TILE_BYTES * this.#sends[at];
+    return costly
+      ? this.#changes[at] >= COSTLY_CHANGES && forMs >= COSTLY_AFTER_MS
+      : this.#changes[at] >= MOVING_CHANGES && forMs >= MOVING_AFTER_MS;
   }
 
   /** Whether the tile's motion was sent again and again: damage alone may have changed nothing. */

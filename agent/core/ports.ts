@@ -254,6 +254,8 @@ export interface Peer {
   readonly videoCodec: VideoCodec | null;
   /** An RTP time of the sound track, and when it was to be heard; null before there is sound. */
   readonly soundClock: { readonly rtpTime: number; readonly atMs: number } | null;
+  /** Asks the viewer's browser to show each picture so long after it came, at least. */
+  setPlayout(minMs: number): void;
   /** The RTP time that a picture captured then has on the video track; null without one. */
   videoTime(capturedAtMs: number): number | null;
   /** What is known of the way to the viewer; null before there is video. */

@@ -46,10 +46,18 @@ export class RtpPacketWriter {
   readonly #plain: Layout;
   readonly #timed: Layout;
 
-  /** `ids` are those of the negotiated extensions, by URI. */
-  constructor(ids: ReadonlyMap<string, number>, midValue: string) {
-    this.#plain = layOut(ids, midValue, false);
-    this.#timed = layOut(ids, midValue, true);
+  /**
+   * `ids` are those of the negotiated extensions, by URI; `playoutMs` is how long the browser shall
+   * hold each picture before it shows it.
+   */
+  constructor(
+    ids: ReadonlyMap<string, number>,
+    midValue: string,
+    { playoutMs = 0 }: { readonly playoutMs?: number } = {},
+  ) {
+    const playout = playoutDelay(playoutMs, playoutMs);
+    this.#plain = layOut(ids, midValue, { timed: false, playout });
+    this.#timed = layOut(ids, midValue, { timed: true, playout });
   }
 
   /** The packet with `payload` behind its header. */
@@ -74,10 +82,14 @@ export class RtpPacketWriter {
   }
 }
 
-function layOut(ids: ReadonlyMap<string, number>, midValue: string, timed: boolean): Layout {
+function layOut(
+  ids: ReadonlyMap<string, number>,
+  midValue: string,
+  { timed, playout }: { readonly timed: boolean; readonly playout: Uint8Array },
+): Layout {
   const values: { readonly uri: string; readonly value: Uint8Array }[] = [
     { uri: EXTENSION_URI.mid, value: mid(midValue) },
-    { uri: EXTENSION_URI.playoutDelay, value: playoutDelay(0, 0) },
+    { uri: EXTENSION_URI.playoutDelay, value: playout },
     { uri: EXTENSION_URI.transportWideCc, value: new Uint8Array(2) },
     ...(timed ? [{ uri: EXTENSION_URI.absCaptureTime, value: new Uint8Array(8) }] : []),
   ];

@@ -76,6 +76,7 @@ export type ViewerEffect =
   /** From now on pixels go this way; a diff transport begins with the whole picture. */
   | { readonly kind: "transport"; readonly transport: Transport }
   | { readonly kind: "keyframe" }
+  | { readonly kind: "playout"; readonly minMs: number }
   /** The operator chose; the shell answers with what that comes to. */
   | { readonly kind: "preset"; readonly path: ControlPath; readonly preset: VideoPreset }
   /** The operator wants to hear the desktop, or no longer. */
@@ -165,6 +166,8 @@ function onControl(
       return [state, [{ kind: "preset", path, preset: message.preset }]];
     case "sound":
       return [state, [{ kind: "sound", on: message.on }]];
+    case "playout":
+      return [state, [{ kind: "playout", minMs: message.minMs }]];
     case "keyframe":
       return [state, usesVideo(state.transport) ? [{ kind: "keyframe" }] : []];
     case "refresh":

@@ -206,6 +206,8 @@ class Client {
       case "peer-send":
         this.#peers.get(effect.peerId)?.send("control", effect.text);
         return;
+      case "peer-playout":
+        return this.#peers.get(effect.peerId)?.setPlayout(effect.minMs);
       case "peer-close":
         this.#peers.get(effect.peerId)?.close();
         this.#peers.delete(effect.peerId);

@@ -81,9 +81,12 @@ function wantedFormats(): RTCRtpCodec[] {
  * Show and play as soon as it is decoded. The first name is the standard's (WebRTC Extensions,
  * section 5), the second Chromium's older one.
  */
-function playSoon(receiver: RTCRtpReceiver): void {
-  for (const name of ["jitterBufferTarget", "playoutDelayHint"]) {
-    if (name in receiver) Object.assign(receiver, { [name]: 0 });
+function playSoon(receiver: RTCRtpReceiver, minMs = 0): void {
+  for (const [name, value] of [["jitterBufferTarget", minMs], ["playoutDelayHint", minMs / 1000]]) {
+    if (!(name in receiver)) continue;
+    // Only a change makes the browser look at its buffer anew.
+    Object.assign(receiver, { [name]: null });
+    Object.assign(receiver, { [name]: value });
   }
 }
 
@@ -109,6 +112,7 @@ export class PeerConnection {
   #stream: MediaStream | null = null;
   #sound: RTCRtpReceiver | null = null;
   readonly #soundStream = new MediaStream();
+  #video: RTCRtpReceiver | null = null;
   /** All channels and the video share one (RFC 8843). */
   #dtls: RTCDtlsTransport | null = null;
   #layers: { ice: string; dtls: string } = { ice: "new", dtls: "new" };
@@ -221,9 +225,9 @@ export class PeerConnection {
     const transceiver = this.#pc.addTransceiver("video", { direction: "recvonly" });
     const codecs = wantedFormats();
     if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
-    const { receiver } = transceiver;
-    this.#stream = new MediaStream([receiver.track]);
-    playSoon(receiver);
+    this.#video = transceiver.receiver;
+    this.#stream = new MediaStream([transceiver.receiver.track]);
+    playSoon(transceiver.receiver);
   }
 
   #receiveSound(): void {
@@ -231,6 +235,14 @@ export class PeerConnection {
     this.#sound = receiver;
     this.#soundStream.addTrack(receiver.track);
     playSoon(receiver);
+  }
+
+  /**
+   * How long pictures wait after they have come, in ms; 0 shows each as soon as it is decoded. What
+   * the sender's playout-delay extension says comes first in browsers that know it.
+   */
+  setPlayout(minMs: number): void {
+    if (this.#video !== null && !this.#closed) playSoon(this.#video, minMs);
   }
 
   /** What was handed over to be played last. */

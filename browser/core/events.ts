@@ -113,6 +113,8 @@ export type ConsoleEffect =
     readonly candidate: IceCandidate;
   }
   | { readonly type: "peer-send"; readonly peerId: number; readonly text: string }
+  /** Let the browser hold this peer's video back for so long, and empty its buffer now. */
+  | { readonly type: "peer-playout"; readonly peerId: number; readonly minMs: number }
   | { readonly type: "peer-close"; readonly peerId: number }
   /** Read the statistics of the peer, if any, and of the diff painter. */
   | { readonly type: "sample"; readonly peerId: number | null }

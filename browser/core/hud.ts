@@ -129,10 +129,14 @@ export function hudView(session: SessionState): HudView {
     ? session.relayBeat.rttMs
     : null;
   const webrtc = session.caps?.webrtc;
+  const beat = shown.transport === "diff-ws" ? session.relayBeat : carrier?.beat;
   return {
     ...session.hud,
     rttMs: rttMs === null ? null : round(rttMs, 1),
     network: usesVideo(shown.transport) ? carrier?.beat.network ?? null : null,
+    patches: beat?.patches ?? null,
+    choice: beat?.choice ?? null,
+    playout: session.playout.reason,
     videoCodec: usesVideo(shown.transport) ? carrier?.stats?.videoCodec ?? null : null,
     candidatePair: carrier?.stats?.candidatePair ?? null,
     relayHint: webrtc?.relayHint ?? null,

@@ -14,6 +14,7 @@ import { addPing } from "./clock_offset.ts";
 import { takeScreen } from "./displays.ts";
 import { Draft } from "./draft.ts";
 import type { ConsoleEffect, ConsoleEvent, InputPath } from "./events.ts";
+import { followPlayout } from "./follow_playout.ts";
 import { hudDiff, hudVideo, takeFrames } from "./hud.ts";
 import {
   linkAlive,
@@ -301,6 +302,7 @@ function control(
     case "select":
     case "preset":
     case "sound":
+    case "playout":
     case "keyframe":
     case "refresh":
     case "regions":
@@ -350,6 +352,7 @@ function takePeerStats(d: Draft, peerId: number, stats: PeerStats): void {
   ) transportPainted(d, pending.epoch);
   if (!usesVideo(shown.transport) || shown.peerId !== peerId) return;
   hudVideo(d, stats);
+  followPlayout(d, stats.video);
   const { stall } = d.session ?? {};
   if (stall != null) d.patch({ stall: stallStats(stall, stats.video, d.now) });
 }

@@ -27,6 +27,7 @@ import {
   videoPossible,
   webrtcPossible,
 } from "./policy.ts";
+import { newPlayout } from "./playout.ts";
 import { keepDecision } from "./report.ts";
 import { type Heartbeat, newBeat, type PeerRecord, type SessionState } from "./state.ts";
 import { wantsSoundSection } from "./sound.ts";
@@ -229,6 +230,7 @@ function promote(d: Draft): void {
   if (session === null || session.attempt === null) return;
   d.patch({
     carrier: { ...session.attempt, beat: newBeat(d.now) },
+    playout: newPlayout,
     attempt: null,
     repairAt: null,
     nextSampleAt: d.now,
@@ -329,6 +331,8 @@ export function beatPong(beat: Heartbeat, pong: ControlOf<"pong">, now: number):
     captured: pong.captured,
     still: beat.lastPongAt !== null && pong.captured === beat.captured,
     network: pong.network ?? null,
+    patches: pong.patches ?? null,
+    choice: pong.choice ?? null,
   };
 }
 

@@ -31,8 +31,11 @@ export interface StatisticsSample {
 /** What the console decided about the picture's way, and the figures behind it. */
 export interface ConsoleDecision {
   readonly at: number;
-  /** `lost`: a way was given up; `chosen`: another was asked for; `shown`: it has painted. */
-  readonly what: "lost" | "chosen" | "shown";
+  /**
+   * `lost`: a way was given up; `chosen`: another was asked for; `shown`: it has painted;
+   * `drained`: the browser's buffer of the video was emptied.
+   */
+  readonly what: "lost" | "chosen" | "shown" | "drained";
   readonly from: Transport;
   /** Null when nothing was asked for yet. */
   readonly to: Transport | null;

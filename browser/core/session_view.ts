@@ -8,7 +8,10 @@ import type {
   DesktopCaps,
   DesktopSummary,
   DisplayCaps,
+  PatchFlow,
+  PlayoutReason,
   Reason,
+  RegionChoice,
   Stage,
   Transport,
   TransportChoice,
@@ -72,6 +75,12 @@ export interface HudView {
   readonly network: ViewerNetwork | null;
   /** Null while the operator does not listen. */
   readonly sound: SoundView | null;
+  /** What the agent measures of the way of patches, and why they go or wait. */
+  readonly patches: PatchFlow | null;
+  /** Hybrid mode: by what motion goes, and why. */
+  readonly choice: RegionChoice | null;
+  /** Whether video is held back before it is shown, and why. */
+  readonly playout: PlayoutReason;
 }
 
 export type Phase =

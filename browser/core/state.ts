@@ -9,7 +9,9 @@ import {
   type LayerState,
   type LinkState,
   newLink,
+  type PatchFlow,
   type Reason,
+  type RegionChoice,
   type Stage,
   type Transport,
   type TransportChoice,
@@ -21,6 +23,7 @@ import { type ClockState, NO_CLOCK } from "./clock_offset.ts";
 import type { PeerConnectionState, Shown } from "./events.ts";
 import { type LatencyState, NO_LATENCY } from "./latency.ts";
 import type { HudView, TimelineEntry } from "./session_view.ts";
+import { newPlayout, type Playout } from "./playout.ts";
 import type { Environment } from "./policy.ts";
 import { newRng, type Rng } from "./random.ts";
 import { type ConsoleReport, NO_REPORT } from "./report.ts";
@@ -72,6 +75,8 @@ export interface Heartbeat {
   readonly still: boolean;
   /** What the agent measures of the way here. */
   readonly network: ViewerNetwork | null;
+  readonly patches: PatchFlow | null;
+  readonly choice: RegionChoice | null;
 }
 
 /** One peer connection as the core knows it. */
@@ -202,6 +207,8 @@ export interface SessionState {
   readonly relayBeat: Heartbeat;
   readonly nextSampleAt: number | null;
   readonly rates: Rates | null;
+  /** What was asked of the browser's buffer of the carrier's video. */
+  readonly playout: Playout;
   /** Counters of the diff painter at the last reading. */
   readonly diffBytes: number;
   readonly diffFrames: number;
@@ -267,6 +274,8 @@ export const newBeat = (now: number): Heartbeat => ({
   captured: 0,
   still: false,
   network: null,
+  patches: null,
+  choice: null,
 });
 
 /** Nothing is known yet. */
@@ -286,6 +295,9 @@ export const EMPTY_HUD: HudView = {
   latency: null,
   network: null,
   sound: null,
+  patches: null,
+  choice: null,
+  playout: "playout-zero",
 };
 
 /** A session that has still to be asked for. */
@@ -333,6 +345,7 @@ export function newSession(
     relayBeat: newBeat(now),
     nextSampleAt: null,
     rates: null,
+    playout: newPlayout,
     diffBytes: 0,
     diffFrames: 0,
     refreshAt: null,

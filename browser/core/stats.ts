@@ -19,6 +19,8 @@ export interface VideoCounters {
   readonly totalDecodeTimeS: number | null;
   readonly jitterBufferDelayS: number | null;
   readonly jitterBufferEmittedCount: number | null;
+  /** RTP's interarrival jitter. */
+  readonly jitterS?: number | null;
 }
 
 /** Counters of the inbound sound since its start. */
@@ -88,6 +90,7 @@ function videoCounters(records: readonly StatsRecord[]): VideoCounters | null {
     totalDecodeTimeS: numberOf(video, "totalDecodeTime"),
     jitterBufferDelayS: numberOf(video, "jitterBufferDelay"),
     jitterBufferEmittedCount: numberOf(video, "jitterBufferEmittedCount"),
+    jitterS: numberOf(video, "jitter"),
   };
 }
 

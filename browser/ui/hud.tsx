@@ -1,5 +1,10 @@
 /** The live facts of a session: a column beside the picture, on a phone a sheet below it. */
-import { CONGESTION_REASONS } from "@farglass/protocol";
+import {
+  CHOICE_REASONS,
+  CONGESTION_REASONS,
+  PATCH_REASONS,
+  PLAYOUT_REASONS,
+} from "@farglass/protocol";
 import type { ReactNode } from "react";
 import type { ConsoleClient, SessionView } from "../core/mod.ts";
 import { Dot, ToolButton } from "./controls.tsx";
@@ -268,6 +273,15 @@ function Facts({ session }: { session: SessionView }) {
       </Fact>
       <Fact name="because" testId="hud-target-reason" value={hud.network?.reason ?? null}>
         {hud.network === null ? UNKNOWN : CONGESTION_REASONS[hud.network.reason]}
+      </Fact>
+      <Fact name="Patches" testId="hud-patch-reason" value={hud.patches?.reason ?? null}>
+        {hud.patches === null ? UNKNOWN : PATCH_REASONS[hud.patches.reason]}
+      </Fact>
+      <Fact name="Motion" testId="hud-choice-reason" value={hud.choice?.reason ?? null}>
+        {hud.choice === null ? UNKNOWN : CHOICE_REASONS[hud.choice.reason]}
+      </Fact>
+      <Fact name="Playout" testId="hud-playout-reason" value={hud.playout}>
+        {PLAYOUT_REASONS[hud.playout]}
       </Fact>
       <Fact name="Network queue" testId="hud-queue" value={hud.network?.queueMs ?? null}>
         {milliText(hud.network?.queueMs ?? null)}

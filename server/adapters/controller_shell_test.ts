@@ -41,6 +41,7 @@ async function withShell(
       connections: nothing,
       relayed: nothing,
       relaySkipped: nothing,
+      mediaDecisions: nothing,
       dropped: nothing,
     },
     telemetry: { emit: nothing },

@@ -55,6 +55,7 @@ async function withHub(
       connections: () => {},
       relayed: () => {},
       relaySkipped: () => {},
+      mediaDecisions: () => {},
       dropped: () => {},
     },
     clock: () => 1_000,

@@ -10,7 +10,7 @@ import {
   prometheusContentType,
   Registry,
 } from "prom-client";
-import type { ErrorCode } from "@farglass/protocol";
+import { type DecisionCounts, type ErrorCode, MEDIA_DECISIONS } from "@farglass/protocol";
 import type { DropReason, Metrics } from "../core/ports.ts";
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 import type { SinkStatus } from "../core/telemetry/ports.ts";
@@ -50,6 +50,7 @@ export class PromMetrics implements Metrics {
   readonly #relayBytes: Counter;
   readonly #relaySkipped: Counter;
   readonly #dropped: Counter;
+  readonly #decisions: Counter;
   readonly #redis: Histogram;
   readonly #lag: Histogram;
   #stopLag: (() => void) | null = null;
@@ -141,6 +142,11 @@ export class PromMetrics implements Metrics {
       "Signalling messages that no client will get any more, by the reason",
       ["reason"],
     );
+    this.#decisions = counter(
+      "farglass_congestion_decisions_total",
+      "Decisions about rates, patches, video regions and playout, by reason, as reported",
+      ["reason"],
+    );
     this.#redis = new Histogram({
       name: "farglass_redis_command_duration_seconds",
       help: "Commands to Redis until their answer, by what became of them",
@@ -200,6 +206,13 @@ export class PromMetrics implements Metrics {
 
   dropped(reason: DropReason, messages: number): void {
     if (messages > 0) this.#dropped.inc({ reason }, messages);
+  }
+
+  mediaDecisions(counts: DecisionCounts): void {
+    for (const reason of MEDIA_DECISIONS) {
+      const count = counts[reason] ?? 0;
+      if (count > 0) this.#decisions.inc({ reason }, count);
+    }
   }
 
   redisCommand(outcome: "ok" | "error", seconds: number): void {

@@ -15,6 +15,8 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
   metrics.relaySkipped(4);
   metrics.dropped("link-gone", 7);
   metrics.dropped("link-full", 0);
+  metrics.mediaDecisions({ "queue-standing": 2, "patches-window": 0 });
+  metrics.mediaDecisions({ "queue-standing": 1 });
   metrics.redisCommand("ok", 0.002);
   metrics.watchLinks(() => [{ role: "agent", messages: 5, bytes: 640 }]);
   metrics.watchSinks(() => [{ name: "webhook-1", waiting: 12, dropped: 3 }]);
@@ -45,6 +47,7 @@ Deno.test("PromMetrics: names, units and labels without ids", async () => {
       "farglass_relay_bytes_total 1000",
       "farglass_relay_skipped_frames_total 4",
       'farglass_dropped_messages_total{reason="link-gone"} 7',
+      'farglass_congestion_decisions_total{reason="queue-standing"} 3',
       'farglass_redis_command_duration_seconds_bucket{le="0.0025",outcome="ok"} 1',
       'farglass_buffered_messages{role="agent"} 5',
       'farglass_buffered_bytes{role="agent"} 640',

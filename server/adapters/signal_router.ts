@@ -8,6 +8,7 @@ import {
   StoreNewer,
   StoreUnavailable,
 } from "../core/ports.ts";
+import { type Bucket, fullBucket, takeToken } from "../core/rate_limit.ts";
 import { traceIdIn } from "../core/trace.ts";
 import { desktopList } from "../core/views.ts";
 import { type ControllerShell, errorDraft } from "./controller_shell.ts";
@@ -39,6 +40,9 @@ export interface SignalRouterOptions {
 /** A store that is there but refuses is not asked in a tight circle. */
 const STORE_RETRY_MS = 100;
 
+/** One report per session in ten seconds; an agent has many sessions. */
+const MEDIA_REPORT_RATE = { perSecond: 2, burst: 40 };
+
 type MessageEvent = Extract<ControllerEvent, { kind: "message" }>;
 
 /** One desktop in a list, about. */
@@ -51,6 +55,7 @@ const MAX_LIST_PAUSE_MS = 1_000;
 /** Handlers for the hub. */
 export class SignalRouter implements LinkHandlers {
   readonly #options: SignalRouterOptions;
+  readonly #mediaReports = new WeakMap<HubLink, Bucket>();
   #listWanted = false;
   #listing: Promise<void> = Promise.resolve();
 
@@ -116,6 +121,8 @@ export class SignalRouter implements LinkHandlers {
         return this.#agentError(link, message);
       case "TRACE_SPANS":
         return this.#run(link, this.#spans(link, message), message);
+      case "MEDIA_REPORT":
+        return this.#mediaReport(link, message);
       case "SESSION_DECISION":
       case "SESSION_ENDED":
       case "DESKTOP_WEBRTC_SIGNAL":
@@ -174,6 +181,19 @@ export class SignalRouter implements LinkHandlers {
   async #spans(link: HubLink, message: Extract<Message, { type: "TRACE_SPANS" }>): Promise<void> {
     const refused = await this.#options.reports?.take(link, message) ?? null;
     if (refused !== null) this.#fail(link, message, refused.code, refused.detail);
+  }
+
+  /** Only counted: it touches no state. */
+  #mediaReport(link: HubLink, message: Extract<Message, { type: "MEDIA_REPORT" }>): void {
+    const now = performance.now();
+    const full = () => fullBucket(MEDIA_REPORT_RATE, now);
+    const taken = takeToken(this.#mediaReports.get(link) ?? full(), MEDIA_REPORT_RATE, now);
+    this.#mediaReports.set(link, taken.bucket);
+    if (!taken.ok) return this.#fail(link, message, "rate-limited", "media reports");
+    if (!link.desktopIds.has(message.desktopId)) {
+      return this.#fail(link, message, "desktop-not-found");
+    }
+    this.#options.metrics.mediaDecisions(message.payload.decisions);
   }
 
   async #caps(

@@ -1,5 +1,5 @@
 /** What the server asks of the world. Each has one contract suite for all its implementations. */
-import type { Draft, ErrorCode } from "@farglass/protocol";
+import type { DecisionCounts, Draft, ErrorCode } from "@farglass/protocol";
 import type { DesktopState, EndedRecord, SessionEvent } from "./state.ts";
 
 export interface Stored {
@@ -261,4 +261,6 @@ export interface Metrics {
   relayed(bytes: number): void;
   relaySkipped(frames: number): void;
   dropped(reason: DropReason, messages: number): void;
+  /** What agents and consoles decided about their media. */
+  mediaDecisions(counts: DecisionCounts): void;
 }

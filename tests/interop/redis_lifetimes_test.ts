@@ -103,6 +103,7 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
       connections: () => {},
       relayed: () => {},
       relaySkipped: () => {},
+      mediaDecisions: () => {},
       dropped: () => {},
     },
     clock: Date.now,

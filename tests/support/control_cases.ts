@@ -58,6 +58,8 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
       decisions: { "choice-narrow": 1 },
     },
   },
+  { op: "playout", minMs: 0 },
+  { op: "playout", minMs: 1_000 },
   { op: "screen", width: 1, height: 8192 },
   { op: "cursor", width: 0, height: 0, hotX: 0, hotY: 0, rgba: "" },
   {
@@ -90,6 +92,7 @@ export const BAD_CONTROL: readonly {
     code: "malformed",
   },
   { name: "sound neither on nor off", text: '{"op":"sound","on":1}', code: "malformed" },
+  { name: "a delay of a minute", text: '{"op":"playout","minMs":60000}', code: "malformed" },
   { name: "nothing", text: "", code: "malformed" },
   { name: "not JSON", text: "select", code: "malformed" },
   { name: "null", text: "null", code: "malformed" },

@@ -318,6 +318,15 @@ export const MESSAGE_CASES: readonly MessageCase[] = [
     },
   },
   {
+    name: "MEDIA_REPORT",
+    from: "agent",
+    message: {
+      type: "MEDIA_REPORT",
+      ...SESSION,
+      payload: { decisions: { "queue-standing": 2, "patches-window": 1, "choice-lossy": 1 } },
+    },
+  },
+  {
     name: "SESSION_REQUEST in a trace",
     from: "console",
     message: {
@@ -432,6 +441,9 @@ export const BAD_TEXTS: readonly BadText[] = [
   ),
   changed("VIEWER_CONTROL", "payload.op", "shutdown"),
   changed("VIEWER_CONTROL", "payload.epoch", -1),
+  changed("MEDIA_REPORT", "payload.decisions", { mood: 1 }),
+  changed("MEDIA_REPORT", "payload.decisions", { loss: -1 }),
+  changed("MEDIA_REPORT", "payload.decisions", { loss: 1e9 }),
   changed("TRACE_SPANS", "payload.spans", []),
   changed("TRACE_SPANS", "payload.spans", Array(17).fill(SPAN)),
   changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, name: "https://example.com/?token=1" }]),

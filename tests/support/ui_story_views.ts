@@ -146,6 +146,12 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
       decisions: { probe: 3, "application-limited": 2 },
     },
     sound: { kbps: 94, jitterMs: 1.6, delayMs: 52, behindMs: 31 },
+    patches: {
+      ...{ reason: "patches-fit", linkKbps: null, rttMs: 27, queueMs: 0, windowBytes: 65_536 },
+      decisions: {},
+    },
+    choice: { reason: "choice-plenty", videoAboveKbps: 2_400, regions: 1, decisions: {} },
+    playout: "playout-zero",
     exactSinceMs: null,
     latency: {
       ...{ capture: 0.3, encode: 9.2, network: 4.1, buffer: 1.4, decode: 1.2, paint: 5.6 },

@@ -149,6 +149,10 @@ export class LibdatachannelPeer implements Peer {
     return this.#video?.timeOf(capturedAtMs) ?? null;
   }
 
+  setPlayout(minMs: number): void {
+    this.#video?.setPlayout(minMs);
+  }
+
   get videoReady(): boolean {
     return this.#video?.ready ?? false;
   }

@@ -132,6 +132,10 @@ export class WeriftPeer implements Peer {
     return this.#video?.timeOf(capturedAtMs) ?? null;
   }
 
+  setPlayout(minMs: number): void {
+    this.#video?.setPlayout(minMs);
+  }
+
   get videoReady(): boolean {
     return this.#video?.ready ?? false;
   }

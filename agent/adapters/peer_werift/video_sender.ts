@@ -105,7 +105,7 @@ export class VideoSender {
   readonly #history = new RtpHistory();
   readonly #flow: VideoFlow<Outgoing, Repair>;
   readonly #feedback = new FeedbackReader();
-  readonly #writer: RtpPacketWriter;
+  #writer: RtpPacketWriter;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -136,6 +136,12 @@ export class VideoSender {
   }
   get network(): ViewerNetwork {
     return this.#flow.network;
+  }
+
+  /** How long pictures wait in the browser from now on, at least. */
+  setPlayout(minMs: number): void {
+    const { extensionIds } = this.transport;
+    this.#writer = new RtpPacketWriter(extensionIds, this.choice.mid, { playoutMs: minMs });
   }
 
   start(): void {

@@ -56,6 +56,7 @@ async function withApp(
     connections: () => {},
     relayed: () => {},
     relaySkipped: () => {},
+    mediaDecisions: () => {},
     dropped: () => {},
   };
   const told: EventDraft[] = [];
