@@ -1,6 +1,9 @@
 /** The displays of real X servers: named monitors on Xvfb, outputs of Xorg, a turned Xephyr. */
 import assert from "node:assert/strict";
 import type { Display } from "../../agent/core/displays.ts";
+import { XConnection } from "../../agent/adapters/x11/connection.ts";
+import { loadX11Libraries } from "../../agent/adapters/x11/libraries.ts";
+import { DisplayReader } from "../../agent/adapters/x11/monitors.ts";
 import { watchDesktop } from "../support/x11_desktop.ts";
 import { startXephyr, xrandr } from "../support/xephyr.ts";
 import { startXorgDummy } from "../support/xorg_dummy.ts";
@@ -61,4 +64,34 @@ Deno.test("Xephyr: a screen that is turned has the other size and says so, in on
   );
   await watched.until(() => watched.frames.at(-1)?.width === 480, "turned picture");
   assert.deepEqual(watched.faults, []);
+});
+
+Deno.test("Xorg with a libXrandr of before 1.5: outputs instead of monitors", async () => {
+  await using xorg = await startXorgDummy("1024x768");
+  await xorg.plug("DUMMY1", "800x600", { rightOf: "DUMMY0" });
+  const loaded = loadX11Libraries();
+  assert.ok(loaded.ok && loaded.value.randr !== null);
+  const { randr } = loaded.value;
+  const old = { ...loaded.value, randr: { ...randr, XRRGetMonitors: null } };
+  const connection = XConnection.open(old, xorg.display);
+  assert.ok(connection !== null);
+  assert.deepEqual(told(new DisplayReader(old, connection).read()), [
+    "DUMMY0 1024x768+0+0 primary",
+    "DUMMY1 800x600+1024+0",
+  ]);
+  connection.close();
+  loaded.value.close();
+});
+
+Deno.test("Xvfb with Xinerama and without RandR: its screens, where the server says they are", async () => {
+  await using xvfb = await startXvfb({
+    width: 800,
+    height: 600,
+    extra: ["-screen", "1", "640x480x24", "+xinerama", "-extension", "RANDR"],
+  });
+  await using watched = await watchDesktop(xvfb.display);
+  assert.deepEqual(told(watched.desktop.capture.displays), [
+    "Screen 0 800x600+0+0 primary",
+    "Screen 1 640x480+0+0",
+  ]);
 });
