@@ -9,12 +9,17 @@ const MAX_CAPTURES = 32;
 export class FrameLog {
   /** When the change was noticed, by capture time; oldest first. */
   readonly #changes = new Map<number, number>();
+  /** The first capture: what was read before is as old as the picture, not as its way. */
+  #since = Infinity;
+  /** The newest capture that was encoded as video; the same again is a refinement. */
+  #videoAt = -Infinity;
   #frames: AgentFrame[] = [];
   /** The diff frame whose first message has been sent. */
   #open: { readonly key: number; readonly capturedAt: number } | null = null;
 
   /** A picture was read. */
   captured({ capturedAtMs, changedAtMs = capturedAtMs }: Frame): void {
+    this.#since = Math.min(this.#since, capturedAtMs);
     this.#changes.set(capturedAtMs, changedAtMs);
     if (this.#changes.size <= MAX_CAPTURES) return;
     const [oldest] = this.#changes.keys();
@@ -23,6 +28,8 @@ export class FrameLog {
 
   /** A video frame was encoded at `nowMs`. */
   video(capturedAtMs: number, key: number, nowMs: number): void {
+    if (capturedAtMs <= this.#videoAt) return;
+    this.#videoAt = capturedAtMs;
     this.#add({ path: "rtp", key }, capturedAtMs, nowMs);
   }
 
@@ -44,6 +51,7 @@ export class FrameLog {
   }
 
   #add(of: Pick<AgentFrame, "path" | "key">, capturedAt: number, encodedAt: number): void {
+    if (capturedAt < this.#since) return;
     const changedAt = this.#changes.get(capturedAt) ?? capturedAt;
     const times = { changedAt: fine(changedAt), capturedAt: fine(capturedAt) };
     this.#frames.push({ ...of, ...times, encodedAt: fine(encodedAt) });

@@ -52,12 +52,23 @@ Deno.test("FrameLog: a diff frame of two messages counts from the first capture 
 
 Deno.test("FrameLog: keeps the newest few, and remembers so many captures", () => {
   const log = new FrameLog();
-  for (let i = 0; i < 100; i++) {
-    log.captured(frame(i * 10, i * 10 - 2));
-    log.video(i * 10, i, i * 10 + 5);
-  }
-  const frames = log.take();
-  assert.deepEqual(frames.map((f) => f.key), [92, 93, 94, 95, 96, 97, 98, 99]);
+  for (let i = 0; i < 100; i++) log.captured(frame(i * 10, i * 10 - 2));
   log.video(100, 5, 2_000);
   assert.equal(log.take()[0].changedAt, 100);
+  for (let i = 11; i < 100; i++) log.video(i * 10, i, i * 10 + 5);
+  assert.deepEqual(log.take().map((f) => f.key), [92, 93, 94, 95, 96, 97, 98, 99]);
+});
+
+Deno.test("FrameLog: a still picture that is encoded again says nothing of its way", () => {
+  const log = new FrameLog();
+  // Read before this viewer came.
+  log.video(50, 1, 900);
+  log.captured(frame(1_000));
+  log.video(50, 1, 1_001);
+  log.video(1_000, 2, 1_010);
+  log.video(1_000, 2, 1_250);
+  log.diff(message({ number: 7, part: 0, last: true, capturedAtMs: 50 }), 1_300);
+  assert.deepEqual(log.take(), [
+    { path: "rtp", key: 2, changedAt: 1_000, capturedAt: 1_000, encodedAt: 1_010 },
+  ]);
 });
