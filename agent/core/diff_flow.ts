@@ -108,7 +108,8 @@ export class DiffFlow {
   get facts(): PatchFlow {
     return {
       reason: this.#reason,
-      linkKbps: this.#measured ? Math.round(this.#rate * 8) : null,
+      // Until it was seen full, what went through says only what the desktop had to say.
+      linkKbps: this.#full ? Math.round(this.#rate * 8) : null,
       rttMs: this.#baseMs,
       queueMs: this.#queueMs,
       windowBytes: Math.round(this.windowBytes(-Infinity)),

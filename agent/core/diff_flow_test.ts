@@ -103,6 +103,8 @@ for (const { kbps, delayMs, use } of LINKS) {
     const used = (sim.down.counters.passedBytes - from) * 8 / 30_000 / kbps;
     assert.ok(within > 0.98, `the queue was below 150 ms for ${within} of the time`);
     assert.ok(used > use, `${used} of the link was used`);
+    const told = (sim.flow.facts.linkKbps ?? 0) / kbps;
+    assert.ok(told > use && told < 1.25, `it is told as ${told} of what it is`);
   });
 }
 
@@ -132,6 +134,11 @@ Deno.test("DiffFlow: small changes lower nothing, and a large one after them goe
   sim.supply = 500_000;
   sim.run(100);
   assert.equal(sim.supply, 0);
+  assert.equal(
+    sim.flow.facts.linkKbps,
+    null,
+    "a first window says nothing of a link without a queue",
+  );
 });
 
 Deno.test("DiffFlow: what is late is waited for, and newer changes take its place", () => {

@@ -11,7 +11,10 @@ import { ROOT } from "./stack.ts";
 import { spawnProcess } from "./process.ts";
 
 const file = Deno.args[0] ?? `${ROOT}docs/console.png`;
-await using world = await startWorld({ size: { width: 1280, height: 800 } });
+await using world = await startWorld({
+  size: { width: 1280, height: 800 },
+  agent: { hybrid: true },
+});
 const env = { DISPLAY: world.xvfb.display };
 const start = (command: string, ...args: string[]) =>
   spawnProcess({ name: command, command, args, env, cwd: ROOT });
@@ -31,7 +34,7 @@ await using _top = start(
 await using _clock = start("xclock", "-geometry", "220x220+900+60", "-update", "1");
 await using opened = await world.open();
 const { page } = opened;
-await waitForTransport(page, "rtp");
+await waitForTransport(page, "hybrid");
 // The clients have no event of their own; typing and its echo prove that the terminal is up.
 const at = await toPagePoint(page, 300, 400);
 await page.mouse.click(at.x, at.y);
