@@ -20,7 +20,7 @@ export interface LinkHubOptions {
   readonly clock: () => number;
   readonly newId: () => string;
   readonly limits: { readonly agent: LinkLimits; readonly console: LinkLimits };
-  /** Heartbeats of all agents together; with more agents each beats slower, down to one in 15 s. */
+  /** Heartbeats of all agents together; with more agents each beats slower, down to one in 20 s. */
   readonly agentHeartbeatsPerSecond?: number;
   /** Bytes that may wait in all sockets together before the slowest peers are cut off. */
   readonly maxBufferedBytes?: number;
