@@ -5,6 +5,8 @@ export interface TestResult {
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
   readonly ms: number;
+  /** Why it failed, with its stack; empty unless it failed. */
+  readonly failure: string;
 }
 
 /** Reads the test cases of a report. Steps of a test (`t.step`) count as tests of their own. */
@@ -15,6 +17,7 @@ export function parseJunit(xml: string): TestResult[] {
   ) {
     const get = (name: string) =>
       unescape(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    const failure = /<(failure|error)[\s>][^>]*>([\s\S]*?)<\/\1>/.exec(rest);
     results.push({
       file: get("classname").replace(/^\.\//, ""),
       name: get("name"),
@@ -24,6 +27,7 @@ export function parseJunit(xml: string): TestResult[] {
         ? "skipped"
         : "passed",
       ms: Number(get("time")) * 1000,
+      failure: unescape(failure?.[2] ?? "").trim(),
     });
   }
   return results;

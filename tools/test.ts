@@ -18,6 +18,9 @@ import { ensureSystemPackages } from "./system_packages.ts";
 const UNIT_TIMEOUT_MS = 10 * 60_000;
 const FILE_TIMEOUT_MS = 12 * 60_000;
 const SLOWEST_SHOWN = 10;
+/** Logs are often kept by their end only: the reasons stand there once more, each cut to this. */
+const REASON_CHARS = 2_000;
+const REASONS_SHOWN = 8;
 
 const results: TestResult[] = [];
 /** Gates, and runs that ended badly beyond their failed tests. */
@@ -100,6 +103,10 @@ function close(): never {
     console.log(`  ${(ms / 1000).toFixed(1).padStart(6)} s  ${file}: ${name}`);
   }
   const failures = results.filter((result) => result.outcome === "failed");
+  for (const { file, name, failure } of failures.slice(0, REASONS_SHOWN)) {
+    const reason = failure.slice(0, REASON_CHARS).replaceAll("\n", "\n    ");
+    console.log(`\nWhy ${file}: ${name} failed:\n    ${reason}`);
+  }
   if (failures.length + otherFailures.length > 0) console.log("\nFailed:");
   for (const { file, name } of failures) console.log(`  ${file}: ${name}`);
   for (const failure of otherFailures) console.log(`  ${failure}`);

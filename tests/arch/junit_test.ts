@@ -8,7 +8,10 @@ const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
         <testcase name="a &lt;b&gt; &amp; &quot;c&quot;" classname="./a_test.ts" time="0.012" line="1" col="6">
         </testcase>
         <testcase name="bad" classname="./a_test.ts" time="1.5" line="2" col="6">
-            <failure message="Uncaught Error: no">Error: no</failure>
+            <failure message="Uncaught Error: a &lt;b&gt;
+second">Error: a &lt;b&gt;
+second
+    at file:///a_test.ts:2:1</failure>
         </testcase>
         <testcase name="later" classname="./a_test.ts" time="0" line="3" col="6">
             <skipped/>
@@ -16,11 +19,17 @@ const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
     </testsuite>
 </testsuites>`;
 
-Deno.test("parseJunit reads names, files, times and outcomes", () => {
+Deno.test("parseJunit reads names, files, times, outcomes and why a test failed", () => {
   assert.deepEqual(parseJunit(REPORT), [
-    { file: "a_test.ts", name: 'a <b> & "c"', outcome: "passed", ms: 12 },
-    { file: "a_test.ts", name: "bad", outcome: "failed", ms: 1500 },
-    { file: "a_test.ts", name: "later", outcome: "skipped", ms: 0 },
+    { file: "a_test.ts", name: 'a <b> & "c"', outcome: "passed", ms: 12, failure: "" },
+    {
+      file: "a_test.ts",
+      name: "bad",
+      outcome: "failed",
+      ms: 1500,
+      failure: "Error: a <b>\nsecond\n    at file:///a_test.ts:2:1",
+    },
+    { file: "a_test.ts", name: "later", outcome: "skipped", ms: 0, failure: "" },
   ]);
 });
 
