@@ -272,3 +272,17 @@ Deno.test("a viewer that leaves hybrid mode gets everything by patches again, wi
   assert.ok(world.exact());
   assert.ok(world.messages.every((m) => m.regions === null));
 });
+
+Deno.test("an edge of a film that is seen to move later joins its region; typing beside it does not", () => {
+  const world = settled();
+  const edge: Rect = { ...FILM, y: FILM.y - 32, height: 32 };
+  world.play(1_000, FILM);
+  assert.deepEqual(world.hybrid.rects, [FILM]);
+  const line: Rect = { ...edge, width: 6, height: 13 };
+  for (let column = 0; column < 60; column++) {
+    world.play(FRAME_MS, FILM, { ...line, x: line.x + column * 6 });
+  }
+  assert.deepEqual(world.hybrid.rects, [FILM]);
+  world.play(1_000, FILM, { ...edge, y: edge.y + 16, height: 16 });
+  assert.deepEqual(world.hybrid.rects, [{ ...FILM, y: edge.y, height: FILM.height + 32 }]);
+});

@@ -26,6 +26,8 @@ const join = (a: TileBox, b: TileBox): TileBox => ({
 });
 const overlap = (a: TileBox, b: TileBox): boolean =>
   a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+const touch = (a: TileBox, b: TileBox): boolean =>
+  a.left <= b.right && b.left <= a.right && a.top <= b.bottom && b.top <= a.bottom;
 const inside = (a: TileBox, b: TileBox): boolean =>
   a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom;
 export const sameBoxes = (a: readonly TileBox[], b: readonly TileBox[]): boolean =>
@@ -55,7 +57,8 @@ export function planRegions(map: MotionMap, input: RegionInput): readonly TileBo
   for (const found of clusters(map, input)) {
     if (kept.some((k) => overlap(k, found.box))) {
       if (found.tiles >= GROW_TILES) fresh.push(found.box);
-    } else if (isRegion(map, found, input)) fresh.push(found.box);
+    } else if (kept.some((k) => isFringe(map, found, k, input))) fresh.push(found.box);
+    else if (isRegion(map, found, input)) fresh.push(found.box);
   }
   return merge([...kept, ...fresh]);
 }
@@ -86,6 +89,23 @@ function isRegion(map: MotionMap, { box, tiles }: Cluster, input: RegionInput): 
   if (tiles < MIN_TILES || tiles < boxTiles(box) * MIN_DENSITY) return false;
   const { bytesPerS, behind } = input.limits;
   return behind || map.patchRate(box, input.nowMs) >= bytesPerS;
+}
+
+/**
+ * An edge of a region's motion that was seen to move later than the rest, with no tile between:
+ * too small for a region of its own, and as costly.
+ */
+function isFringe(
+  map: MotionMap,
+  { box, tiles }: Cluster,
+  region: TileBox,
+  { limits, nowMs }: RegionInput,
+): boolean {
+  if (tiles < GROW_TILES || tiles < boxTiles(box) * MIN_DENSITY || !touch(region, box)) {
+    return false;
+  }
+  if (boxTiles(join(region, box)) > (boxTiles(region) + boxTiles(box)) * MERGE_FACTOR) return false;
+  return limits.behind || map.patchRate(box, nowMs) >= limits.bytesPerS * tiles / MIN_TILES;
 }
 
 /** Moving tiles that patches show, joined with their neighbours (one tile of rest between counts). */
