@@ -46,7 +46,7 @@ Deno.test("X11 capture: a change comes with exactly its rectangle; a still scree
 
 Deno.test("X11 capture: after random drawing the damage alone has made the whole picture", async () => {
   await using xvfb = await startXvfb({ width: 800, height: 600 });
-  await using watched = await watchDesktop(xvfb.display, 120);
+  await using watched = await watchDesktop(xvfb.display, { maxFps: 120 });
   const seed = 7;
   await using painter = await startPainter("random", {
     display: xvfb.display,
@@ -65,7 +65,7 @@ Deno.test("X11 capture: after random drawing the damage alone has made the whole
 
 Deno.test("X11 capture: frames stay under the limit while everything changes", async () => {
   await using xvfb = await startXvfb({ width: 640, height: 480 });
-  await using watched = await watchDesktop(xvfb.display, 20);
+  await using watched = await watchDesktop(xvfb.display, { maxFps: 20 });
   await using _painter = await startPainter("clock", {
     display: xvfb.display,
     args: ["--hz", "100"],

@@ -1,9 +1,11 @@
 /** The displays of real X servers: named monitors on Xvfb, outputs of Xorg, a turned Xephyr. */
 import assert from "node:assert/strict";
+import { ok } from "@farglass/protocol";
 import type { Display } from "../../agent/core/displays.ts";
 import { XConnection } from "../../agent/adapters/x11/connection.ts";
 import { loadX11Libraries } from "../../agent/adapters/x11/libraries.ts";
 import { DisplayReader } from "../../agent/adapters/x11/monitors.ts";
+import { poll } from "../support/process.ts";
 import { watchDesktop } from "../support/x11_desktop.ts";
 import { startXephyr, xrandr } from "../support/xephyr.ts";
 import { startXorgDummy } from "../support/xorg_dummy.ts";
@@ -34,6 +36,47 @@ Deno.test("Xvfb: one screen; monitors that are named and removed are followed wi
   assert.deepEqual(told(capture.displays), ["LEFT 640x720+0+0"]);
   // Nothing was drawn: a display's name alone is no new picture of the screen.
   assert.equal(watched.frames.length, frames);
+});
+
+Deno.test("Xvfb: a resize that comes while displays are read is not slept over", async () => {
+  await using xvfb = await startXvfb({ width: 640, height: 480 });
+  let meanwhile: (() => void) | null = null;
+  /** Frames there were when the pointer was asked for last. */
+  let askedAfter = 0;
+  const load = () => {
+    const loaded = loadX11Libraries();
+    if (!loaded.ok) return loaded;
+    const { randr, x } = loaded.value;
+    assert.ok(randr !== null && randr.XRRGetMonitors !== null);
+    const { XRRGetMonitors } = randr;
+    const { XQueryPointer } = x;
+    const asked: typeof XQueryPointer = (...args) => {
+      askedAfter = frames();
+      return XQueryPointer(...args);
+    };
+    const between: typeof XRRGetMonitors = (...args) => {
+      meanwhile?.();
+      meanwhile = null;
+      return XRRGetMonitors(...args);
+    };
+    return ok({
+      ...loaded.value,
+      randr: { ...randr, XRRGetMonitors: between },
+      x: { ...x, XQueryPointer: asked },
+    });
+  };
+  let frames = () => 0;
+  await using watched = await watchDesktop(xvfb.display, { load });
+  frames = () => watched.frames.length;
+  await xvfb.resize({ width: 320, height: 240 });
+  await watched.until(() => watched.frames.at(-1)?.width === 320, "first resize");
+  // After each frame the pointer is asked for once; then nothing is waited for but X.
+  await poll("a capture that sleeps", 5_000, () => askedAfter === frames() || null);
+  meanwhile = () =>
+    new Deno.Command("xrandr", { args: ["--display", xvfb.display, "--size", "640x480"] })
+      .outputSync();
+  await xrandr(xvfb.display, "--setmonitor", "LEFT", "160/80x240/60+0+0", "screen");
+  await watched.until(() => watched.frames.at(-1)?.width === 640, "second resize");
 });
 
 Deno.test("Xorg: an output is plugged in, gets another mode, and is unplugged", async () => {

@@ -1,6 +1,6 @@
 /** The agent's X11 adapter under test: its frames one by one, and a shadow picture made of damage. */
 import assert from "node:assert/strict";
-import { openX11, type X11Desktop } from "../../agent/adapters/x11/open_x11.ts";
+import { openX11, type X11Desktop, type X11Options } from "../../agent/adapters/x11/open_x11.ts";
 import type { Display } from "../../agent/core/displays.ts";
 import type { CursorShape, Frame } from "../../agent/core/ports.ts";
 import type { Picture } from "./xshot.ts";
@@ -35,8 +35,11 @@ export interface WatchedDesktop extends AsyncDisposable {
 }
 
 /** Opens `display`, starts the capture and waits for its first frame. */
-export async function watchDesktop(display: string, maxFps = 60): Promise<WatchedDesktop> {
-  const opened = await openX11({ display, maxFps });
+export async function watchDesktop(
+  display: string,
+  options: Partial<X11Options> = {},
+): Promise<WatchedDesktop> {
+  const opened = await openX11({ display, maxFps: 60, ...options });
   if (!opened.ok) throw new Error(opened.error.message);
   const desktop = opened.value;
   const frames: Omit<Frame, "pixels">[] = [];

@@ -180,14 +180,20 @@ export class X11Capture implements Capture {
         }
         waitForMs = Math.min(waitForMs ?? Infinity, due);
       }
+      // A reply that was waited for above may have brought events with it: they are in Xlib's queue,
+      // and its descriptor says nothing of them.
+      if (this.#readEvents()) continue;
       return waitForMs;
     }
   }
 
-  #readEvents(): void {
+  /** Notes what the waiting events say; false when there were none. */
+  #readEvents(): boolean {
     const connection = this.#connection;
     const { damageNotify, cursorNotify, xiOpcode } = this.#options.events;
+    let any = false;
     while (connection.nextEvent()) {
+      any = true;
       const { event } = connection;
       const type = event.getInt32(EVENT.type, true);
       if (type === damageNotify) {
@@ -211,6 +217,7 @@ export class X11Capture implements Capture {
       ) this.#askPointerAfter(POINTER_INTERVAL_MS);
     }
     if (connection.lost) throw serverGone();
+    return any;
   }
 
   #readDisplays(events: CaptureEvents): void {

@@ -13,6 +13,8 @@ export interface X11Options {
   /** As in `DISPLAY`, for example ":0"; empty or undefined when there is none. */
   readonly display: string | undefined;
   readonly maxFps: number;
+  /** Where the libraries come from; tests put something between. */
+  readonly load?: typeof loadX11Libraries;
 }
 
 export interface X11Desktop {
@@ -33,7 +35,7 @@ export async function openX11(options: X11Options): Promise<Result<X11Desktop, X
       message: 'Set DISPLAY (for example ":0") or choose the capture "synthetic": there is none',
     });
   }
-  const loaded = loadX11Libraries();
+  const loaded = (options.load ?? loadX11Libraries)();
   if (!loaded.ok) return loaded;
   const opened = openWith(loaded.value, name, options.maxFps);
   if (!opened.ok) loaded.value.close();
