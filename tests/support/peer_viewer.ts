@@ -52,7 +52,7 @@ export interface ViewerOptions<P extends Peer = WeriftPeer> {
   /** The page offers to hear sound. */
   readonly sound?: boolean;
   /** Runs when the agent has answered and has its first candidate, before the page knows. */
-  readonly beforeDelivery?: (peer: P) => void;
+  readonly beforeDelivery?: (peer: P, candidates: readonly string[]) => void | Promise<void>;
   /** Changes the offer on its way. */
   readonly mangleOffer?: (sdp: string) => string;
 }
@@ -127,7 +127,7 @@ export async function openPeerViewer<P extends Peer = WeriftPeer>(
   const answerMs = performance.now() - begun;
   if (options.beforeDelivery !== undefined) {
     await firstCandidate.promise;
-    options.beforeDelivery(peer);
+    await options.beforeDelivery(peer, localCandidates);
   }
   const description = JSON.stringify({ type: "answer", sdp: answer });
   await page.evaluate(`viewer.pc.setRemoteDescription(${description})`);
