@@ -145,12 +145,15 @@ export const controlMessageSchema = v.variant("op", [
     rtpFrames: count,
     diffFrames: count,
     frames: v.optional(v.pipe(v.array(agentFrameSchema), v.maxLength(MAX_TIMED_FRAMES))),
-    /** While the viewer is shown video. */
-    network: v.optional(viewerNetworkSchema),
+    /**
+     * While the viewer is shown video. Of an agent that knows further reasons they are left out:
+     * the heartbeat counts all the same.
+     */
+    network: v.fallback(v.optional(viewerNetworkSchema), undefined),
     /** While the viewer is shown patches. */
-    patches: v.optional(patchFlowSchema),
+    patches: v.fallback(v.optional(patchFlowSchema), undefined),
     /** In hybrid mode. */
-    choice: v.optional(regionChoiceSchema),
+    choice: v.fallback(v.optional(regionChoiceSchema), undefined),
     /** While the viewer hears sound: when by the agent's clock one of its RTP times was to be heard. */
     sound: v.optional(v.object({ rtpTime: frameKey, at: timeMs })),
   }),

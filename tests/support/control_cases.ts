@@ -80,17 +80,6 @@ export const BAD_CONTROL: readonly {
   readonly text: string;
   readonly code: ErrorCode;
 }[] = [
-  {
-    name: "an unknown reason of congestion",
-    text: JSON.stringify({
-      ...{ op: "pong", id: 1, at: 1, agentAt: 1, captured: 1, rtpFrames: 1, diffFrames: 1 },
-      network: {
-        ...{ targetKbps: 1, reason: "mood", rttMs: 1, queueMs: 1, loss: 0, goodputKbps: 1 },
-        ...{ droppedPictures: 0, decisions: {} },
-      },
-    }),
-    code: "malformed",
-  },
   { name: "sound neither on nor off", text: '{"op":"sound","on":1}', code: "malformed" },
   { name: "a delay of a minute", text: '{"op":"playout","minMs":60000}', code: "malformed" },
   { name: "nothing", text: "", code: "malformed" },
