@@ -129,7 +129,7 @@ export class DiffEngine {
   /** Notes what changed on the screen. */
   damage(rects: readonly Rect[], nowMs: number): void {
     if (rects.length === 0) return;
-    for (const rect of rects) this.#tiles.damage(rect);
+    for (const rect of rects) this.#tiles.change(rect, nowMs);
     if (this.#hasWork) this.#behindSinceMs ??= nowMs;
     this.#lastChangeMs = nowMs;
     this.#proved = false;
@@ -235,18 +235,23 @@ export class DiffEngine {
   /** Gives up on frames that were never answered. */
   tick(nowMs: number): void {
     let lost = false;
-    const { timeoutMs } = this.#flow;
-    while (this.#inFlight.length > 0 && this.#inFlight[0].sentAtMs + timeoutMs <= nowMs) {
+    while (this.#inFlight.length > 0 && this.#oldestDueMs <= nowMs) {
       this.#lose(this.#inFlight.shift()!, nowMs);
       lost = true;
     }
     if (lost) this.#flow.timedOut();
   }
 
+  /** When the oldest frame under way counts as lost. */
+  get #oldestDueMs(): number {
+    const { sentAtMs, bytes } = this.#inFlight[0];
+    return sentAtMs + this.#flow.timeoutMs(bytes);
+  }
+
   /** When `tick` and `pull` are to be called at the latest, or null. */
   nextDeadlineMs(): number | null {
     const due: number[] = [];
-    if (this.#inFlight.length > 0) due.push(this.#inFlight[0].sentAtMs + this.#flow.timeoutMs);
+    if (this.#inFlight.length > 0) due.push(this.#oldestDueMs);
     if (this.#hasWork && this.#flow.holdUntilMs > 0) due.push(this.#flow.holdUntilMs);
     const hashDue = this.#hashDueMs();
     if (hashDue !== null) due.push(hashDue);
@@ -311,23 +316,35 @@ export class DiffEngine {
   /** Compares further tiles until there is enough for one message or the pass is over. */
   #scan(now: Words): void {
     const wanted = this.#packer.targetWords(this.#flow.messageBytes);
-    let found = 0;
-    for (const rect of this.#pending) found += rect.width * rect.height;
+    let found = this.#pending.reduce((sum, rect) => sum + rect.width * rect.height, 0);
+    if (this.#tiles.fresh > 0) found += this.#scanFresh(now, wanted);
     if (this.#open === null && this.#row >= this.#tiles.rows) this.#row = 0;
     while (this.#row < this.#tiles.rows && found <= wanted) {
       const row = this.#row++;
-      if (this.#tiles.countInRow(row) === 0) continue;
-      const before = this.#pending.length;
-      const tallest = before === 0 ? 0 : this.#pending[before - 1].height;
-      this.#tiles.takeRow(row, now, this.#reference, this.#pending);
-      if (before > 0) {
-        const joined = this.#pending[before - 1];
-        found += joined.width * (joined.height - tallest);
-      }
-      for (let i = before; i < this.#pending.length; i++) {
-        found += this.#pending[i].width * this.#pending[i].height;
-      }
+      if (this.#tiles.countInRow(row) > 0) found += this.#take(row, now, this.#pending, "all");
     }
+  }
+
+  /** What is typed overtakes motion that waits, and pictures that are being refined. */
+  #scanFresh(now: Words, wanted: number): number {
+    const first: MutableRect[] = [];
+    let found = 0;
+    for (let row = 0; row < this.#tiles.rows && found <= wanted; row++) {
+      if (this.#tiles.freshInRow(row) > 0) found += this.#take(row, now, first, "fresh");
+    }
+    this.#pending.unshift(...first);
+    return found;
+  }
+
+  /** Takes the tiles of one row; returns the pixels that came to `into`. */
+  #take(row: number, now: Words, into: MutableRect[], only: "all" | "fresh"): number {
+    const before = into.length;
+    const tallest = into.at(-1)?.height ?? 0;
+    this.#tiles.takeRow(row, now, this.#reference, into, only);
+    let found = 0;
+    if (before > 0) found += into[before - 1].width * (into[before - 1].height - tallest);
+    for (const rect of into.slice(before)) found += rect.width * rect.height;
+    return found;
   }
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {

@@ -4,55 +4,10 @@ import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { decodeDiff, type DiffAck, type Rect } from "@farglass/protocol";
 import { DiffReceiver } from "../../tests/support/diff_receiver.ts";
+import { Screen } from "../../tests/support/diff_screen.ts";
 import { DiffEngine } from "./diff_engine.ts";
-import type { Picture } from "./picture.ts";
 
 const deflate = (bytes: Uint8Array) => new Uint8Array(deflateRawSync(bytes, { level: 1 }));
-
-/** A screen that can be drawn on; its stride is longer than a row and its fourth bytes are noise. */
-class Screen {
-  sequence = 0;
-  words: Uint32Array;
-  #stride: number;
-  constructor(public width: number, public height: number) {
-    this.#stride = width + 3;
-    this.words = new Uint32Array(this.#stride * height);
-  }
-  fill(rect: Rect, colour: (x: number, y: number) => number): Rect {
-    this.sequence++;
-    for (let y = rect.y; y < rect.y + rect.height; y++) {
-      for (let x = rect.x; x < rect.x + rect.width; x++) {
-        this.words[y * this.#stride + x] = colour(x, y) >>> 0;
-      }
-    }
-    return rect;
-  }
-  resize(width: number, height: number): void {
-    this.width = width;
-    this.height = height;
-    this.#stride = width;
-    this.words = new Uint32Array(width * height);
-  }
-  picture(): Picture {
-    return {
-      sequence: this.sequence,
-      width: this.width,
-      height: this.height,
-      strideBytes: this.#stride * 4,
-      pixels: new Uint8Array(this.words.buffer),
-      capturedAtMs: this.sequence,
-    };
-  }
-  packed(): Uint32Array {
-    const out = new Uint32Array(this.width * this.height);
-    for (let y = 0; y < this.height; y++) {
-      for (let x = 0; x < this.width; x++) {
-        out[y * this.width + x] = this.words[y * this.#stride + x] & 0xffffff;
-      }
-    }
-    return out;
-  }
-}
 
 function drain(engine: DiffEngine, screen: Screen, now: number): Uint8Array[] {
   const out: Uint8Array[] = [];
@@ -262,14 +217,29 @@ Deno.test("an unanswered frame is lost after the timeout, which doubles from the
   const screen = new Screen(64, 32);
   const engine = new DiffEngine({ deflate });
   assert.equal(drain(engine, screen, 0).length, 1);
-  assert.equal(engine.nextDeadlineMs(), 5_000);
-  engine.tick(5_000);
+  // A few bytes take no time even on a slow link.
+  const due = () => Math.floor((engine.nextDeadlineMs() ?? 0) / 10) * 10;
+  assert.equal(due(), 5_000);
+  engine.tick(5_010);
   assert.equal(engine.stats.framesLost, 1);
   assert.equal(drain(engine, screen, 5_000).length, 1);
-  assert.equal(engine.nextDeadlineMs(), 10_000);
-  engine.tick(10_000);
+  assert.equal(due(), 10_000);
+  engine.tick(10_010);
   assert.equal(drain(engine, screen, 10_000).length, 1);
-  assert.equal(engine.nextDeadlineMs(), 20_000);
+  assert.equal(due(), 20_000);
+});
+
+Deno.test("a large frame has the time that a slow link takes for it", () => {
+  const screen = new Screen(640, 480);
+  const engine = new DiffEngine({ deflate });
+  drain(engine, screen, 0);
+  engine.ack({ frame: 1, outcome: "painted" }, 20);
+  engine.damage([screen.fill({ x: 0, y: 0, width: 640, height: 480 }, noise(5))], 100);
+  const bytes = drain(engine, screen, 100).reduce((sum, message) => sum + message.length, 0);
+  // 256 kb/s are 32 bytes a ms.
+  assert.ok(bytes > 10_000);
+  const after = (engine.nextDeadlineMs() ?? 0) - 100;
+  assert.ok(after > 750 + 10_000 / 32, `lost after ${after} ms`);
 });
 
 Deno.test("once a round trip is known, the timeout follows it", () => {
@@ -279,11 +249,11 @@ Deno.test("once a round trip is known, the timeout follows it", () => {
   engine.ack({ frame: 1, outcome: "painted" }, 20);
   engine.damage([screen.fill({ x: 0, y: 0, width: 1, height: 1 }, () => 1)], 100);
   drain(engine, screen, 100);
-  assert.equal(engine.nextDeadlineMs(), 850);
+  assert.equal(Math.floor(engine.nextDeadlineMs() ?? 0), 851);
   engine.ack({ frame: 2, outcome: "painted" }, 900);
   engine.damage([screen.fill({ x: 0, y: 0, width: 1, height: 1 }, () => 2)], 1_000);
   drain(engine, screen, 1_000);
-  assert.equal(engine.nextDeadlineMs(), 1_000 + (20 + 780 * 0.25) * 6);
+  assert.equal(Math.floor(engine.nextDeadlineMs() ?? 0), 1_001 + (20 + 780 * 0.25) * 6);
 });
 
 Deno.test("mismatch after an unanswered frame → only that frame's tiles again", () => {

@@ -64,6 +64,10 @@ const ACK_TIMEOUT_MS = 5_000;
 const MIN_ACK_TIMEOUT_MS = 750;
 const ACK_TIMEOUT_ROUND_TRIPS = 6;
 const MAX_ACK_TIMEOUT_MS = 30_000;
+/** What is under way takes its time on a slow link: 256 kb/s until one knows better. */
+const SLOWEST_BYTES_PER_MS = 32;
+/** Part of the measured rate that is still no loss. */
+const SLOWED = 0.5;
 /** Weight of the newest round trip in the average (RFC 6298 section 2 takes an eighth). */
 const ROUND_TRIP_WEIGHT = 0.25;
 /** After a frame was skipped on the way, frames get this small, then grow again with each success. */
@@ -231,15 +235,16 @@ export class DiffFlow {
     this.decide("patches-lost");
   }
 
-  /** How long an answer may take. */
-  get timeoutMs(): number {
+  /** How long the answer to a frame may take, with so many bytes under way up to its end. */
+  timeoutMs(bytes: number): number {
     const base = this.#roundTripMs === null ? ACK_TIMEOUT_MS : Math.min(
       ACK_TIMEOUT_MS,
       Math.max(MIN_ACK_TIMEOUT_MS, this.#roundTripMs * ACK_TIMEOUT_ROUND_TRIPS),
     );
     // The first repetition may be bad luck; only then the way counts as choked.
+    const rate = Math.max(SLOWEST_BYTES_PER_MS, this.#measured ? this.#rate * SLOWED : 0);
     const factor = 2 ** Math.min(10, Math.max(0, this.#timeoutsInRow - 1));
-    return Math.min(MAX_ACK_TIMEOUT_MS, base * factor);
+    return Math.min(MAX_ACK_TIMEOUT_MS, (base + bytes / rate) * factor);
   }
 
   /** Everything is to be sent anew; what is known of the link stays. */

@@ -19,6 +19,9 @@ const MAX_RAW_BYTES = 2 * 1024 * 1024;
 const SMALL_RUNS_BYTES = 1_000;
 /** Runs longer than this for each pixel are a photo's, which deflate hardly makes smaller. */
 const MAX_DEFLATED_RUNS_PER_PIXEL = 1.5;
+/** What is longer than wanted by more than this is cut: a slow link would take long for it. */
+const OVERSHOOT = 1.5;
+const LEAST_CUT_BYTES = 4 * 1024;
 const BODY_ROOM_BYTES = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - MAX_REGIONS_BYTES;
 
 /** One message's body: the pixels of `patches`, row by row. */
@@ -60,9 +63,11 @@ export class PatchPacker {
    */
   pack(wanted: readonly Rect[], now: Words, most: number): PackedPatches {
     let { patches, words } = this.#copy(wanted, now, this.targetWords(most));
-    for (;;) {
+    const limit = Math.max(LEAST_CUT_BYTES, most) * OVERSHOOT;
+    for (let cuts = 0;; cuts++) {
       const runs = this.#packRuns(patches);
-      const room = BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES;
+      const most = BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES;
+      const room = cuts === 0 ? Math.min(most, limit) : most;
       const deflatable = runs.length > SMALL_RUNS_BYTES &&
         runs.length < words * MAX_DEFLATED_RUNS_PER_PIXEL;
       const packed = deflatable ? this.#deflate(runs) : runs;
@@ -71,7 +76,10 @@ export class PatchPacker {
       if (words > 0) this.#ratio = (this.#ratio + words * BYTES_PER_PIXEL / body.length) / 2;
       if (body.length <= room) return { patches, body, deflated };
       const fits = Math.floor(words * (room / body.length) * 0.9);
-      ({ patches, words } = cutAfter(patches, fits));
+      const cut = cutAfter(patches, fits);
+      // One row is the least there is.
+      if (cut.words === words) return { patches, body, deflated };
+      ({ patches, words } = cut);
     }
   }
 

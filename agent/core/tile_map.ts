@@ -15,6 +15,13 @@ const DAMAGED = 1;
 const UNKNOWN = 2;
 /** The video shows this tile: whatever else is noted of it waits. */
 const HELD = 4;
+/** What changed here is text or a click, not motion: it goes before everything else. */
+const FRESH = 8;
+
+/** Damage of at most two tiles is text or a click, however often it comes. */
+const SMALL_PX = 2 * TILE_WIDTH_PX * TILE_HEIGHT_PX;
+/** The first change after such a rest is no motion yet. */
+const REST_MS = 100;
 
 /** Two patches become one when their union is at most this much larger, in parts and in pixels. */
 const MERGE_FACTOR = 1.25;
@@ -46,6 +53,10 @@ export class TileMap {
   readonly rows: number;
   readonly #flags: Uint8Array;
   readonly #marked: Uint16Array;
+  readonly #freshInRow: Uint16Array;
+  /** When each tile changed last. */
+  readonly #changedMs: Float64Array;
+  #fresh = 0;
   #count = 0;
   #held = 0;
 
@@ -54,11 +65,22 @@ export class TileMap {
     this.rows = Math.ceil(height / TILE_HEIGHT_PX);
     this.#flags = new Uint8Array(this.cols * this.rows);
     this.#marked = new Uint16Array(this.rows);
+    this.#freshInRow = new Uint16Array(this.rows);
+    this.#changedMs = new Float64Array(this.cols * this.rows).fill(-Infinity);
   }
 
   /** Tiles that have to be looked at. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Tiles to be looked at before the others. */
+  get fresh(): number {
+    return this.#fresh;
+  }
+
+  freshInRow(row: number): number {
+    return this.#freshInRow[row];
   }
 
   /** Tiles that are held back. */
@@ -71,19 +93,29 @@ export class TileMap {
     return this.#marked[row];
   }
 
-  /** The pixels may have changed. */
+  /** The screen may have changed here at this moment. */
+  change(rect: Rect, nowMs: number): void {
+    const small = rect.width * rect.height <= SMALL_PX;
+    this.#each(rect, (at, row) => {
+      const rested = nowMs - this.#changedMs[at] > REST_MS;
+      this.#changedMs[at] = nowMs;
+      this.#flag(at, row, small || rested ? DAMAGED | FRESH : DAMAGED);
+    });
+  }
+
+  /** The pixels may differ from what the viewer has. */
   damage(rect: Rect): void {
-    this.#mark(rect, DAMAGED);
+    this.#each(rect, (at, row) => this.#flag(at, row, DAMAGED));
   }
 
   /** The pixels were sent, but may not have arrived. */
   lose(rect: Rect): void {
-    this.#mark(rect, UNKNOWN);
+    this.#each(rect, (at, row) => this.#flag(at, row, UNKNOWN));
   }
 
   /** Everything is to be sent whole. */
   loseAll(): void {
-    this.#flags.forEach((flags, at) => this.#flags[at] = flags & HELD | UNKNOWN);
+    this.#flags.forEach((flags, at) => this.#flags[at] = (flags & HELD) | UNKNOWN);
     this.#recount();
   }
 
@@ -102,38 +134,55 @@ export class TileMap {
   #recount(): void {
     this.#count = 0;
     this.#held = 0;
+    this.#fresh = 0;
     this.#marked.fill(0);
+    this.#freshInRow.fill(0);
     this.#flags.forEach((flags, at) => {
       if ((flags & HELD) !== 0) this.#held++;
-      else if (flags !== 0) {
-        this.#count++;
-        this.#marked[Math.floor(at / this.cols)]++;
-      }
+      else if (flags !== 0) this.#countTile(Math.floor(at / this.cols), flags, 1);
     });
   }
 
-  #mark(rect: Rect, flag: number): void {
+  #countTile(row: number, flags: number, by: 1 | -1): void {
+    this.#count += by;
+    this.#marked[row] += by;
+    if ((flags & FRESH) === 0) return;
+    this.#fresh += by;
+    this.#freshInRow[row] += by;
+  }
+
+  #flag(at: number, row: number, flag: number): void {
+    const before = this.#flags[at];
+    const after = before | flag;
+    if (after === before) return;
+    this.#flags[at] = after;
+    if ((before & HELD) !== 0) return;
+    if (before !== 0) this.#countTile(row, before, -1);
+    this.#countTile(row, after, 1);
+  }
+
+  #each(rect: Rect, call: (at: number, row: number) => void): void {
     const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
     const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
     const right = Math.min(this.cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
     const bottom = Math.min(this.rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
     for (let row = top; row < bottom; row++) {
-      for (let col = left; col < right; col++) {
-        const at = row * this.cols + col;
-        if (this.#flags[at] === 0) {
-          this.#marked[row]++;
-          this.#count++;
-        }
-        this.#flags[at] |= flag;
-      }
+      for (let col = left; col < right; col++) call(row * this.cols + col, row);
     }
   }
 
   /**
    * Compares the marked tiles of `row` with `reference` (packed, `width` words a row), clears
-   * them and appends the changed rectangles to `into`, tight and merged.
+   * them and appends the changed rectangles to `into`, tight and merged; `only` the fresh ones.
    */
-  takeRow(row: number, now: Words, reference: Uint32Array, into: MutableRect[]): void {
+  takeRow(
+    row: number,
+    now: Words,
+    reference: Uint32Array,
+    into: MutableRect[],
+    only: "all" | "fresh" = "all",
+  ): void {
+    const wanted = only === "fresh" ? FRESH : 0xff;
     const y = row * TILE_HEIGHT_PX;
     const height = Math.min(TILE_HEIGHT_PX, this.height - y);
     const rowStart = into.length;
@@ -142,8 +191,9 @@ export class TileMap {
     for (let col = 0; col < this.cols; col++) {
       const at = row * this.cols + col;
       const flags = this.#flags[at];
-      if (flags === 0 || (flags & HELD) !== 0) continue;
+      if ((flags & wanted) === 0 || (flags & HELD) !== 0) continue;
       this.#flags[at] = 0;
+      this.#countTile(row, flags, -1);
       const x = col * TILE_WIDTH_PX;
       const width = Math.min(TILE_WIDTH_PX, this.width - x);
       const tile: MutableRect = { x, y, width, height };
@@ -153,8 +203,6 @@ export class TileMap {
       run = changed;
       into.push(run);
     }
-    this.#count -= this.#marked[row];
-    this.#marked[row] = 0;
     joinWithRowAbove(into, rowStart);
   }
 }
