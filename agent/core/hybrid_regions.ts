@@ -19,6 +19,11 @@ const LOOK_MS = 50;
  */
 const SHOW_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 10_000;
+/**
+ * Where the network carries little, the first picture of a region and patches of it would hold
+ * each other up: patches wait for so long.
+ */
+const HAND_OVER_MS = 1_000;
 const FREE: ReadonlySet<CongestionReason> = new Set(["start", "ceiling", "application-limited"]);
 /** For so long after the start a moving screen stays video as a whole. */
 const SETTLE_MS = 400;
@@ -45,6 +50,8 @@ export class HybridRegions {
   #announced = new Uint32Array(0);
   #sinceRtpTime = 0;
   #announcedMs = 0;
+  /** Nothing is sent of what was announced. */
+  #handsOver = false;
   #nextLookMs = 0;
   #pausedUntilMs = -Infinity;
   #chosen: RegionLimits = regionLimits(UNKNOWN_WAY);
@@ -101,6 +108,10 @@ export class HybridRegions {
     }
     if (this.#shown < this.#version) {
       if (nowMs >= this.#announcedMs + SHOW_TIMEOUT_MS) this.#withdraw(picture, nowMs);
+      else if (this.#handsOver && nowMs >= this.#announcedMs + HAND_OVER_MS) {
+        this.#handsOver = false;
+        this.#share();
+      }
       return;
     }
     if (nowMs < this.#nextLookMs) return;
@@ -149,7 +160,9 @@ export class HybridRegions {
   /** When `plan` is due at the latest, or null: a picture brings the next look by itself. */
   nextDeadlineMs(): number | null {
     if (!this.#on) return null;
-    if (this.#shown < this.#version) return this.#announcedMs + SHOW_TIMEOUT_MS;
+    if (this.#shown < this.#version) {
+      return this.#announcedMs + (this.#handsOver ? HAND_OVER_MS : SHOW_TIMEOUT_MS);
+    }
     return this.#boxes.length > 0 ? this.#nextLookMs : null;
   }
 
@@ -179,6 +192,7 @@ export class HybridRegions {
     this.#map.own((col, row) => this.#announced[row * cols + col] > 0, nowMs);
     this.#sinceRtpTime = this.#ports.rtpTimeOf(picture.capturedAtMs);
     this.#announcedMs = nowMs;
+    this.#handsOver = this.#chosen.reason !== "choice-plenty";
     this.#share();
   }
 
@@ -198,7 +212,7 @@ export class HybridRegions {
       pending: this.#shown < this.#version,
     }, (col, row) => {
       const since = this.#announced[row * cols + col];
-      return since === 1 || (since > 0 && since <= this.#shown);
+      return since === 1 || (since > 0 && (since <= this.#shown || this.#handsOver));
     });
   }
 }

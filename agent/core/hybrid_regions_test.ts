@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { decodeDiff, type DiffMessage, type Rect } from "@farglass/protocol";
+import { decodeDiff, type DiffMessage, type Rect, type ViewerNetwork } from "@farglass/protocol";
 import { DiffReceiver } from "../../tests/support/diff_receiver.ts";
 import { DiffEngine } from "./diff_engine.ts";
 import { HybridRegions } from "./hybrid_regions.ts";
@@ -12,6 +12,17 @@ const FRAME_MS = 1000 / 30;
 const FILM: Rect = { x: 320, y: 128, width: 640, height: 352 };
 const CARET: Rect = { x: 40, y: 40, width: 8, height: 16 };
 const CLOCK: Rect = { x: 0, y: 0, width: 640, height: 16 };
+
+const NARROW: ViewerNetwork = {
+  targetKbps: 1_000,
+  reason: "queue-standing",
+  rttMs: 40,
+  queueMs: 20,
+  loss: 0,
+  goodputKbps: 900,
+  droppedPictures: 0,
+  decisions: {},
+};
 
 /** A screen, its viewer, and a console that answers at once and shows video when told to. */
 class World {
@@ -25,8 +36,11 @@ class World {
   #capturedAtMs = 1_000;
   #seed = 1;
 
-  /** `shows`: the console shows each version of the regions as soon as it is told. */
-  constructor(public shows = true) {
+  /**
+   * `shows`: the console shows each version of the regions as soon as it is told. `narrow`: the
+   * video was seen to fill the link.
+   */
+  constructor(public shows = true, narrow = false) {
     this.engine = new DiffEngine({
       deflate: (bytes) => bytes,
       observe: (...patch) => this.hybrid.sent(...patch),
@@ -34,6 +48,7 @@ class World {
     this.hybrid = new HybridRegions({
       engine: this.engine,
       rtpTimeOf: (ms) => Math.round(ms * 90) >>> 0,
+      network: () => narrow ? NARROW : null,
     });
     this.hybrid.begin();
     this.pump();
@@ -285,4 +300,18 @@ Deno.test("an edge of a film that is seen to move later joins its region; typing
   assert.deepEqual(world.hybrid.rects, [FILM]);
   world.play(1_000, FILM, { ...edge, y: edge.y + 16, height: 16 });
   assert.deepEqual(world.hybrid.rects, [{ ...FILM, y: edge.y, height: FILM.height + 32 }]);
+});
+
+Deno.test("on a narrow link patches of a region wait for its first picture, but not for ever", () => {
+  const world = new World(true, true);
+  world.wait(1_000);
+  world.shows = false;
+  for (let i = 0; i < 60 && world.hybrid.rects.length === 0; i++) world.play(FRAME_MS, FILM);
+  assert.deepEqual(world.hybrid.rects, [FILM]);
+  world.forget();
+  world.play(900, FILM, CARET);
+  assert.deepEqual(world.patchesIn(FILM), []);
+  assert.ok(world.patchesIn(CARET).length > 10);
+  world.play(500, FILM);
+  assert.ok(world.patchesIn(FILM).length > 0, "the console did not show it in a second");
 });
