@@ -98,6 +98,7 @@ export const CONGESTION_REASONS = {
   "loss": "Too many packets are lost",
   "loss-inherent": "The link loses packets at any rate",
   "remb": "The browser asks for less",
+  "patches-first": "Text and other patches take their part of the link first",
   "path-silent": "Nothing arrives at the browser",
   "path-back": "The path works again",
 } as const;

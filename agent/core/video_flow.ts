@@ -19,6 +19,7 @@ import {
   type SentKind,
   type TransportFeedback,
 } from "./link_meter.ts";
+import { isShared, OtherTraffic, videoPart } from "./link_share.ts";
 import type { VideoRate, VideoTarget } from "./ports.ts";
 import { type Departure, type Paced, RtpPacer } from "./rtp_pacer.ts";
 
@@ -68,6 +69,7 @@ export function videoRate(kbps: number, maxFps: number): VideoRate {
 export class VideoFlow<M extends Paced, R extends Paced> {
   readonly #meter = new LinkMeter();
   readonly #pacer = new RtpPacer<M, R>();
+  readonly #other = new OtherTraffic();
   #congestion: ReturnType<typeof newCongestion>;
   #last: Measurement | null = null;
   #needsKeyframe = false;
@@ -75,12 +77,17 @@ export class VideoFlow<M extends Paced, R extends Paced> {
   #told: VideoTarget | null = null;
   #droppedPictures = 0;
   #beacons = 0;
+  /** The target without what goes to the others. */
+  #partKbps: number;
+  #yielding = false;
+  #yields = 0;
 
   constructor(
     private readonly options: VideoFlowOptions,
     private readonly events: VideoFlowEvents,
   ) {
     this.#congestion = newCongestion(options.limits);
+    this.#partKbps = this.#congestion.targetKbps;
   }
 
   get roundTripMs(): number {
@@ -89,19 +96,24 @@ export class VideoFlow<M extends Paced, R extends Paced> {
 
   /** The live facts of this viewer's link. */
   get network(): ViewerNetwork {
-    const { targetKbps, reason, decisions } = this.#congestion;
+    const { reason, decisions } = this.#congestion;
     const { rttMs = 0, queueMs = 0, loss = 0, ackedKbps = 0 } = this.#last ?? {};
     const round = (value: number) => Math.round(value * 10) / 10;
     return {
-      targetKbps: Math.round(targetKbps),
-      reason,
+      targetKbps: Math.round(this.#partKbps),
+      reason: this.#yielding ? "patches-first" : reason,
       rttMs: round(rttMs),
       queueMs: round(queueMs),
       loss: Math.round(loss * 10_000) / 10_000,
       goodputKbps: Math.round(ackedKbps),
       droppedPictures: this.#droppedPictures,
-      decisions,
+      decisions: this.#yields === 0 ? decisions : { ...decisions, "patches-first": this.#yields },
     };
+  }
+
+  /** Patches or other messages of so many bytes leave by the same way. */
+  onOther(bytes: number, nowMs: number): void {
+    this.#other.note(bytes, nowMs);
   }
 
   /** Tells what to begin with: the first picture is as large as that allows. */
@@ -112,7 +124,7 @@ export class VideoFlow<M extends Paced, R extends Paced> {
   /** Queues one picture; false when it is of no use (a picture before it was dropped). */
   add(packets: readonly M[], keyframe: boolean, nowMs: number): boolean {
     if (this.#congestion.silent) return this.#refuse();
-    if (this.#pacer.stale(nowMs, paceKbps(this.#congestion))) {
+    if (this.#pacer.stale(nowMs, this.#paceKbps(nowMs))) {
       this.#pacer.clear();
       this.#needsKeyframe = true;
     }
@@ -146,7 +158,7 @@ export class VideoFlow<M extends Paced, R extends Paced> {
     const { targetKbps } = this.#congestion;
     const most = Math.max(MIN_IN_FLIGHT_BYTES, targetKbps * (this.roundTripMs + IN_FLIGHT_MS) / 8);
     const out = this.#pacer.pull(nowMs, {
-      paceKbps: paceKbps(this.#congestion),
+      paceKbps: this.#paceKbps(nowMs),
       roomBytes: this.options.feedback ? most - this.#meter.bytesInFlight : Infinity,
     });
     for (const departure of out) {
@@ -164,9 +176,16 @@ export class VideoFlow<M extends Paced, R extends Paced> {
 
   /** Returns the copies of media packets that are lost. */
   onFeedback(feedback: TransportFeedback, nowMs: number): readonly LostCopy[] {
-    const measurement = this.#meter.onFeedback(feedback, nowMs);
-    if (measurement !== null) {
-      this.#last = measurement;
+    const measured = this.#meter.onFeedback(feedback, nowMs);
+    if (measured !== null) {
+      // What the link carries is known by all that it carried.
+      const other = this.#other.kbps(nowMs);
+      const measurement = {
+        ...measured,
+        sentKbps: measured.sentKbps + other,
+        ackedKbps: measured.ackedKbps + other,
+      };
+      this.#last = measured;
       this.#step({ kind: "measured", measurement }, nowMs);
     }
     return this.#meter.takeLost();
@@ -222,14 +241,34 @@ export class VideoFlow<M extends Paced, R extends Paced> {
     this.#tell(nowMs);
   }
 
+  /** A link that was never seen full has room for all. */
+  #otherKbps(nowMs: number): number {
+    return this.#congestion.kneeKbps === null ? 0 : this.#other.kbps(nowMs);
+  }
+
+  #paceKbps(nowMs: number): number {
+    return videoPart(paceKbps(this.#congestion), this.#otherKbps(nowMs));
+  }
+
+  #yield(nowMs: number): number {
+    const { targetKbps } = this.#congestion;
+    const other = this.#otherKbps(nowMs);
+    const yielding = isShared(targetKbps, other);
+    if (yielding && !this.#yielding) this.#yields++;
+    this.#yielding = yielding;
+    this.#partKbps = videoPart(targetKbps, other);
+    return this.#partKbps;
+  }
+
   #tell(nowMs: number): void {
-    const waitMs = this.#pacer.waitingBytes * 8 / paceKbps(this.#congestion);
+    const waitMs = this.#pacer.waitingBytes * 8 / this.#paceKbps(nowMs);
     const wasBlocked = this.#told?.blocked ?? false;
     const blocked = this.#congestion.silent || waitMs > (wasBlocked ? UNBLOCK_MS : BLOCK_MS);
     this.#repairs = this.#repairs.filter(({ atMs }) => atMs > nowMs - REPAIR_WINDOW_MS);
     const repairKbps = this.#repairs.reduce((sum, { bytes }) => sum + bytes, 0) * 8 /
       REPAIR_WINDOW_MS;
-    const { targetKbps, limits } = this.#congestion;
+    const { limits } = this.#congestion;
+    const targetKbps = this.#yield(nowMs);
     const kbps = Math.max(
       Math.min(limits.minKbps, limits.maxKbps) * PAYLOAD_SHARE,
       Math.max(targetKbps / 2, targetKbps - repairKbps) * PAYLOAD_SHARE,

@@ -12,7 +12,8 @@ const FEEDBACK_MS = 60;
 const SEED = 5;
 
 interface Wire {
-  readonly sequence: number;
+  /** Null for patches, which the receiver does not report. */
+  readonly sequence: number | null;
   readonly key: number | null;
 }
 type Media = { readonly bytes: number; readonly picture: number };
@@ -25,6 +26,10 @@ class Simulation {
   now = 0;
   /** Part of its target that the encoder uses. */
   load = 1;
+  /** What patches send beside it, and whether the flow is told. */
+  patchKbps = 0;
+  tells = true;
+  #patchBytes = 0;
   keyframes = 0;
   /** Everything that arrived, with its time. */
   readonly arrived: { readonly atMs: number; readonly picture: number | null }[] = [];
@@ -57,6 +62,7 @@ class Simulation {
     for (; this.now < until; this.now++) {
       for (const feedback of this.up.pull(this.now)) this.flow.onFeedback(feedback, this.now);
       if (this.now >= this.#nextPictureMs) this.#encode();
+      this.#patch();
       this.flow.tick(this.now);
       this.#send();
       for (const packet of this.down.pull(this.now)) this.#receive(packet);
@@ -84,6 +90,15 @@ class Simulation {
     );
   }
 
+  #patch(): void {
+    this.#patchBytes += this.patchKbps / 8;
+    while (this.#patchBytes >= PACKET_BYTES) {
+      this.#patchBytes -= PACKET_BYTES;
+      if (this.tells) this.flow.onOther(PACKET_BYTES, this.now);
+      this.down.push({ sequence: null, key: null }, PACKET_BYTES, this.now);
+    }
+  }
+
   #send(): void {
     for (const departure of this.flow.pull(this.now)) {
       const bytes = departure.kind === "padding" ? departure.bytes : departure.packet.bytes;
@@ -97,6 +112,7 @@ class Simulation {
   }
 
   #receive({ sequence, key }: Wire): void {
+    if (sequence === null) return;
     this.#received.set(sequence, this.now);
     if (((sequence - this.#newest) & 0xffff) < 0x8000) this.#newest = sequence;
     this.arrived.push({ atMs: this.now, picture: key });
@@ -215,6 +231,42 @@ Deno.test("VideoFlow: after an outage of 3 s the newest picture comes first, by 
   );
   assert.ok(sim.keyframes > keyframes, "a keyframe was asked for");
   assert.ok(pictures.every(({ picture }) => picture! > newest + 1), "nothing stale was sent");
+});
+
+Deno.test("VideoFlow: patches take their part first; when they end video has it back at once", () => {
+  const videoKbps = (sim: Simulation, forMs: number) => {
+    const from = sim.arrived.length;
+    sim.run(forMs);
+    return (sim.arrived.length - from) * PACKET_BYTES * 8 / forMs;
+  };
+  const run = (tells: boolean) => {
+    const sim = new Simulation({ kbps: 2_000, delayMs: 20 });
+    sim.tells = tells;
+    sim.run(6_000);
+    sim.patchKbps = 1_200;
+    sim.run(1_000);
+    const queued = 1 - queueShare(sim, 4_000, 150);
+    const { reason } = sim.flow.network;
+    const during = videoKbps(sim, 1_000);
+    sim.patchKbps = 0;
+    sim.run(600);
+    return { queued, reason, during, after: videoKbps(sim, 1_500) };
+  };
+  const shared = run(true);
+  const blind = run(false);
+  const text = JSON.stringify({ shared, blind });
+  assert.equal(shared.reason, "patches-first");
+  assert.ok(shared.during > 300 && shared.during < 900, text);
+  assert.ok(shared.queued < 0.02, text);
+  assert.ok(shared.after > 1_400 && shared.after > 1.2 * blind.after, text);
+});
+
+Deno.test("VideoFlow: patches on a link that was never seen full take nothing from video", () => {
+  const sim = new Simulation({ delayMs: 10 });
+  sim.run(1_000);
+  sim.patchKbps = 20_000;
+  sim.run(2_000);
+  assert.equal(sim.target, 12_000);
 });
 
 Deno.test("VideoFlow: a change of the maximum holds at once", () => {

@@ -289,6 +289,7 @@ export class LibdatachannelPeer implements Peer {
     try {
       if (typeof data === "string") channel.sendMessage(data);
       else channel.sendMessageBinary(data);
+      this.#video?.noteOther(data.length);
       return true;
     } catch {
       // The association went down under the channel.

@@ -267,7 +267,9 @@ export class WeriftPeer implements Peer {
   }
 
   send(channel: PeerChannel, data: string | Uint8Array): boolean {
-    return this.#closing === null && this.#channels.send(channel, data);
+    if (this.#closing !== null || !this.#channels.send(channel, data)) return false;
+    this.#video?.noteOther(data.length);
+    return true;
   }
 
   bufferedBytes(channel: PeerChannel): number {

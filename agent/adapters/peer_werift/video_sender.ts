@@ -144,6 +144,11 @@ export class VideoSender {
     this.#writer = new RtpPacketWriter(extensionIds, this.choice.mid, { playoutMs: minMs });
   }
 
+  /** A channel's message of so many bytes leaves beside the video. */
+  noteOther(bytes: number): void {
+    this.#flow.onOther(bytes, performance.now());
+  }
+
   start(): void {
     this.#flow.start(performance.now());
   }

@@ -1,0 +1,44 @@
+/**
+ * How one link is shared. Input and sound are small and leave at once (the target is without what
+ * sound takes, see viewer_sound.ts); patches, which are mostly text, come next, bounded by what is
+ * under way (diff_flow.ts); video takes what is left, and never less than half. Pure.
+ */
+
+/** What the channels sent is counted over so long. */
+const WINDOW_MS = 500;
+const BUCKET_MS = 50;
+/** However much goes by patches, motion goes on. */
+const LEAST_VIDEO = 0.5;
+/** SCTP's and UDP's headers for each message, and its last packet's. */
+const MESSAGE_OVERHEAD_BYTES = 60;
+/** From here on the HUD says that patches come first. */
+const WORTH_TELLING = 0.1;
+
+/** What leaves beside the video. */
+export class OtherTraffic {
+  #buckets: { readonly atMs: number; bytes: number }[] = [];
+
+  note(bytes: number, nowMs: number): void {
+    const last = this.#buckets.at(-1);
+    const counted = bytes + MESSAGE_OVERHEAD_BYTES;
+    if (last !== undefined && nowMs - last.atMs < BUCKET_MS) last.bytes += counted;
+    else this.#buckets.push({ atMs: nowMs, bytes: counted });
+  }
+
+  /** Over the last half second. */
+  kbps(nowMs: number): number {
+    while (this.#buckets.length > 0 && this.#buckets[0].atMs <= nowMs - WINDOW_MS) {
+      this.#buckets.shift();
+    }
+    return this.#buckets.reduce((sum, { bytes }) => sum + bytes, 0) * 8 / WINDOW_MS;
+  }
+}
+
+/** The video's part of a link that carries `kbps`, while others take so much of it. */
+export function videoPart(kbps: number, otherKbps: number): number {
+  return Math.max(kbps * LEAST_VIDEO, kbps - otherKbps);
+}
+
+/** Whether the others' part is worth a word. */
+export const isShared = (kbps: number, otherKbps: number): boolean =>
+  otherKbps >= kbps * WORTH_TELLING;
