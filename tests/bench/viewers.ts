@@ -9,7 +9,16 @@
  */
 import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
-import { benchFlags, machine, pause, progress, round, usageDuring } from "../support/bench.ts";
+import {
+  benchFlags,
+  machine,
+  pause,
+  progress,
+  round,
+  threadsSince,
+  threadTimes,
+  usageDuring,
+} from "../support/bench.ts";
 import { spawnProcess } from "../support/process.ts";
 import { ROOT, startAgent, startPainter, startServer } from "../support/stack.ts";
 import { startXvfb } from "../support/xvfb.ts";
@@ -42,7 +51,12 @@ async function measure(
   await consoles.waitForLine(/"ready":true/, READY_TIMEOUT_MS);
   await pause(WARM_UP_SECONDS);
   const from = consoles.stdoutLines.length;
+  const before = threadTimes(agent.pid);
   const { usage } = await usageDuring(agent.pid, () => pause(seconds));
+  const threads: Record<string, number> = {};
+  for (const { name, seconds: used } of threadsSince(before, agent.pid)) {
+    threads[name] = round((threads[name] ?? 0) + used / seconds * 100)!;
+  }
   const lines = consoles.stdoutLines.slice(from).map((line) => JSON.parse(line));
   const mean = (key: string) =>
     round(lines.reduce((sum, line) => sum + line[key], 0) / lines.length, 1) ?? 0;
@@ -53,6 +67,7 @@ async function measure(
     ...usage,
     fps: mean("picturesPerSecond"),
     packetsPerSecond: mean("packetsPerSecond"),
+    threads,
     encoders: video?.encoders,
     keyframes: video?.keyframes,
   };

@@ -172,9 +172,6 @@ export async function hudLatency(page: Page) {
   };
 }
 
-/** Ticks of /proc/PID/stat in a second (sysconf(_SC_CLK_TCK), 100 on every Linux we run on). */
-const TICKS_PER_SECOND = 100;
-
 export interface Usage {
   /** Share of one core, in percent. */
   readonly cpuPercent: number;
@@ -187,11 +184,11 @@ export async function usageDuring<T>(
   pid: number,
   work: () => Promise<T>,
 ): Promise<{ readonly usage: Usage; readonly value: T }> {
-  const ticks = cpuTicks(pid);
+  const before = threadTimes(pid);
   const startedAt = performance.now();
   const value = await work();
   const seconds = (performance.now() - startedAt) / 1000;
-  const cpuPercent = (cpuTicks(pid) - ticks) / TICKS_PER_SECOND / seconds * 100;
+  const cpuPercent = cpuSecondsSince(before, pid) / seconds * 100;
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const megabytes = (key: string) => {
     const kb = new RegExp(`^${key}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? "0";
@@ -213,21 +210,49 @@ export async function cpuDuring<T, K extends string>(
   work: () => Promise<T>,
 ): Promise<{ readonly cpuSeconds: Readonly<Record<K, number>>; readonly value: T }> {
   const names = Object.keys(pids) as K[];
-  const before = names.map((name) => cpuTicks(pids[name]));
+  const before = names.map((name) => threadTimes(pids[name]));
   const value = await work();
-  const used = names.map((name, i) => {
-    return [name, (cpuTicks(pids[name]) - before[i]) / TICKS_PER_SECOND] as const;
-  });
+  const used = names.map((name, i) => [name, cpuSecondsSince(before[i], pids[name])] as const);
   return { value, cpuSeconds: Object.fromEntries(used) as Record<K, number> };
 }
 
-/** User and system time of a process with all its threads. */
-function cpuTicks(pid: number): number {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-  // proc_pid_stat(5); the name in brackets may hold blanks.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
+const NANOSECONDS = 1e9;
+
+/** Processor time of one thread. */
+export interface ThreadTime {
+  /** Threads of a kind have one name (proc_pid_comm(5)). */
+  readonly name: string;
+  readonly seconds: number;
 }
+
+/**
+ * Processor time of each thread of a process so far, by thread id. From the scheduler, which counts
+ * nanoseconds: the ticks of proc_pid_stat(5) miss what sleeps again before each tick, as a thread
+ * that sends packets does.
+ */
+export function threadTimes(pid: number): ReadonlyMap<string, ThreadTime> {
+  const times = new Map<string, ThreadTime>();
+  for (const { name: id } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const read = (file: string) => Deno.readTextFileSync(`/proc/${pid}/task/${id}/${file}`);
+    try {
+      const seconds = Number(read("schedstat").split(" ")[0]) / NANOSECONDS;
+      times.set(id, { name: read("comm").trim(), seconds });
+    } catch {
+      // It ended between the two looks.
+    }
+  }
+  return times;
+}
+
+/** What each thread that still lives has used since `before`. */
+export const threadsSince = (before: ReadonlyMap<string, ThreadTime>, pid: number): ThreadTime[] =>
+  [...threadTimes(pid)].map(([id, { name, seconds }]) => ({
+    name,
+    seconds: seconds - (before.get(id)?.seconds ?? 0),
+  }));
+
+const cpuSecondsSince = (before: ReadonlyMap<string, ThreadTime>, pid: number): number =>
+  threadsSince(before, pid).reduce((sum, { seconds }) => sum + seconds, 0);
 
 export const pause = (seconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, seconds * 1000));
