@@ -1,16 +1,16 @@
 /**
  * Consoles that receive and throw away: signalling, DTLS, SRTP and feedback are real, nothing is
  * decoded. Ten Chromium pages would take more of two cores than there is, and so disturb what is
- * measured.
+ * measured; so would a receiver that is slow, for its packets then seem to queue in the network.
  *
  *   deno run -A viewers_receivers.ts SIGN_IN_LINK DESKTOP_ID COUNT
  *
  * Prints `{"ready":true}` when all receive video, then one JSON line a second.
  */
 import { type Message, type MessageOf, PEER_HEARTBEAT_MS } from "@farglass/protocol";
-import { RTCPeerConnection, RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters } from "werift";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
+import { PeerConnection, type Track, Video } from "node-datachannel";
 import { EXTENSION_URI } from "../../agent/core/rtp_extensions.ts";
 import { type BenchLink, openConsole, type Target } from "./signalling_client.ts";
 
@@ -25,16 +25,36 @@ async function signIn(): Promise<Target> {
   return { signalUrl, baseUrl: origin, agentSecret: "", cookie };
 }
 
-const H264 = new RTCRtpCodecParameters({
-  mimeType: "video/H264",
-  clockRate: 90_000,
-  payloadType: 108,
-  rtcpFeedback: [
-    ...[{ type: "nack" }, { type: "nack", parameter: "pli" }],
-    { type: "ccm", parameter: "fir" },
-  ],
-  parameters: "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1",
-});
+const PAYLOAD_TYPE = 108;
+const RTX_PAYLOAD_TYPE = 109;
+const CLOCK_HZ = 90_000;
+const H264 = "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1";
+/** What a browser offers, with RTX: without it a sender cannot pad, and so cannot probe. */
+function videoSection(): Video {
+  const video = new Video("0", "RecvOnly");
+  video.addVideoCodec(PAYLOAD_TYPE, "H264", H264);
+  for (const feedback of ["ccm fir", "transport-cc"]) {
+    video.parseSdpLine(`a=rtcp-fb:${PAYLOAD_TYPE} ${feedback}`);
+  }
+  video.addRTXCodec(RTX_PAYLOAD_TYPE, PAYLOAD_TYPE, CLOCK_HZ);
+  Object.values(EXTENSION_URI).forEach((uri, i) => video.parseSdpLine(`a=extmap:${i + 1} ${uri}`));
+  return video;
+}
+const SEQUENCE_ID = 1 + Object.values(EXTENSION_URI).indexOf(EXTENSION_URI.transportWideCc);
+
+/** The transport-wide number of an RTP packet (RFC 8285 section 4.2), or null. */
+function sequenceOf(packet: Buffer): number | null {
+  if ((packet[0] & 0x10) === 0) return null;
+  let at = 12 + (packet[0] & 0x0f) * 4;
+  const end = at + 4 + packet.readUInt16BE(at + 2) * 4;
+  at += 4;
+  while (at < end) {
+    const bytes = (packet[at] & 0x0f) + 1;
+    if (packet[at] >> 4 === SEQUENCE_ID) return packet.readUInt16BE(at + 1);
+    at += packet[at] === 0 ? 1 : 1 + bytes;
+  }
+  return null;
+}
 
 const FEEDBACK_MS = 50;
 const REFERENCE_MS = 64;
@@ -42,7 +62,7 @@ const DELTAS_PER_MS = 4;
 
 /**
  * Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01) as a browser sends
- * it; the library's own has the wrong length.
+ * it.
  */
 class Feedback {
   #arrivals: { readonly sequence: number; readonly atMs: number }[] = [];
@@ -96,88 +116,72 @@ class Receiver {
   packets = 0;
   pictures = 0;
   #sessionId = "";
-  readonly #pc = new RTCPeerConnection({
+  readonly #pc = new PeerConnection("console", {
     iceServers: [],
-    iceUseIpv6: false,
-    iceInterfaceAddresses: { udp4: "127.0.0.1" },
-    iceAdditionalHostAddresses: ["127.0.0.1"],
-    bundlePolicy: "max-bundle",
-    codecs: { audio: [], video: [H264] },
-    headerExtensions: {
-      video: Object.values(EXTENSION_URI).map((uri) =>
-        new RTCRtpHeaderExtensionParameters({ uri })
-      ),
-    },
+    disableAutoNegotiation: true,
+    bindAddress: "127.0.0.1",
   });
+  readonly #track: Track;
+  readonly #feedback = new Feedback();
+  #ssrc = 0;
 
   constructor(private readonly client: BenchLink) {
-    let last = Promise.resolve();
-    client.onMessage = (message) => {
-      last = last.then(() => this.#onMessage(message)).catch((error) => console.error(error));
-    };
+    client.onMessage = (message) => this.#onMessage(message);
+    this.#track = this.#pc.addTrack(videoSection());
+    this.#track.onMessage((packet) => this.#onPacket(packet));
+    this.#track.onOpen(() => this.#onOpen());
     client.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId: randomUUID() } });
   }
 
-  async #onMessage(message: Message): Promise<void> {
+  #onPacket(packet: Buffer): void {
+    const payloadType = packet[1] & 0x7f;
+    // RTCP shares the port (RFC 5761 section 4).
+    if (payloadType !== PAYLOAD_TYPE && payloadType !== RTX_PAYLOAD_TYPE) return;
+    const sequence = sequenceOf(packet);
+    if (sequence !== null) this.#feedback.arrived(sequence);
+    if (payloadType === RTX_PAYLOAD_TYPE) return;
+    this.#ssrc = packet.readUInt32BE(8);
+    this.packets++;
+    if ((packet[1] & 0x80) !== 0) this.pictures++;
+  }
+
+  #onOpen(): void {
+    this.#send("PEER_STATE", { generation: 1, state: "connected" });
+    // By the server, as a console without data channels does.
+    this.#send("VIEWER_CONTROL", { op: "select", transport: "rtp", epoch: 1 });
+    const ping = { op: "ping", id: 1, at: 0 } as const;
+    setInterval(() => this.#send("VIEWER_CONTROL", ping), PEER_HEARTBEAT_MS);
+    setInterval(() => {
+      const packet = this.#feedback.take(this.#ssrc);
+      if (packet !== null) this.#track.sendMessageBinary(packet);
+    }, FEEDBACK_MS);
+  }
+
+  #onMessage(message: Message): void {
     if (message.type === "DESKTOP_CAPS" && this.#sessionId === "" && message.sessionId) {
       this.#sessionId = message.sessionId;
-      await this.#offer();
-    } else if (message.type === "DESKTOP_WEBRTC_SIGNAL") await this.#onSignal(message);
+      this.#offer();
+    } else if (message.type === "DESKTOP_WEBRTC_SIGNAL") this.#onSignal(message);
     else if (message.type === "ERROR") console.error(JSON.stringify(message.payload));
   }
 
-  async #offer(): Promise<void> {
+  #offer(): void {
     const pc = this.#pc;
-    const video = pc.addTransceiver("video", { direction: "recvonly" });
-    video.onTrack.subscribe((track) => {
-      const feedback = new Feedback();
-      track.onReceiveRtp.subscribe(({ header }) => {
-        this.packets++;
-        if (header.marker) this.pictures++;
-        const id = video.headerExtensions.find(({ uri }) => uri === EXTENSION_URI.transportWideCc);
-        const sequence = header.extensions.find((one) => one.id === id?.id)?.payload;
-        if (sequence !== undefined) feedback.arrived(sequence.readUInt16BE());
-      });
-      setInterval(() => {
-        const packet = feedback.take(track.ssrc ?? 0);
-        if (packet !== null) {
-          void video.dtlsTransport.sendRtcp([{ serialize: () => packet }] as never);
-        }
-      }, FEEDBACK_MS);
-      video.receiver.sendRtcpPLI(track.ssrc ?? 0).catch(() => {});
+    pc.onLocalDescription((sdp) => {
+      this.#send("DESKTOP_WEBRTC_SIGNAL", { kind: "offer", generation: 1, sdp });
     });
-    pc.onIceCandidate.subscribe((candidate) => {
-      if (candidate?.candidate === undefined) return;
-      const { candidate: line, sdpMid = null, sdpMLineIndex = null } = candidate;
-      const trickled = { candidate: line, sdpMid, sdpMLineIndex };
+    pc.onLocalCandidate((line, sdpMid) => {
+      const candidate = line.replace(/^a=/, "");
+      const trickled = { candidate, sdpMid, sdpMLineIndex: 0 };
       this.#send("DESKTOP_WEBRTC_SIGNAL", { kind: "ice-candidate", generation: 1, ...trickled });
     });
-    pc.iceConnectionStateChange.subscribe((state) => {
-      if (state !== "connected") return;
-      this.#send("PEER_STATE", { generation: 1, state });
-      // By the server, as a console without data channels does.
-      this.#send("VIEWER_CONTROL", { op: "select", transport: "rtp", epoch: 1 });
-      const ping = { op: "ping", id: 1, at: 0 } as const;
-      setInterval(() => this.#send("VIEWER_CONTROL", ping), PEER_HEARTBEAT_MS);
-    });
-    const offer = await pc.createOffer();
-    await pc.setLocalDescription(offer);
-    const sdp = pc.localDescription?.sdp ?? "";
-    this.#send("DESKTOP_WEBRTC_SIGNAL", { kind: "offer", generation: 1, sdp });
+    pc.setLocalDescription("offer");
   }
 
-  async #onSignal({ payload }: MessageOf<"DESKTOP_WEBRTC_SIGNAL">): Promise<void> {
-    if (payload.kind === "answer") {
-      // Else the library would send feedback of its own.
-      const sdp = payload.sdp.replaceAll(/^a=rtcp-fb:\d+ transport-cc\r\n/gm, "");
-      await this.#pc.setRemoteDescription({ type: "answer", sdp });
-    } else if (payload.kind === "ice-candidate") {
-      const { candidate, sdpMid, sdpMLineIndex } = payload;
-      await this.#pc.addIceCandidate({
-        candidate,
-        sdpMid: sdpMid ?? undefined,
-        sdpMLineIndex: sdpMLineIndex ?? undefined,
-      });
+  #onSignal({ payload }: MessageOf<"DESKTOP_WEBRTC_SIGNAL">): void {
+    if (payload.kind === "answer") this.#pc.setRemoteDescription(payload.sdp, "answer");
+    else if (payload.kind === "ice-candidate" && payload.candidate !== "") {
+      this.#pc.addRemoteCandidate(`a=${payload.candidate}`, payload.sdpMid ?? "0");
     }
   }
 
