@@ -47,9 +47,12 @@ export interface SentKind {
   /** The media packet (by RTP sequence number) that it is a copy of, or null. */
   readonly media: number | null;
 }
+/** One object for each packet, from when it leaves until its arrival is of no interest any more. */
 interface Sent extends SentKind {
   readonly sentMs: number;
   readonly bytes: number;
+  /** NaN until it was reported as received. */
+  receivedMs: number;
 }
 /** A copy of a media packet that the receiver says it has not got. */
 export interface LostCopy {
@@ -58,9 +61,8 @@ export interface LostCopy {
   /** The 16-bit transport-wide number of the copy. */
   readonly copy: number;
 }
-interface Arrival extends Sent {
-  readonly receivedMs: number;
-}
+/** One that was received. */
+type Arrival = Sent;
 
 const RATE_WINDOW_MS = 500;
 const QUEUE_WINDOW_MS = 250;
@@ -86,8 +88,8 @@ export class LinkMeter {
   readonly #log = new Map<number, Sent>();
   #newest = -1;
   #bytesInFlight = 0;
-  #sent: { readonly atMs: number; readonly bytes: number }[] = [];
-  #arrivals: Arrival[] = [];
+  readonly #sent: Sent[] = [];
+  readonly #arrivals: Arrival[] = [];
   #reports: { readonly atMs: number; readonly lost: number; readonly total: number }[] = [];
   #loss = 0;
   #lost: LostCopy[] = [];
@@ -115,8 +117,15 @@ export class LinkMeter {
 
   /** Bytes that left over the last half second. */
   sentKbps(nowMs: number): number {
-    this.#sent = this.#sent.filter(({ atMs }) => atMs > nowMs - RATE_WINDOW_MS);
-    return this.#sent.reduce((sum, { bytes }) => sum + bytes, 0) * 8 / RATE_WINDOW_MS;
+    let kept = 0;
+    let total = 0;
+    for (const sent of this.#sent) {
+      if (sent.sentMs <= nowMs - RATE_WINDOW_MS) continue;
+      this.#sent[kept++] = sent;
+      total += sent.bytes;
+    }
+    this.#sent.length = kept;
+    return total * 8 / RATE_WINDOW_MS;
   }
 
   /** Notes a packet that leaves with the 16-bit number `sequence`; numbers count up by one. */
@@ -129,9 +138,10 @@ export class LinkMeter {
       ? sequence
       : this.#newest + ((sequence - this.#newest) & 0xffff);
     this.#newest = number;
-    this.#log.set(number, { sentMs: nowMs, bytes, probe, media });
+    const sent = { sentMs: nowMs, bytes, probe, media, receivedMs: NaN };
+    this.#log.set(number, sent);
     this.#bytesInFlight += bytes;
-    this.#sent.push({ atMs: nowMs, bytes });
+    this.#sent.push(sent);
     if (probe !== null) {
       if (this.#probe?.id !== probe) {
         this.#probe = { id: probe, arrived: [], reported: 0, last: number };
@@ -166,9 +176,10 @@ export class LinkMeter {
     let lost = 0;
     let total = 0;
     let newest: Arrival | null = null;
-    times.forEach((receivedMs, i) => {
+    for (let i = 0; i < times.length; i++) {
+      const receivedMs = times[i];
       const sent = this.#log.get(base + i);
-      if (sent === undefined) return;
+      if (sent === undefined) continue;
       total++;
       this.#log.delete(base + i);
       this.#bytesInFlight -= sent.bytes;
@@ -178,16 +189,16 @@ export class LinkMeter {
         if (sent.media !== null) {
           this.#lost.push({ media: sent.media, copy: (base + i) & 0xffff });
         }
-        return;
+        continue;
       }
-      const arrival = { ...sent, receivedMs };
-      newest = arrival;
-      this.#arrivals.push(arrival);
+      sent.receivedMs = receivedMs;
+      newest = sent;
+      this.#arrivals.push(sent);
       this.#trend.add(sent.sentMs, receivedMs);
       this.#base.add(receivedMs - sent.sentMs, nowMs);
-      if (this.#probe !== null && this.#probe.id === sent.probe) this.#probe.arrived.push(arrival);
-    });
-    return { lost, total, newest: newest as Arrival | null };
+      if (this.#probe !== null && this.#probe.id === sent.probe) this.#probe.arrived.push(sent);
+    }
+    return { lost, total, newest };
   }
 
   #forgetUpTo(number: number): void {
@@ -206,20 +217,29 @@ export class LinkMeter {
   }
 
   #measure(nowMs: number): Measurement {
-    const newestMs = this.#arrivals.reduce((max, a) => Math.max(max, a.receivedMs), -Infinity);
-    this.#arrivals = this.#arrivals.filter((a) => a.receivedMs > newestMs - RATE_WINDOW_MS);
     const arrivals = this.#arrivals;
-    const bytes = arrivals.reduce((sum, a) => sum + a.bytes, 0);
+    let newestMs = -Infinity;
+    for (const { receivedMs } of arrivals) newestMs = Math.max(newestMs, receivedMs);
+    let kept = 0;
+    let bytes = 0;
+    let leastMs = Infinity;
+    for (const arrival of arrivals) {
+      const { receivedMs, sentMs } = arrival;
+      if (receivedMs <= newestMs - RATE_WINDOW_MS) continue;
+      arrivals[kept++] = arrival;
+      bytes += arrival.bytes;
+      if (receivedMs > newestMs - QUEUE_WINDOW_MS) leastMs = Math.min(leastMs, receivedMs - sentMs);
+    }
+    arrivals.length = kept;
     const spanMs = newestMs - arrivals[0].receivedMs;
     // A window that is not full yet (the beginning, or after a pause) says less than it holds.
     const windowMs = spanMs > RATE_WINDOW_MS / 2 ? RATE_WINDOW_MS : Math.max(MIN_SPAN_MS, spanMs);
     const base = this.#base.least;
-    const late = arrivals.filter((a) => a.receivedMs > newestMs - QUEUE_WINDOW_MS);
     return {
       sentKbps: this.sentKbps(nowMs),
       ackedKbps: bytes * 8 / windowMs,
       linkKbps: linkRate(arrivals, base),
-      queueMs: Math.max(0, Math.min(...late.map((a) => a.receivedMs - a.sentMs)) - base),
+      queueMs: Math.max(0, leastMs - base),
       trend: this.#trend.verdict,
       loss: this.#loss,
       reported: this.#reports.reduce((sum, report) => sum + report.total, 0),

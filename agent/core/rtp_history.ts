@@ -7,6 +7,8 @@
 export const HISTORY_PACKETS = 4096;
 /** What was sent again less than a round trip ago is still under way; on a short way, this long. */
 const MIN_COOLDOWN_MS = 15;
+/** No sequence number, and no copy. */
+const NONE = -1;
 
 export interface SentPacket {
   readonly sequence: number;
@@ -15,51 +17,76 @@ export interface SentPacket {
   readonly payload: Uint8Array;
 }
 
-/** A ring of the last packets by sequence number. */
+/**
+ * A ring of the last packets by sequence number. Its fields stand in arrays of their own: as
+ * objects that live for seconds, the packets of ten viewers kept the garbage collector busy.
+ */
 export class RtpHistory {
-  readonly #ring: (SentPacket & { resentAtMs: number; copy: number } | undefined)[] = new Array(
-    HISTORY_PACKETS,
-  );
-  #last: SentPacket | null = null;
+  readonly #sequences = new Int32Array(HISTORY_PACKETS).fill(NONE);
+  readonly #timestamps = new Uint32Array(HISTORY_PACKETS);
+  readonly #markers = new Uint8Array(HISTORY_PACKETS);
+  readonly #resentAtMs = new Float64Array(HISTORY_PACKETS);
+  readonly #copies = new Int32Array(HISTORY_PACKETS);
+  readonly #payloads: (Uint8Array | undefined)[] = new Array(HISTORY_PACKETS).fill(undefined);
+  #last = NONE;
 
   /** The packet that was sent last. */
   get last(): SentPacket | null {
-    return this.#last;
+    return this.#last === NONE ? null : this.#packet(this.#last);
   }
 
-  add(packet: SentPacket): void {
-    this.#last = packet;
-    this.#ring[packet.sequence % HISTORY_PACKETS] = { ...packet, resentAtMs: -Infinity, copy: -1 };
+  add({ sequence, timestamp, marker, payload }: SentPacket): void {
+    const i = sequence % HISTORY_PACKETS;
+    this.#sequences[i] = sequence;
+    this.#timestamps[i] = timestamp;
+    this.#markers[i] = marker ? 1 : 0;
+    this.#resentAtMs[i] = -Infinity;
+    this.#copies[i] = NONE;
+    this.#payloads[i] = payload;
+    this.#last = sequence;
   }
 
   /** A copy of the packet leaves, known to the receiver's feedback as `copy`. */
   left(sequence: number, copy: number): void {
-    const packet = this.#ring[sequence % HISTORY_PACKETS];
-    if (packet?.sequence === sequence) packet.copy = copy;
+    const i = sequence % HISTORY_PACKETS;
+    if (this.#sequences[i] === sequence) this.#copies[i] = copy;
   }
 
   /** The packet to send again because `copy` of it was lost; null when a later copy is under way. */
   takeLost(sequence: number, copy: number, nowMs: number): SentPacket | null {
-    const packet = this.#ring[sequence % HISTORY_PACKETS];
-    if (packet?.sequence !== sequence || packet.copy !== copy) return null;
+    const i = sequence % HISTORY_PACKETS;
+    if (this.#sequences[i] !== sequence || this.#copies[i] !== copy) return null;
     // Until the next copy leaves, nothing more can be lost of it.
-    packet.copy = -1;
-    packet.resentAtMs = nowMs;
-    return packet;
+    this.#copies[i] = NONE;
+    this.#resentAtMs[i] = nowMs;
+    return this.#packet(sequence);
   }
 
   /** The packet to send again, or null when it is gone or was sent again within a round trip. */
   take(sequence: number, nowMs: number, roundTripMs = 0): SentPacket | null {
-    const packet = this.#ring[sequence % HISTORY_PACKETS];
-    if (packet?.sequence !== sequence) return null;
-    if (nowMs - packet.resentAtMs < Math.max(MIN_COOLDOWN_MS, roundTripMs)) return null;
-    packet.resentAtMs = nowMs;
-    return packet;
+    const i = sequence % HISTORY_PACKETS;
+    if (this.#sequences[i] !== sequence) return null;
+    if (nowMs - this.#resentAtMs[i] < Math.max(MIN_COOLDOWN_MS, roundTripMs)) return null;
+    this.#resentAtMs[i] = nowMs;
+    return this.#packet(sequence);
+  }
+
+  #packet(sequence: number): SentPacket | null {
+    const i = sequence % HISTORY_PACKETS;
+    const payload = this.#payloads[i];
+    if (payload === undefined) return null;
+    return {
+      sequence,
+      timestamp: this.#timestamps[i],
+      marker: this.#markers[i] === 1,
+      payload,
+    };
   }
 
   /** Nothing before the next keyframe is of use any more. */
   clear(): void {
-    this.#ring.fill(undefined);
-    this.#last = null;
+    this.#sequences.fill(NONE);
+    this.#payloads.fill(undefined);
+    this.#last = NONE;
   }
 }

@@ -14,6 +14,8 @@ const MARKER = 0x80;
 /** RFC 8285 section 4.2. */
 const ONE_BYTE_PROFILE = 0xbede;
 const PROFILE_BYTES = 4;
+/** Any packet of ours is smaller. */
+const USUAL_BYTES = 1_500;
 
 export interface RtpFields {
   readonly payloadType: number;
@@ -29,7 +31,7 @@ export interface RtpFields {
   readonly capturedAtUnixMs: number | null;
 }
 
-/** An RTP packet, and where its payload begins. */
+/** An RTP packet, and where its payload begins. It holds until the next one is written. */
 export interface RtpPacketBytes {
   readonly packet: Uint8Array;
   readonly headerBytes: number;
@@ -45,6 +47,8 @@ interface Layout {
 export class RtpPacketWriter {
   readonly #plain: Layout;
   readonly #timed: Layout;
+  /** All packets are written here: a buffer for each would be cleared, counted and collected. */
+  #buffer = new Uint8Array(USUAL_BYTES);
 
   /**
    * `ids` are those of the negotiated extensions, by URI; `playoutMs` is how long the browser shall
@@ -60,12 +64,14 @@ export class RtpPacketWriter {
     this.#timed = layOut(ids, midValue, { timed: true, playout });
   }
 
-  /** The packet with `payload` behind its header. */
+  /** The packet with `payload` behind its header; it holds until the next call. */
   write(fields: RtpFields, payload: Uint8Array): RtpPacketBytes {
     const { capturedAtUnixMs, ssrc, timestamp, sequence, transportSequence } = fields;
     const layout = capturedAtUnixMs === null ? this.#plain : this.#timed;
     const headerBytes = layout.bytes.length;
-    const packet = new Uint8Array(headerBytes + payload.length);
+    const bytes = headerBytes + payload.length;
+    if (bytes > this.#buffer.length) this.#buffer = new Uint8Array(bytes);
+    const packet = this.#buffer.subarray(0, bytes);
     packet.set(layout.bytes);
     packet.set(payload, headerBytes);
     if (fields.padding) packet[0] |= PADDING;

@@ -7,10 +7,10 @@
  *
  * Prints `{"ready":true}` when all receive video, then one JSON line a second.
  */
-import { type Message, type MessageOf, PEER_HEARTBEAT_MS } from "@farglass/protocol";
+import { CHANNELS, type Message, type MessageOf, PEER_HEARTBEAT_MS } from "@farglass/protocol";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { PeerConnection, type Track, Video } from "node-datachannel";
+import { type DataChannel, PeerConnection, type Track, Video } from "node-datachannel";
 import { EXTENSION_URI } from "../../agent/core/rtp_extensions.ts";
 import { type BenchLink, openConsole, type Target } from "./signalling_client.ts";
 
@@ -122,6 +122,7 @@ class Receiver {
     bindAddress: "127.0.0.1",
   });
   readonly #track: Track;
+  readonly #control: DataChannel;
   readonly #feedback = new Feedback();
   #ssrc = 0;
 
@@ -129,7 +130,8 @@ class Receiver {
     client.onMessage = (message) => this.#onMessage(message);
     this.#track = this.#pc.addTrack(videoSection());
     this.#track.onMessage((packet) => this.#onPacket(packet));
-    this.#track.onOpen(() => this.#onOpen());
+    this.#control = this.#pc.createDataChannel(CHANNELS.control.label);
+    this.#control.onOpen(() => this.#onOpen());
     client.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId: randomUUID() } });
   }
 
@@ -145,12 +147,12 @@ class Receiver {
     if ((packet[1] & 0x80) !== 0) this.pictures++;
   }
 
+  /** By the data channel, as a browser does; the server hears of it only that it stands. */
   #onOpen(): void {
     this.#send("PEER_STATE", { generation: 1, state: "connected" });
-    // By the server, as a console without data channels does.
-    this.#send("VIEWER_CONTROL", { op: "select", transport: "rtp", epoch: 1 });
-    const ping = { op: "ping", id: 1, at: 0 } as const;
-    setInterval(() => this.#send("VIEWER_CONTROL", ping), PEER_HEARTBEAT_MS);
+    this.#control.sendMessage(JSON.stringify({ op: "select", transport: "rtp", epoch: 1 }));
+    const ping = JSON.stringify({ op: "ping", id: 1, at: 0 });
+    setInterval(() => this.#control.sendMessage(ping), PEER_HEARTBEAT_MS);
     setInterval(() => {
       const packet = this.#feedback.take(this.#ssrc);
       if (packet !== null) this.#track.sendMessageBinary(packet);
@@ -185,7 +187,7 @@ class Receiver {
     }
   }
 
-  #send<T extends "PEER_STATE" | "DESKTOP_WEBRTC_SIGNAL" | "VIEWER_CONTROL">(
+  #send<T extends "PEER_STATE" | "DESKTOP_WEBRTC_SIGNAL">(
     type: T,
     payload: MessageOf<T>["payload"],
   ): void {

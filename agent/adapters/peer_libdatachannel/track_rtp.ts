@@ -2,11 +2,16 @@
 import { Buffer } from "node:buffer";
 import type { Track } from "node-datachannel";
 import { parseRtcp, senderReport } from "../peer_werift/rtcp.ts";
+import type { TransportFeedback } from "../../core/link_meter.ts";
 import type { RtpPacketBytes } from "../../core/rtp_packet.ts";
-import type { RtcpPacket, RtpTransport, SentCounts } from "../peer_werift/video_sender.ts";
+import { FeedbackParser, TRANSPORT_FEEDBACK } from "../../core/transport_feedback.ts";
+import type { ReportClock, RtcpPacket, RtpTransport } from "../peer_werift/video_sender.ts";
 
 /** RFC 3550 section 6.2 allows a sixtieth of the session; a second keeps clocks close enough. */
 const REPORT_INTERVAL_MS = 1_000;
+const RTCP_HEADER_BYTES = 4;
+/** Feedback of the transport and of the payload (RFC 4585 section 6.1). */
+const FEEDBACK_TYPES: readonly number[] = [205, 206];
 
 export class TrackRtp implements RtpTransport {
   readonly ssrc: number;
@@ -14,11 +19,14 @@ export class TrackRtp implements RtpTransport {
   readonly extensionIds: ReadonlyMap<string, number>;
   readonly #track: Track;
   readonly #cname: string;
-  #last: SentCounts | null = null;
   #packets = 0;
   #octets = 0;
   #reportedAtMs = -Infinity;
   #listener: (packet: RtcpPacket) => void = () => {};
+  #feedbackListener: (feedback: TransportFeedback) => void = () => {};
+  readonly #feedback = new FeedbackParser();
+  /** Views of the writer's buffer, by length: making one costs more than sending what it shows. */
+  #views: Buffer[] = [];
   #closed = false;
 
   constructor(track: Track, options: {
@@ -40,21 +48,26 @@ export class TrackRtp implements RtpTransport {
   }
 
   send({ packet }: RtpPacketBytes): void {
-    this.#write(Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength));
+    this.#write(this.#viewOf(packet));
   }
 
-  count(sent: SentCounts): void {
-    this.#last = sent;
+  #viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+    const known = this.#views[byteLength];
+    if (known?.buffer === buffer && known.byteOffset === byteOffset) return known;
+    return this.#views[byteLength] = Buffer.from(buffer, byteOffset, byteLength);
+  }
+
+  count(payloadBytes: number): void {
     this.#packets = (this.#packets + 1) >>> 0;
-    this.#octets = (this.#octets + sent.payloadBytes) >>> 0;
+    this.#octets = (this.#octets + payloadBytes) >>> 0;
   }
 
   /** RFC 3550 section 6.4.1; Chromium joins capture times and clocks by it. */
-  reportSoon(): void {
+  reportSoon(clock: () => ReportClock): void {
     const nowMs = performance.now();
-    if (this.#last === null || nowMs - this.#reportedAtMs < REPORT_INTERVAL_MS) return;
+    if (this.#packets === 0 || nowMs - this.#reportedAtMs < REPORT_INTERVAL_MS) return;
     this.#reportedAtMs = nowMs;
-    const { ntpTimestamp, rtpTimestamp } = this.#last;
+    const { ntpTimestamp, rtpTimestamp } = clock();
     this.#write(senderReport({
       ssrc: this.ssrc,
       cname: this.#cname,
@@ -69,6 +82,10 @@ export class TrackRtp implements RtpTransport {
     this.#listener = listener;
   }
 
+  onFeedback(listener: (feedback: TransportFeedback) => void): void {
+    this.#feedbackListener = listener;
+  }
+
   close(): void {
     this.#closed = true;
   }
@@ -81,13 +98,32 @@ export class TrackRtp implements RtpTransport {
     }
   }
 
+  /** A compound packet (RFC 3550 section 6.1). */
   #receive(bytes: Buffer): void {
     if (this.#closed) return;
+    let end = 0;
+    for (let at = 0; at + RTCP_HEADER_BYTES <= bytes.length; at = end) {
+      end = at + RTCP_HEADER_BYTES + bytes.readUInt16BE(at + 2) * 4;
+      // Authenticated, but malformed: feedback is advice only.
+      if (end > bytes.length) return;
+      this.#receiveOne(bytes.subarray(at, end));
+    }
+  }
+
+  #receiveOne(bytes: Buffer): void {
+    const packetType = bytes[1];
+    if (!FEEDBACK_TYPES.includes(packetType)) return;
+    const { packetType: type, format } = TRANSPORT_FEEDBACK;
+    if (packetType === type && (bytes[0] & 0x1f) === format) {
+      const feedback = this.#feedback.read(bytes);
+      if (feedback !== null) this.#feedbackListener(feedback);
+      return;
+    }
     let packets: RtcpPacket[];
     try {
       packets = parseRtcp(bytes);
     } catch {
-      // Authenticated, but malformed: feedback is advice only.
+      // As above.
       return;
     }
     for (const packet of packets) this.#listener(packet);

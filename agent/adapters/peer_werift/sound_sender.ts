@@ -5,7 +5,7 @@ import { OPUS_CLOCK_HZ, OpusPacketizer } from "../../core/opus_rtp.ts";
 import type { Peer, SoundFrame } from "../../core/ports.ts";
 import { EXTENSION_URI, ntpTime } from "../../core/rtp_extensions.ts";
 import { RtpPacketWriter } from "../../core/rtp_packet.ts";
-import type { RtpTransport } from "./video_sender.ts";
+import type { ReportClock, RtpTransport } from "./video_sender.ts";
 
 const RTP_HEADER_BYTES = 12;
 
@@ -49,17 +49,20 @@ export class SoundSender {
     }, payload);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#clock = { rtpTime: timestamp, atMs: frame.capturedAtMs };
-    // The same moment by both clocks, as in the video's reports.
+    this.transport.count(payload.length);
+    this.transport.send(written);
+    this.transport.reportSoon(() => this.#clockAt(frame));
+    return payload.length + RTP_HEADER_BYTES;
+  }
+
+  /** The same moment by both clocks, as in the video's reports. */
+  #clockAt(frame: SoundFrame): ReportClock {
     const nowMs = performance.now();
     const sinceSamples = Math.round((nowMs - frame.capturedAtMs) * OPUS_CLOCK_HZ / 1000);
-    this.transport.count({
+    return {
       ntpTimestamp: ntpTime(performance.timeOrigin + nowMs),
       rtpTimestamp: this.#packetizer.timeOf(frame.position + sinceSamples),
-      payloadBytes: payload.length,
-    });
-    this.transport.send(written);
-    this.transport.reportSoon();
-    return payload.length + RTP_HEADER_BYTES;
+    };
   }
 
   close(): void {

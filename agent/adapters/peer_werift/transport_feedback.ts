@@ -4,21 +4,20 @@
  */
 import { RunLengthChunk, type TransportWideCC } from "werift";
 import type { TransportFeedback } from "../../core/link_meter.ts";
+import { ReferenceClock } from "../../core/transport_feedback.ts";
 
-const REFERENCE_UNIT_MS = 64;
-const REFERENCE_RANGE = 2 ** 24;
 const MICROSECONDS_PER_MS = 1_000;
 /** Packet status symbols: received with a small or a large delta. */
 const SMALL_DELTA = 1;
 const LARGE_DELTA = 2;
 
-/** Keeps the receiver's clock going where its 24-bit reference time wraps (each 12 days). */
+/** Reads the feedbacks of one receiver. */
 export class FeedbackReader {
-  #reference: number | null = null;
+  readonly #clock = new ReferenceClock();
 
   read(feedback: TransportWideCC): TransportFeedback {
     const { baseSequenceNumber, packetStatusCount, recvDeltas } = feedback;
-    let atMs = this.#unwrap(feedback.referenceTime) * REFERENCE_UNIT_MS;
+    let atMs = this.#clock.ms(feedback.referenceTime);
     const receivedAtMs: (number | null)[] = [];
     let delta = 0;
     for (const status of statuses(feedback)) {
@@ -33,13 +32,6 @@ export class FeedbackReader {
       receivedAtMs.push(atMs);
     }
     return { base: baseSequenceNumber, receivedAtMs };
-  }
-
-  #unwrap(reference: number): number {
-    const last = this.#reference ?? reference;
-    const step = ((reference - last) % REFERENCE_RANGE + REFERENCE_RANGE * 1.5) %
-        REFERENCE_RANGE - REFERENCE_RANGE / 2;
-    return this.#reference = last + step;
   }
 }
 

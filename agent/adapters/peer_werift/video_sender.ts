@@ -11,10 +11,10 @@ import {
   type RtcpPacketConverter,
   RtcpPayloadSpecificFeedback,
   RtcpTransportLayerFeedback,
-  TransportWideCC,
 } from "werift";
 import { never, type VideoCodec, type ViewerNetwork } from "@farglass/protocol";
 import type { CongestionLimits } from "../../core/congestion.ts";
+import type { TransportFeedback } from "../../core/link_meter.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
 import type { EncodedFrame, PeerOptions, VideoTarget } from "../../core/ports.ts";
 import { EXTENSION_URI, ntpTime, rtpTimestamp } from "../../core/rtp_extensions.ts";
@@ -23,15 +23,13 @@ import { type RtpPacketBytes, RtpPacketWriter } from "../../core/rtp_packet.ts";
 import { payloadsOf } from "../../core/rtp_payloads.ts";
 import { VideoFlow } from "../../core/video_flow.ts";
 import { PICTURE_ID_MASK, stampPictureId } from "../../core/vp8_packetizer.ts";
-import { FeedbackReader } from "./transport_feedback.ts";
 
 export type RtcpPacket = ReturnType<typeof RtcpPacketConverter.deSerialize>[number];
 
-/** What a packet adds to the sender reports (RFC 3550 section 6.4.1). */
-export interface SentCounts {
+/** One moment by both clocks of a sender report (RFC 3550 section 6.4.1). */
+export interface ReportClock {
   readonly ntpTimestamp: bigint;
   readonly rtpTimestamp: number;
-  readonly payloadBytes: number;
 }
 
 /** SRTP of one video section. */
@@ -42,12 +40,15 @@ export interface RtpTransport {
   readonly rtxSsrc: number;
   /** Ids of the negotiated header extensions, by URI (RFC 8285). */
   readonly extensionIds: ReadonlyMap<string, number>;
+  /** `packet` holds only until this returns. */
   send(packet: RtpPacketBytes): void;
   /** A packet of the media stream is being sent. */
-  count(sent: SentCounts): void;
-  /** A picture has been queued: reports are worth sending. */
-  reportSoon(): void;
+  count(payloadBytes: number): void;
+  /** Something has been queued: reports are worth sending. `clock` tells the time now. */
+  reportSoon(clock: () => ReportClock): void;
+  /** NACK and what asks for keyframes or less; the rest need not be told. */
   onRtcp(listener: (packet: RtcpPacket) => void): void;
+  onFeedback(listener: (feedback: TransportFeedback) => void): void;
 }
 
 /** RTP header and extensions (about 28), SRTP's tag (16), UDP and IP (28). */
@@ -104,9 +105,15 @@ export class VideoSender {
   #pictureId = randomBytes(2).readUInt16BE() & PICTURE_ID_MASK;
   readonly #history = new RtpHistory();
   readonly #flow: VideoFlow<Outgoing, Repair>;
-  readonly #feedback = new FeedbackReader();
   #writer: RtpPacketWriter;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: { readonly id: ReturnType<typeof setTimeout>; readonly dueMs: number } | null = null;
+  readonly #clock = (): ReportClock => {
+    const nowMs = performance.now();
+    return {
+      ntpTimestamp: ntpTime(performance.timeOrigin + nowMs),
+      rtpTimestamp: this.timeOf(nowMs),
+    };
+  };
   #closed = false;
 
   constructor(
@@ -122,6 +129,7 @@ export class VideoSender {
       onRate: (target) => events.onVideoTarget(target),
     });
     transport.onRtcp((packet) => this.#onRtcp(packet));
+    transport.onFeedback((feedback) => this.#onFeedback(feedback));
   }
 
   get codec(): VideoCodec {
@@ -169,7 +177,7 @@ export class VideoSender {
     // What was sent before a keyframe is of no use to anybody who gets this one.
     if (frame.keyframe) this.#history.clear();
     this.#drain();
-    this.transport.reportSoon();
+    this.transport.reportSoon(this.#clock);
     return packets.reduce((sum, { payload }) => sum + payload.length + 12, 0);
   }
 
@@ -181,8 +189,6 @@ export class VideoSender {
 
   /** Sends what may leave, and comes back when more may. */
   #drain(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     if (!this.ready) return;
     const nowMs = performance.now();
     this.#flow.tick(nowMs);
@@ -201,14 +207,25 @@ export class VideoSender {
           never(departure);
       }
     }
-    const due = this.#flow.deadlineMs(performance.now());
-    if (due === null) return;
-    this.#timer = setTimeout(() => this.#drain(), Math.max(1, due - performance.now()));
+    this.#arm();
+  }
+
+  /** A timer that comes sooner than it must is left as it is: it looks again. */
+  #arm(): void {
+    const nowMs = performance.now();
+    const dueMs = this.#flow.deadlineMs(nowMs);
+    if (dueMs === null || (this.#timer !== null && this.#timer.dueMs <= dueMs)) return;
+    if (this.#timer !== null) clearTimeout(this.#timer.id);
+    const onDue = () => {
+      this.#timer = null;
+      this.#drain();
+    };
+    this.#timer = { id: setTimeout(onDue, Math.max(1, dueMs - nowMs)), dueMs };
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer.id);
   }
 
   #transmit(packet: Outgoing, probe: number | null): void {
@@ -216,13 +233,7 @@ export class VideoSender {
     const sent = { sequence: this.#sequence, timestamp, marker, payload };
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#history.add(sent);
-    // The same moment by both clocks, so that what was captured together can be joined.
-    const nowMs = performance.now();
-    this.transport.count({
-      ntpTimestamp: ntpTime(performance.timeOrigin + nowMs),
-      rtpTimestamp: this.timeOf(nowMs),
-      payloadBytes: payload.length,
-    });
+    this.transport.count(payload.length);
     const capturedAtMs = packet.first ? packet.capturedAtMs : null;
     const { ssrc } = this.transport;
     const { payloadType } = this.choice;
@@ -327,14 +338,14 @@ export class VideoSender {
     } else if (packet instanceof RtcpTransportLayerFeedback) {
       const { feedback } = packet;
       if (feedback instanceof GenericNack) this.#onNack(feedback.lost);
-      else if (feedback instanceof TransportWideCC) this.#onArrivals(feedback);
     }
   }
 
   /** What is known to be lost is sent again unasked: a repetition or a NACK gets lost as well. */
-  #onArrivals(feedback: TransportWideCC): void {
+  #onFeedback(feedback: TransportFeedback): void {
+    if (this.#closed) return;
     const nowMs = performance.now();
-    const lost = this.#flow.onFeedback(this.#feedback.read(feedback), nowMs);
+    const lost = this.#flow.onFeedback(feedback, nowMs);
     for (const { media, copy } of lost) {
       this.#repair(this.#history.takeLost(media, copy, nowMs), nowMs);
     }
