@@ -16,7 +16,8 @@ import {
 import { DiffFlow, type FlowMark } from "./diff_flow.ts";
 import { PatchPacker } from "./patch_packer.ts";
 import { hashPicture, type Picture, wordsOf } from "./picture.ts";
-import { copyWords, type MutableRect, TileMap, type Words } from "./tile_map.ts";
+import { copyWords, TileMap, type Words } from "./tile_map.ts";
+import { TilePass } from "./tile_pass.ts";
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
@@ -76,11 +77,8 @@ export class DiffEngine {
   #toldVersion = 0;
   #currentAtMs = -Infinity;
   #tiles = new TileMap(0, 0);
+  #pass = new TilePass(this.#tiles);
   #reference: Uint32Array = new Uint32Array(0);
-  /** Found to differ, not yet sent; in the order of the scan. */
-  #pending: MutableRect[] = [];
-  /** The next row of tiles to compare in this pass over the screen. */
-  #row = 0;
   #open: SentFrame | null = null;
   #inFlight: SentFrame[] = [];
   #nextFrame = 1;
@@ -139,9 +137,7 @@ export class DiffEngine {
   share(shared: SharedScreen | null, held: (col: number, row: number) => boolean): void {
     this.#shared = shared;
     // Rectangles that were found before may lie in held tiles, across several.
-    for (const rect of this.#pending) this.#tiles.damage(rect);
-    this.#pending = [];
-    this.#row = 0;
+    this.#pass.giveBack();
     this.#tiles.hold(held);
     if (this.#tiles.held > 0) this.#proved = false;
     if (shared === null) {
@@ -153,8 +149,7 @@ export class DiffEngine {
   /** Forgets what the viewer has: the next frame is the whole picture. Frame numbers go on. */
   reset(nowMs: number): void {
     this.#tiles.loseAll();
-    this.#pending = [];
-    this.#row = 0;
+    this.#pass.restart();
     this.#open = null;
     this.#inFlight = [];
     this.#proved = false;
@@ -269,8 +264,10 @@ export class DiffEngine {
     const now = wordsOf(picture);
     this.#scan(now);
     // A frame that was cut short left the pass in the middle: look above it, too.
-    if (this.#open === null && this.#pending.length === 0 && this.#tiles.count > 0) this.#scan(now);
-    if (this.#pending.length === 0 && this.#open === null) {
+    if (this.#open === null && this.#pass.pending.length === 0 && this.#tiles.count > 0) {
+      this.#scan(now);
+    }
+    if (this.#pass.pending.length === 0 && this.#open === null) {
       this.#behindSinceMs = null;
       this.#flow.decide(null);
       return this.#pullHash(picture, nowMs) ?? this.#pullTime(picture, nowMs);
@@ -279,7 +276,7 @@ export class DiffEngine {
   }
 
   get #hasWork(): boolean {
-    return this.#open !== null || this.#pending.length > 0 || this.#tiles.count > 0;
+    return this.#open !== null || this.#pass.pending.length > 0 || this.#tiles.count > 0;
   }
 
   /** Whether no frame may be begun now; what holds up changes is noted. */
@@ -299,6 +296,7 @@ export class DiffEngine {
   fit(picture: Picture, nowMs: number): void {
     if (picture.width === this.#tiles.width && picture.height === this.#tiles.height) return;
     this.#tiles = new TileMap(picture.width, picture.height);
+    this.#pass = new TilePass(this.#tiles);
     this.#reference = new Uint32Array(picture.width * picture.height);
     this.reset(nowMs);
   }
@@ -316,35 +314,7 @@ export class DiffEngine {
   /** Compares further tiles until there is enough for one message or the pass is over. */
   #scan(now: Words): void {
     const wanted = this.#packer.targetWords(this.#flow.messageBytes);
-    let found = this.#pending.reduce((sum, rect) => sum + rect.width * rect.height, 0);
-    if (this.#tiles.fresh > 0) found += this.#scanFresh(now, wanted);
-    if (this.#open === null && this.#row >= this.#tiles.rows) this.#row = 0;
-    while (this.#row < this.#tiles.rows && found <= wanted) {
-      const row = this.#row++;
-      if (this.#tiles.countInRow(row) > 0) found += this.#take(row, now, this.#pending, "all");
-    }
-  }
-
-  /** What is typed overtakes motion that waits, and pictures that are being refined. */
-  #scanFresh(now: Words, wanted: number): number {
-    const first: MutableRect[] = [];
-    let found = 0;
-    for (let row = 0; row < this.#tiles.rows && found <= wanted; row++) {
-      if (this.#tiles.freshInRow(row) > 0) found += this.#take(row, now, first, "fresh");
-    }
-    this.#pending.unshift(...first);
-    return found;
-  }
-
-  /** Takes the tiles of one row; returns the pixels that came to `into`. */
-  #take(row: number, now: Words, into: MutableRect[], only: "all" | "fresh"): number {
-    const before = into.length;
-    const tallest = into.at(-1)?.height ?? 0;
-    this.#tiles.takeRow(row, now, this.#reference, into, only);
-    let found = 0;
-    if (before > 0) found += into[before - 1].width * (into[before - 1].height - tallest);
-    for (const rect of into.slice(before)) found += rect.width * rect.height;
-    return found;
+    this.#pass.advance(now, this.#reference, { wanted, begun: this.#open !== null });
   }
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
@@ -352,9 +322,9 @@ export class DiffEngine {
     this.#open = open;
     const frameBytes = this.#flow.frameBytes(this.bytesInFlight - open.bytes, nowMs);
     const most = Math.min(this.#flow.messageBytes, Math.max(MIN_BYTES, frameBytes - open.bytes));
-    const { patches, body, deflated } = this.#packer.pack(this.#pending, now, most);
+    const { patches, body, deflated } = this.#packer.pack(this.#pass.pending, now, most);
     this.#commit(patches);
-    const done = this.#pending.length === 0 && this.#row >= this.#tiles.rows;
+    const { done } = this.#pass;
     const full = open.bytes + body.length >= frameBytes;
     if (!done && full) open.mark.limited = true;
     const last = done || full || open.parts === MAX_PARTS - 1;
@@ -424,9 +394,9 @@ export class DiffEngine {
     }
     const lastPatch = patches.at(-1);
     if (lastPatch === undefined) return;
-    const partial = this.#pending[patches.length - 1];
+    const partial = this.#pass.pending[patches.length - 1];
     const whole = lastPatch.height === partial.height;
-    this.#pending.splice(0, whole ? patches.length : patches.length - 1);
+    this.#pass.pending.splice(0, whole ? patches.length : patches.length - 1);
     if (!whole) {
       partial.y += lastPatch.height;
       partial.height -= lastPatch.height;

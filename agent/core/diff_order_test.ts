@@ -107,3 +107,27 @@ Deno.test("a picture is being sent: typing below it overtakes it", () => {
   const trips = typeBeside(link, () => {});
   assert.ok(trips[25] < 200 && trips[47] < 300, trips.join());
 });
+
+Deno.test("more small changes than the link carries, everywhere: every place has its turn", () => {
+  const link = settled(() => {});
+  const places = Array.from({ length: 300 }, (_, i) => ({
+    ...{ x: (i % 10) * 128, y: Math.floor(i / 10) * 24, width: 48, height: 20 },
+  }));
+  const seen = new Map<number, number>();
+  let longestMs = 0;
+  link.onArrival = (patches) => {
+    for (const { y } of patches) {
+      const row = Math.floor(y / 32);
+      longestMs = Math.max(longestMs, link.now - (seen.get(row) ?? link.now));
+      seen.set(row, link.now);
+    }
+  };
+  link.run(24_000, () => {
+    if (link.now % 33 !== 0) return;
+    for (const place of places) link.screen.fill(place, noise);
+    link.engine.damage(places, link.now);
+  });
+  assert.ok(seen.size >= 22);
+  for (const at of seen.values()) longestMs = Math.max(longestMs, link.now - at);
+  assert.ok(longestMs < 10_000, `a row waited for ${longestMs} ms`);
+});
