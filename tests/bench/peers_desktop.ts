@@ -22,7 +22,8 @@ const KEY_DELAY_MS = 60;
 const MOVE_STEPS_PER_SECOND = 30;
 const LINES_PER_SECOND = 20;
 const EXACT_TIMEOUT_MS = 5_000;
-const SSIM_SAMPLES = 2;
+/** Film and screen change 30 times a second, so that one look may be a picture off by luck. */
+const LOOKS_PER_PHASE = 8;
 /** The X screen rests when so many looks in a row find it the same. */
 const STILL_LOOKS = 3;
 const LOOK_PAUSE_SECONDS = 0.1;
@@ -86,16 +87,15 @@ async function playOn(subject: Subject, script: Script): Promise<DesktopFigures>
   for (const { phase, share } of PHASES) {
     const before = await shown.receivedBytes();
     const seconds = script.seconds * share;
-    const stop = new AbortController();
-    const sampled = sampleLooks(shown.page, display, { seconds, signal: stop.signal });
+    const looked = lookOften(shown.page, display, seconds);
     await using clients = new AsyncDisposableStack();
     await act(phase, { display, seconds, film: script.film, clients });
-    stop.abort();
     const exactAfterMs = phase === "film" ? null : await untilExact(shown, display);
-    const found = await sampled;
+    const kilobytes = Math.round((await shown.receivedBytes() - before) / 1000);
+    const found = await compareLooks(shown.page, await looked);
     looks.push(...found);
     phases[phase] = {
-      kilobytes: Math.round((await shown.receivedBytes() - before) / 1000),
+      kilobytes,
       ssim: round(mean(found), 4),
       exactAfterMs: round(exactAfterMs, 0),
     };
@@ -181,18 +181,32 @@ async function xdotool(display: string, ...args: string[]): Promise<void> {
   if (!success) throw new Error(`xdotool failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Compares page and X screen some times within the phase, both read at the same moment. */
-async function sampleLooks(
-  page: Page,
-  display: string,
-  options: { readonly seconds: number; readonly signal: AbortSignal },
-): Promise<number[]> {
-  const found: number[] = [];
-  for (let i = 0; i < SSIM_SAMPLES && !options.signal.aborted; i++) {
-    await pause(options.seconds / (SSIM_SAMPLES + 1));
-    const [ours, theirs] = await Promise.all([readPage(page), readXScreen(display)]);
-    found.push(ssim(ours, theirs));
+/**
+ * Looks at the X screen some times within `seconds`. The page keeps what it shows at the same
+ * moments by its own clock, so that neither waits for a message, and hands it over afterwards.
+ */
+async function lookOften(page: Page, display: string, seconds: number): Promise<Picture[]> {
+  const from = now();
+  const times = Array.from(
+    { length: LOOKS_PER_PHASE },
+    (_, i) => from + seconds * 1000 * (i + 1) / (LOOKS_PER_PHASE + 1),
+  );
+  const kept = page.evaluate(
+    (times) => (globalThis as unknown as ReaderInPage).keepAt(times),
+    times,
+  );
+  const looks: Picture[] = [];
+  for (const atMs of times) {
+    await pause(Math.max(0, atMs - now()) / 1000);
+    looks.push(readXScreen(display));
   }
+  await kept;
+  return looks;
+}
+
+async function compareLooks(page: Page, looks: readonly Picture[]): Promise<number[]> {
+  const found: number[] = [];
+  for (const look of looks) found.push(ssim(await nextKept(page), look));
   return found;
 }
 
@@ -225,6 +239,10 @@ const now = (): number => performance.timeOrigin + performance.now();
 interface ReaderInPage {
   read(): { data: Uint8ClampedArray; width: number; height: number };
   hashOf(rgba: Uint8Array | Uint8ClampedArray): number;
+  /** Keeps what is shown at these times, in ms since 1970. */
+  keepAt(times: readonly number[]): Promise<void>;
+  /** What was kept, the oldest first. */
+  readonly kept: { data: Uint8ClampedArray; width: number; height: number }[];
   /** Starts to note the hash of each frame. */
   record(): void;
   /** When a frame with this hash was first shown, in ms since 1970; ends the notes. */
@@ -258,6 +276,14 @@ function installReader(): void {
     for (const screen of shown) context.drawImage(screen as HTMLCanvasElement, 0, 0);
     return context.getImageData(0, 0, width, height);
   };
+  const kept: ImageData[] = [];
+  const keepAt = async (times: readonly number[]) => {
+    for (const at of times) {
+      const waitMs = at - performance.timeOrigin - performance.now();
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, waitMs)));
+      kept.push(read());
+    }
+  };
   let notes: Map<number, number> | null = null;
   const record = () => {
     const mine = notes = new Map<number, number>();
@@ -280,13 +306,13 @@ function installReader(): void {
     notes = null;
     return at;
   };
-  Object.assign(globalThis, { read, record, firstSeen });
+  Object.assign(globalThis, { read, keepAt, kept, record, firstSeen });
 }
 
-/** The page's picture of the screen. */
-async function readPage(page: Page): Promise<Picture> {
+/** The oldest picture that the page keeps, which it then forgets. */
+async function nextKept(page: Page): Promise<Picture> {
   const { width, height, base64 } = await page.evaluate(() => {
-    const { data, width, height } = (globalThis as unknown as ReaderInPage).read();
+    const { data, width, height } = (globalThis as unknown as ReaderInPage).kept.shift()!;
     let binary = "";
     for (let at = 0; at < data.length; at += 0x8000) {
       binary += String.fromCharCode(...data.subarray(at, at + 0x8000));
