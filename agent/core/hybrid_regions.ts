@@ -13,6 +13,8 @@ import { TILE_HEIGHT_PX, TILE_WIDTH_PX } from "./tile_map.ts";
 
 /** How often regions are thought over while something moves. */
 const LOOK_MS = 50;
+/** Changes that have waited for so long: perhaps patches cannot keep up, so look what moves. */
+const LATE_MS = 20;
 /**
  * The console did not show an announced region for so long: patches go on, and it is tried later.
  * A video that stalls is found out by the console before, with evidence; this is for hidden pages.
@@ -20,8 +22,8 @@ const LOOK_MS = 50;
 const SHOW_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 10_000;
 /**
- * Where the network carries little, the first picture of a region and patches of it would hold
- * each other up: patches wait for so long.
+ * Where the network carries little, or patches cannot keep up on any, the first picture of a region
+ * and patches of it would hold each other up: patches wait for so long.
  */
 const HAND_OVER_MS = 1_000;
 const FREE: ReadonlySet<CongestionReason> = new Set(["start", "ceiling", "application-limited"]);
@@ -119,7 +121,8 @@ export class HybridRegions {
     if (this.#boxes.length === 0 && (nowMs < this.#pausedUntilMs || !this.#map.stirs(nowMs))) {
       return;
     }
-    if (this.#boxes.length > 0) this.#map.look(wordsOf(picture));
+    const late = this.#ports.engine.behindMs(nowMs) >= LATE_MS;
+    if (late || this.#boxes.length > 0) this.#map.look(wordsOf(picture), late);
     const limits = this.#limits(nowMs);
     const boxes = planRegions(this.#map, { current: this.#boxes, nowMs, limits });
     if (!sameBoxes(boxes, this.#boxes)) this.#announce(boxes, picture, nowMs);

@@ -1,6 +1,12 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { decodeDiff, type DiffMessage, type Rect, type ViewerNetwork } from "@farglass/protocol";
+import {
+  decodeDiff,
+  type DiffAck,
+  type DiffMessage,
+  type Rect,
+  type ViewerNetwork,
+} from "@farglass/protocol";
 import { DiffReceiver } from "../../tests/support/diff_receiver.ts";
 import { DiffEngine } from "./diff_engine.ts";
 import { HybridRegions } from "./hybrid_regions.ts";
@@ -32,6 +38,9 @@ class World {
   readonly messages: DiffMessage[] = [];
   readonly engine: DiffEngine;
   readonly hybrid: HybridRegions;
+  /** The console's answers come at once; else they wait, as on a link that is full. */
+  answers = true;
+  readonly #unanswered: DiffAck[] = [];
   #sequence = 1;
   #capturedAtMs = 1_000;
   #seed = 1;
@@ -92,12 +101,17 @@ class World {
       assert.ok(decoded.ok);
       this.messages.push(decoded.value);
       const ack = this.console.receive(message);
-      if (ack !== null) this.engine.ack(ack, this.now);
+      if (ack !== null) this.#unanswered.push(ack);
+      if (this.answers) this.answer();
       if (this.shows && decoded.value.regions !== null) {
         this.hybrid.shown(decoded.value.regions.version);
       }
     }
     throw new Error("The pump does not end");
+  }
+
+  answer(): void {
+    for (const ack of this.#unanswered.splice(0)) this.engine.ack(ack, this.now);
   }
 
   /** Time passes; deadlines are kept. */
@@ -314,4 +328,54 @@ Deno.test("on a narrow link patches of a region wait for its first picture, but 
   assert.ok(world.patchesIn(CARET).length > 10);
   world.play(500, FILM);
   assert.ok(world.patchesIn(FILM).length > 0, "the console did not show it in a second");
+});
+
+Deno.test("a film of which patches do not get through is video soon, and they stop while that comes", () => {
+  const world = settled();
+  world.answers = false;
+  world.shows = false;
+  world.play(200, FILM);
+  assert.ok(area(world.hybrid.rects) >= area([FILM]), "its unsent parts, too");
+  assert.ok(area(world.hybrid.rects) < area([FILM]) * 1.5);
+  world.forget();
+  world.answers = true;
+  world.answer();
+  world.play(200, FILM, CARET);
+  assert.equal(world.patchesIn(FILM).length, 0);
+  assert.ok(world.patchesIn(CARET).length > 0);
+  world.shows = true;
+  world.hybrid.shown(world.messages.at(-1)!.regions!.version);
+  world.play(500, FILM);
+  assert.equal(world.patchesIn(FILM).length, 0);
+  world.wait(1_500);
+  assert.deepEqual(world.hybrid.rects, []);
+  assert.ok(world.exact());
+});
+
+Deno.test("patches go on when the video of such a film does not come", () => {
+  const world = settled();
+  world.answers = false;
+  world.shows = false;
+  world.play(200, FILM);
+  assert.notDeepEqual(world.hybrid.rects, []);
+  world.answers = true;
+  world.answer();
+  world.play(1_100, FILM);
+  assert.ok(world.patchesIn(FILM).length > 0);
+  world.wait(100);
+  assert.ok(world.exact());
+});
+
+Deno.test("what is painted again and again without a change is no film, however late patches are", () => {
+  const world = settled();
+  world.answers = false;
+  world.paint(FILM);
+  for (let i = 0; i < 20; i++) {
+    world.wait(FRAME_MS);
+    world.engine.damage([FILM], world.now);
+    world.hybrid.damage([FILM], world.now);
+    world.pump();
+  }
+  assert.ok(world.engine.behindMs(world.now) > 500);
+  assert.deepEqual(world.hybrid.rects, []);
 });

@@ -1,7 +1,7 @@
 /**
  * Where the screen moves: for each tile of one viewer's screen how often and how costly it changed
- * of late. Damage says how often; the patches that were sent say what it costs; tiles that the
- * video shows are compared by samples, since nothing is sent of them.
+ * of late. Damage says how often; the patches that were sent say what it costs; tiles of which
+ * nothing is sent, because the video shows them or patches are late, are compared by samples.
  */
 import type { Rect } from "@farglass/protocol";
 import { COLOUR_MASK, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
@@ -20,6 +20,8 @@ const AGAIN_CHANGES = 2;
 const AGAIN_WITHIN_MS = 5_000;
 /** Once is what a region's end costs; motion costs on. */
 const MIN_SENDS = 2;
+/** The first sample may differ from one of long ago; the next one that differs shows a change. */
+const MIN_DIFFERENT = 2;
 /** Damage that comes closer together is one picture's. */
 const SAME_PICTURE_MS = 4;
 /** A tile the video shows has come to rest; a film's slowest frames are closer. */
@@ -54,6 +56,8 @@ export class MotionMap {
   readonly #ownedMs: Float64Array;
   readonly #unseen: Uint8Array;
   readonly #sample: Uint32Array;
+  /** Of the present run of changes: how many samples differed while patches shall show the tile. */
+  readonly #different: Uint8Array;
   /** When a tile that the video shows last differed from its sample. */
   readonly #changedMs: Float64Array;
 
@@ -71,6 +75,7 @@ export class MotionMap {
     this.#ownedMs = new Float64Array(count).fill(-Infinity);
     this.#unseen = new Uint8Array(count);
     this.#sample = new Uint32Array(count);
+    this.#different = new Uint8Array(count);
     this.#changedMs = new Float64Array(count).fill(-Infinity);
   }
 
@@ -85,6 +90,7 @@ export class MotionMap {
           this.#changes[at] = 0;
           this.#bytes[at] = 0;
           this.#sends[at] = 0;
+          this.#different[at] = 0;
           this.#sinceMs[at] = nowMs;
         }
         if (this.#changes[at] < 0xffff) this.#changes[at]++;
@@ -132,6 +138,7 @@ export class MotionMap {
         this.#changes[at] = 0;
         this.#bytes[at] = 0;
         this.#sends[at] = 0;
+        this.#different[at] = 0;
       }
     }
   }
@@ -140,16 +147,21 @@ export class MotionMap {
     return this.#owned[row * this.cols + col] === 1;
   }
 
-  /** Samples the damaged tiles that the video shows: damage alone may have changed nothing. */
-  look(now: Words): void {
+  /**
+   * Samples the damaged tiles that the video shows, with `late` those that patches shall show, too:
+   * damage alone may have changed nothing.
+   */
+  look(now: Words, late: boolean): void {
     for (let row = 0, at = 0; row < this.rows; row++) {
       for (let col = 0; col < this.cols; col++, at++) {
-        if (this.#owned[at] === 0 || this.#unseen[at] === 0) continue;
+        if (this.#unseen[at] === 0 || (this.#owned[at] === 0 && !late)) continue;
         this.#unseen[at] = 0;
         const sample = this.#sampleOf(now, col, row);
         if (sample === this.#sample[at]) continue;
         this.#sample[at] = sample;
-        this.#changedMs[at] = Math.max(this.#changedMs[at], this.#lastMs[at]);
+        if (this.#owned[at] === 0) {
+          if (this.#different[at] < MIN_DIFFERENT) this.#different[at]++;
+        } else this.#changedMs[at] = Math.max(this.#changedMs[at], this.#lastMs[at]);
       }
     }
   }
@@ -175,16 +187,18 @@ export class MotionMap {
       return true;
     }
     const forMs = this.#lastMs[at] - this.#sinceMs[at];
-    const costly = this.#sends[at] >= MIN_SENDS &&
+    // What patches could not be made of twice, while it changed, is as costly.
+    const costly = this.changes(col, row) &&
       this.#bytes[at] >= COSTLY_TILE_BYTES * this.#sends[at];
     return costly
       ? this.#changes[at] >= COSTLY_CHANGES && forMs >= COSTLY_AFTER_MS
       : this.#changes[at] >= MOVING_CHANGES && forMs >= MOVING_AFTER_MS;
   }
 
-  /** Whether the tile's motion was sent again and again: damage alone may have changed nothing. */
-  costs(col: number, row: number): boolean {
-    return this.#sends[row * this.cols + col] >= MIN_SENDS;
+  /** Whether the tile was sent or seen to differ again and again: damage alone changes nothing. */
+  changes(col: number, row: number): boolean {
+    const at = row * this.cols + col;
+    return this.#sends[at] >= MIN_SENDS || this.#different[at] === MIN_DIFFERENT;
   }
 
   /** Bytes a second that patches of the box's moving tiles take. */

@@ -109,13 +109,13 @@ function isFringe(
 }
 
 /** Moving tiles that patches show, joined with their neighbours (one tile of rest between counts). */
-function clusters(map: MotionMap, { current, nowMs, limits }: RegionInput): Cluster[] {
+function clusters(map: MotionMap, { current, nowMs }: RegionInput): Cluster[] {
   const { cols, rows } = map;
   const todo = new Uint8Array(cols * rows);
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       if (holds(current, col, row) || !map.moves(col, row, nowMs, REST_MS)) continue;
-      if (limits.behind || map.costs(col, row)) todo[row * cols + col] = 1;
+      if (map.changes(col, row)) todo[row * cols + col] = 1;
     }
   }
   const found: Cluster[] = [];
