@@ -25,11 +25,24 @@ const LIMITS = {
   agentBytesPerSecond: 1_073_741_824,
 };
 
-const program = (name: string, script: string, args: readonly string[] = []) =>
+/** What `deno task server` tells the engine; the plain relay gets the same. */
+const serverFlags = async (): Promise<readonly string[]> => {
+  const { tasks } = JSON.parse(await readFile(join(ROOT, "deno.json"), "utf8"));
+  return String(tasks.server).split(" ").filter((word) => word.startsWith("--v8-flags="));
+};
+
+const program = (
+  name: string,
+  script: string,
+  { args = [], flags = [] }: {
+    readonly args?: readonly string[];
+    readonly flags?: readonly string[];
+  } = {},
+) =>
   spawnProcess({
     name,
     command: Deno.execPath(),
-    args: ["run", "-A", "--no-check", join(ROOT, script), ...args],
+    args: ["run", "-A", "--no-check", ...flags, join(ROOT, script), ...args],
     cwd: ROOT,
   });
 
@@ -45,7 +58,7 @@ export async function ask(load: Load, command: Command): Promise<LoadAnswer> {
 }
 
 export async function startRelay() {
-  const relay = program("relay", "tests/bench/plain_relay.ts");
+  const relay = program("relay", "tests/bench/plain_relay.ts", { flags: await serverFlags() });
   const [line] = await relay.waitForLine(/^\{"port".*\}$/, 30_000);
   return {
     pid: relay.pid,
@@ -119,7 +132,10 @@ export async function startNode(
       ...(redis === null ? {} : { redis: { url: redis.url } }),
     }),
   );
-  const server = program("server", "server/main.ts", ["--json", "--config", config]);
+  const server = program("server", "server/main.ts", {
+    args: ["--json", "--config", config],
+    flags: await serverFlags(),
+  });
   const [line] = await server.waitForLine(/^\{"consoleUrl".*\}$/, 30_000);
   const ready = JSON.parse(line);
   const baseUrl = new URL(ready.consoleUrl).origin;
