@@ -25,7 +25,7 @@ export class EncoderList {
 
   /** Resolves when the software encoders are known; hardware follows. */
   async probe(): Promise<void> {
-    for (const result of await probeSoftware()) this.#add(result);
+    for (const result of await probeSoftware(this.options.preferred)) this.#add(result);
     void probeHardware(this.options.hardware, (result) => {
       this.#add(result);
       if (result.works) this.onChange();

@@ -1,6 +1,8 @@
 /** One picture as RTP payloads, made once for all who are sent it. */
 import { never } from "@farglass/protocol";
+import { packetizeAv1 } from "./av1_packetizer.ts";
 import { packetize, type RtpPayload } from "./h264_packetizer.ts";
+import { packetizeH265 } from "./h265_packetizer.ts";
 import type { EncodedFrame } from "./ports.ts";
 import { packetizeVp8 } from "./vp8_packetizer.ts";
 
@@ -28,8 +30,9 @@ function cut({ codec, units }: EncodedFrame): readonly RtpPayload[] {
     case "vp8":
       return units.flatMap((unit) => packetizeVp8(unit, PAYLOAD_BYTES));
     case "h265":
+      return packetizeH265(units, PAYLOAD_BYTES);
     case "av1":
-      throw new Error(`${codec} is not sent yet`);
+      return packetizeAv1(units, PAYLOAD_BYTES);
     default:
       return never(codec);
   }

@@ -65,6 +65,17 @@ const SERVER_URL = /^(?:ws|http)s?:\/\/(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?(
 
 /** The encoders that can be preferred; a test holds them equal to the adapter's. */
 export const ENCODER_NAMES = [
+  "av1_nvenc",
+  "av1_qsv",
+  "av1_vaapi",
+  "av1_amf",
+  "hevc_nvenc",
+  "hevc_qsv",
+  "hevc_vaapi",
+  "hevc_amf",
+  "hevc_videotoolbox",
+  "hevc_mf",
+  "hevc_v4l2m2m",
   "h264_nvenc",
   "h264_qsv",
   "h264_vaapi",
@@ -74,6 +85,8 @@ export const ENCODER_NAMES = [
   "h264_v4l2m2m",
   "libx264",
   "libvpx",
+  "libsvtav1",
+  "libx265",
 ] as const;
 
 /** Every setting, in the order of the sample file. */

@@ -20,6 +20,8 @@ export interface EncoderSpec {
   readonly rate: RateControl;
   /** Pictures between keyframes; drivers differ in how they write "never". */
   readonly gop: number;
+  /** Only tried and used when the owner names it: it costs more than it gives. */
+  readonly onlyPreferred?: true;
   /** Where it can work at all; without it, everywhere. */
   readonly needs?: {
     readonly os: readonly (typeof Deno.build.os)[];
@@ -187,8 +189,79 @@ const v4l2: EncoderSpec = {
   options: () => ({}),
 };
 
-/** Every encoder that can be asked for by name, the one that costs this machine least first. */
+/** Another format by the same device: `codec`, and what its encoder is told instead. */
+const like = (
+  spec: EncoderSpec,
+  name: string,
+  codec: EncoderCaps["codec"],
+  options: Readonly<Record<string, string>>,
+): EncoderSpec => ({ ...spec, caps: { ...spec.caps, name, codec }, options: () => options });
+
+const NVENC = { preset: "p4", tune: "ull", rc: "vbr", zerolatency: "1", delay: "0" };
+const QSV = { preset: "veryfast", profile: "main", async_depth: "1", forced_idr: "1" };
+const VAAPI = { profile: "main", rc_mode: "VBR", async_depth: "1" };
+const AMF = { profile: "main", rc: "vbr_latency" };
+
+/** AV1 and H.265 by hardware: for browsers whose decoder is hardware, too. */
+const NEWER: readonly EncoderSpec[] = [
+  like(nvenc, "av1_nvenc", "av1", { ...NVENC, "forced-idr": "1" }),
+  like(qsv, "av1_qsv", "av1", QSV),
+  like(vaapi, "av1_vaapi", "av1", VAAPI),
+  like(amf, "av1_amf", "av1", { ...AMF, usage: "lowlatency", header_insertion_mode: "frame" }),
+  like(nvenc, "hevc_nvenc", "h265", { ...NVENC, profile: "main", "forced-idr": "1" }),
+  like(qsv, "hevc_qsv", "h265", QSV),
+  like(vaapi, "hevc_vaapi", "h265", VAAPI),
+  like(amf, "hevc_amf", "h265", {
+    ...AMF,
+    usage: "ultralowlatency",
+    header_insertion_mode: "idr",
+  }),
+  like(videotoolbox, "hevc_videotoolbox", "h265", {
+    profile: "main",
+    realtime: "1",
+    prio_speed: "1",
+    allow_sw: "0",
+  }),
+  like(mediaFoundation, "hevc_mf", "h265", mediaFoundation.options("balanced")),
+  like(v4l2, "hevc_v4l2m2m", "h265", {}),
+];
+
+/** As quick as it gets, each picture at once: its "real time" mode without a look ahead. */
+const libsvtav1: EncoderSpec = {
+  caps: { ...SOFTWARE, name: "libsvtav1", codec: "av1" },
+  input: "yuv420p",
+  rate: "reopen",
+  gop: PRACTICALLY_NEVER,
+  onlyPreferred: true,
+  options: () => ({
+    preset: "12",
+    "svtav1-params": "rtc=1:pred-struct=1:rc=2:lookahead=0:scm=1:scd=0:lp=2",
+  }),
+};
+
+/** As libx264 is told. */
+const libx265: EncoderSpec = {
+  caps: { ...SOFTWARE, name: "libx265", codec: "h265" },
+  input: "yuv420p",
+  rate: "reopen",
+  gop: -1,
+  onlyPreferred: true,
+  options: (quality) => ({
+    preset: "ultrafast",
+    tune: "zerolatency",
+    profile: "main",
+    crf: String(CRF[quality]),
+    "forced-idr": "1",
+    "x265-params": "frame-threads=1:keyint=-1:scenecut=0:repeat-headers=1:annexb=1:log-level=none",
+  }),
+};
+
+/**
+ * Every encoder that can be asked for by name: what needs both ends' hardware first, then the one
+ * that costs this machine least.
+ */
 export const ENCODERS: readonly EncoderSpec[] = [
+  ...NEWER,
   nvenc,
   qsv,
   vaapi,
@@ -198,6 +271,8 @@ export const ENCODERS: readonly EncoderSpec[] = [
   v4l2,
   libx264,
   libvpx,
+  libsvtav1,
+  libx265,
 ];
 
 export const findEncoder = (name: string): EncoderSpec | undefined =>

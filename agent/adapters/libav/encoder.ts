@@ -82,7 +82,9 @@ function openParts(lib: Libav, spec: EncoderSpec, options: VideoEncoderOptions):
   context.threadCount = threadCount();
   if (spec.rate === "clock") setConstantRate(lib, context, opened);
   else applyRate(context, opened, opened.maxFps);
-  if (spec.caps.hardware) context.bitRate = context.rcMaxRate;
+  const settings = spec.options(options.quality);
+  // A quantizer instead of a mean rate; the bucket bounds it.
+  if (spec.rate !== "clock" && settings.crf === undefined) context.bitRate = context.rcMaxRate;
   // Signalled in the SPS (VUI, H.264 section E.2.1), so that no decoder has to guess. The matrix is
   // BT.601's: Chromium's conversion of BT.709 saturates a coefficient, and blue is off by 12 of 255.
   context.colorSpace = k.AVCOL_SPC_SMPTE170M;
@@ -92,7 +94,7 @@ function openParts(lib: Libav, spec: EncoderSpec, options: VideoEncoderOptions):
   const feed = openFeed(lib, context, { input: spec.input, stack });
   // Not by open2's dictionary: FFmpeg frees it there, and node-av's wrapper frees it once more when
   // it is collected, which ends the process.
-  for (const [name, value] of Object.entries(spec.options(options.quality))) {
+  for (const [name, value] of Object.entries(settings)) {
     const code = context.setOption(name, value, k.AV_OPT_TYPE_STRING, k.AV_OPT_SEARCH_CHILDREN);
     av.FFmpegError.throwIfError(code, `option ${name}`);
   }

@@ -22,6 +22,8 @@ export function loadLibav(): Promise<Result<Libav, CodedError>> {
     try {
       const [av, k] = await Promise.all([import("node-av/lib"), import("node-av/constants")]);
       av.Log.setLevel(k.AV_LOG_ERROR);
+      // SVT-AV1 writes to stderr by itself, past FFmpeg's log; 0 leaves what ends the process.
+      Deno.env.set("SVT_LOG", "0");
       return ok({ av, k });
     } catch {
       // The cause lists paths of this machine; what to do does not depend on it.

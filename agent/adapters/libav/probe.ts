@@ -5,8 +5,8 @@
 import type { CodecContext, Frame as AvFrame, Packet } from "node-av/lib";
 import { Buffer } from "node:buffer";
 import { detailOf, type VideoCodec } from "@farglass/protocol";
-import { joinAnnexB } from "../../core/nal_units.ts";
 import type { EncodedFrame, Frame } from "../../core/ports.ts";
+import { joinUnits } from "./bitstream.ts";
 import { type EncoderCaps, ENCODERS, type EncoderSpec } from "./catalogue.ts";
 import { openConverter } from "./converter.ts";
 import { openLibavEncoder } from "./encoder.ts";
@@ -26,9 +26,11 @@ const BYTES_PER_PIXEL = 4;
 const KBPS = 2_000;
 
 /** The encoders without a driver: they can be tried in this process. */
-export async function probeSoftware(): Promise<readonly ProbeResult[]> {
+export async function probeSoftware(preferred = "auto"): Promise<readonly ProbeResult[]> {
   const results: ProbeResult[] = [];
-  for (const spec of ENCODERS.filter(({ caps }) => !caps.hardware)) {
+  for (const spec of ENCODERS) {
+    const { caps, onlyPreferred = false } = spec;
+    if (caps.hardware || onlyPreferred && caps.name !== preferred) continue;
     results.push(await probeEncoder(spec));
   }
   return results;
@@ -126,8 +128,7 @@ function openDecoder(
   frame.alloc();
   return {
     async luma(encoded) {
-      const [unit] = encoded.units;
-      packet.data = Buffer.from(encoded.codec === "vp8" ? unit : joinAnnexB(encoded.units));
+      packet.data = Buffer.from(joinUnits(encoded));
       check(await context.sendPacket(packet), "avcodec_send_packet");
       packet.unref();
       check(await context.receiveFrame(frame), "avcodec_receive_frame");
