@@ -7,7 +7,6 @@ import {
   type DesktopCaps,
   type Draft,
   never,
-  type TraceContext,
   type WebrtcCaps,
 } from "@farglass/protocol";
 import { nextDeadline, step } from "../core/controller.ts";
@@ -17,7 +16,6 @@ import {
   type Bus,
   DESKTOPS_TOPIC,
   type DesktopStore,
-  type Handled,
   linkTopic,
   type Log,
   type Metrics,
@@ -32,6 +30,7 @@ import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
 import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 import { traceIdIn } from "../core/trace.ts";
 import { DirectWrites, type MakeDirect } from "./direct_writes.ts";
+import { type DispatchOptions, type Job, takeBatch } from "./shell_jobs.ts";
 import { StepTrace } from "./step_trace.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
@@ -67,25 +66,6 @@ const MAX_CAS_ATTEMPTS = 64;
 /** A tick that the store refused is tried again after this. */
 const TICK_RETRY_MS = 1_000;
 
-export interface DispatchOptions {
-  /** Who sent the event and from where, for telemetry, where no link tells. */
-  readonly origin?: EventOrigin | null;
-  /** The link's message that the event comes from; it is dealt with once, whoever sends it again. */
-  readonly handled?: Handled | null;
-  /** The span that asks for a session, of the console or of a REST caller. */
-  readonly caller?: TraceContext | null;
-  /** While the store is away: true waits for it, false (the default) rejects. */
-  readonly wait?: boolean;
-}
-
-interface Job {
-  readonly event: ControllerEvent;
-  readonly options: DispatchOptions;
-  readonly trace: StepTrace;
-  resolve(effects: readonly Effect[]): void;
-  reject(error: unknown): void;
-}
-
 type Step = Omit<ToldStep, "now" | "ttlSeconds"> & { readonly trace: StepTrace };
 
 /** The effects of each event of a batch, or that they have to be tried one by one. */
@@ -99,8 +79,6 @@ interface Timer {
 
 /** A timer that fires this much too early or late is left alone; an early tick arms it anew. */
 const TIMER_SLACK_MS = 50;
-/** Events that are decided and written together. */
-const MAX_BATCH = 64;
 /** setTimeout cannot wait longer; the tick is armed again then. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A store that refuses although it is there is not asked in a tight circle. */
@@ -145,7 +123,8 @@ export class ControllerShell {
     const { promise, resolve, reject } = Promise.withResolvers<readonly Effect[]>();
     const { tracer = null, clock, wallClock = clock } = this.#options;
     const { caller = null } = options;
-    const trace = new StepTrace(tracer, event, { caller, startMs: wallClock() });
+    const startMs = tracer === null ? 0 : wallClock();
+    const trace = new StepTrace(tracer, event, { caller, startMs });
     const job = { event, options, trace, resolve, reject };
     const queue = this.#queues.get(desktopId);
     if (queue !== undefined) {
@@ -168,8 +147,61 @@ export class ControllerShell {
   }
 
   async #work(desktopId: string, waiting: Job[]): Promise<void> {
-    while (waiting.length > 0) await this.#settle(desktopId, takeBatch(waiting));
+    while (waiting.length > 0) {
+      const jobs = takeBatch(waiting);
+      if (!this.#settleAtOnce(desktopId, jobs)) await this.#settle(desktopId, jobs);
+    }
     this.#queues.delete(desktopId);
+  }
+
+  /**
+   * The straight path of a store in memory, with nothing to wait for. False, and nothing is done:
+   * it is no such store, or the batch is no plain one.
+   */
+  #settleAtOnce(desktopId: string, jobs: readonly Job[]): boolean {
+    const { atOnce } = this.#options.store;
+    if (atOnce === undefined) return false;
+    let steps: readonly Step[];
+    try {
+      const stored = atOnce.recall(desktopId);
+      const decided = this.#steps(stored?.desktop ?? null, jobs);
+      if (decided === "apart") return false;
+      steps = decided;
+    } catch {
+      // It breaks again on the long way, which tells the caller.
+      return false;
+    }
+    const { before } = steps[0];
+    const { after } = steps[steps.length - 1];
+    const out = this.#outOf(steps);
+    if (after === before && (before === null || out.length === 0)) return false;
+    try {
+      atOnce.save(desktopId, { desktop: after, out });
+      this.#written(desktopId, steps);
+    } catch (error) {
+      for (const job of jobs) job.reject(error);
+      return true;
+    }
+    jobs.forEach((job, i) => job.resolve(steps[i].effects));
+    return true;
+  }
+
+  /** What of these steps leaves this node. */
+  #outOf(steps: readonly Step[]): readonly Outgoing[] {
+    const out: Outgoing[] = [];
+    for (const { effects, trace } of steps) {
+      for (const effect of effects) out.push(...this.#outgoing(trace.outgoing(effect)));
+    }
+    return out;
+  }
+
+  /** Steps that are stored. */
+  #written(desktopId: string, steps: readonly Step[]): void {
+    for (const one of steps) this.#carryOut(one);
+    const { before } = steps[0];
+    const { after } = steps[steps.length - 1];
+    // Of a state that stays the deadline does, too.
+    if (after !== before || !this.#timers.has(desktopId)) this.#arm(desktopId, after);
   }
 
   /** Never rejects: the callers of `dispatch` get what became of their event. */
@@ -207,12 +239,7 @@ export class ControllerShell {
       const steps = this.#steps(before, jobs);
       if (steps === "apart") return steps;
       const { after } = steps[steps.length - 1];
-      const out = [
-        ...this.#farewells(stored),
-        ...steps.flatMap(({ effects, trace }) =>
-          effects.flatMap((e) => this.#outgoing(trace.outgoing(e)))
-        ),
-      ];
+      const out = [...this.#farewells(stored), ...this.#outOf(steps)];
       if (after === before && (before === null || out.length === 0)) {
         // Nothing is written, so nothing else would notice that this was outdated.
         const now = await store.load(desktopId);
@@ -231,9 +258,7 @@ export class ControllerShell {
           continue;
         }
       }
-      for (const one of steps) this.#carryOut(one);
-      // Of a state that stays the deadline does, too.
-      if (after !== before || !this.#timers.has(desktopId)) this.#arm(desktopId, after);
+      this.#written(desktopId, steps);
       return steps.map(({ effects }) => effects);
     }
     throw new Error("The store stayed busy");
@@ -419,24 +444,6 @@ export class ControllerShell {
     const draft: Draft = { type: "DESKTOP_CAPS", desktopId, sessionId, payload };
     return effect.linkIds.map((linkId) => ({ kind: "mail", linkId, draft }));
   }
-}
-
-/**
- * Takes from the queue what may be decided together: events that all wait for the store or all
- * don't, and each link's numbered messages in ascending order.
- */
-function takeBatch(waiting: Job[]): readonly Job[] {
-  const last = new Map<string, number>();
-  const fits = ({ options: { handled, wait } }: Job) => {
-    if (wait !== waiting[0].options.wait) return false;
-    if (handled === undefined || handled === null) return true;
-    if (handled.seq <= (last.get(handled.linkId) ?? 0)) return false;
-    last.set(handled.linkId, handled.seq);
-    return true;
-  };
-  let count = 0;
-  while (count < waiting.length && count < MAX_BATCH && fits(waiting[count])) count++;
-  return waiting.splice(0, count);
 }
 
 /** ERROR for the sender of a message. */

@@ -6,8 +6,9 @@ import { AGENT_LINK, CONSOLE_LINK, DESKTOP, on, SCRIPTS } from "../testing/contr
 import { ControllerShell } from "./controller_shell.ts";
 import { MemoryBus, MemoryDesktopStore } from "./memory_store.ts";
 
-/** Counts writes, and lets a test refuse one. */
+/** Counts writes, and lets a test refuse one; as a store of another process would, it takes its time. */
 class WatchedStore extends MemoryDesktopStore {
+  override readonly atOnce = undefined;
   writes: DesktopWrite[] = [];
   refuse: (write: DesktopWrite) => Saved | null = () => null;
 
@@ -26,12 +27,13 @@ async function withShell(
     readonly dispatch: (event: ControllerEvent, seq?: number) => Promise<readonly Effect[]>;
     readonly toAgent: unknown[];
   }) => Promise<void>,
+  { atOnce = false } = {},
 ): Promise<void> {
   const bus = new MemoryBus();
   const store = new WatchedStore(bus);
   const nothing = () => {};
   const shell = new ControllerShell({
-    store,
+    store: atOnce ? new MemoryDesktopStore(bus) : store,
     bus,
     log: { write: nothing },
     metrics: {
@@ -115,15 +117,35 @@ Deno.test("shell: the same number twice is never one batch", async () => {
   });
 });
 
-Deno.test("shell: an event that breaks an invariant spares the others of its batch", async () => {
-  await withShell(async ({ dispatch, toAgent }) => {
-    const broken = { kind: "no such kind" } as unknown as ControllerEvent;
-    const settled = await Promise.allSettled([
-      dispatch(on.candidate("console", 1, 40_001)),
-      dispatch(broken),
-      dispatch(on.candidate("console", 1, 40_002)),
-    ]);
-    assert.deepEqual(settled.map((s) => s.status), ["fulfilled", "rejected", "fulfilled"]);
-    assert.deepEqual(ports(toAgent), [40_001, 40_002]);
-  });
+Deno.test("shell: a store in memory is written without a wait, with the same effects", async () => {
+  await withShell(async ({ shell, dispatch, toAgent }) => {
+    const order: string[] = [];
+    const first = dispatch(on.candidate("console", 1, 40_001), 7).then((e) => {
+      order.push("first");
+      return e;
+    });
+    const second = dispatch(on.candidate("console", 1, 40_001), 8);
+    queueMicrotask(() => order.push(`${toAgent.length} sent`));
+    assert.deepEqual((await first).map(({ kind }) => kind), ["send"]);
+    assert.deepEqual((await second).map(({ kind }) => kind), ["reject"]);
+    // All in the first microtask after the dispatch: before whoever asked later.
+    assert.deepEqual(order, ["1 sent", "first"]);
+    assert.deepEqual(await shell.dispatch("unknown", { kind: "tick" }), []);
+  }, { atOnce: true });
 });
+
+for (const atOnce of [false, true]) {
+  const where = atOnce ? "in memory" : "elsewhere";
+  Deno.test(`shell: an event that breaks an invariant spares the others of its batch, store ${where}`, async () => {
+    await withShell(async ({ dispatch, toAgent }) => {
+      const broken = { kind: "no such kind" } as unknown as ControllerEvent;
+      const settled = await Promise.allSettled([
+        dispatch(on.candidate("console", 1, 40_001)),
+        dispatch(broken),
+        dispatch(on.candidate("console", 1, 40_002)),
+      ]);
+      assert.deepEqual(settled.map((s) => s.status), ["fulfilled", "rejected", "fulfilled"]);
+      assert.deepEqual(ports(toAgent), [40_001, 40_002]);
+    }, { atOnce });
+  });
+}

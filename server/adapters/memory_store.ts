@@ -1,5 +1,6 @@
 /** The embedded store: one process, nothing kept after it ends. */
 import {
+  type AtOnce,
   type Bus,
   type DesktopStore,
   type DesktopWrite,
@@ -54,20 +55,44 @@ export class MemoryDesktopStore implements DesktopStore {
     return this.load(desktopId);
   }
 
+  readonly atOnce: AtOnce | undefined = {
+    recall: (desktopId) => this.#desktops.get(desktopId) ?? null,
+    save: (desktopId, { desktop, out = [] }) => {
+      this.#put(desktopId, this.#desktops.get(desktopId), desktop);
+      for (const o of out) {
+        const published = o.kind === "mail"
+          ? this.#bus.publish(linkTopic(o.linkId), { draft: o.draft })
+          : this.#bus.publish(o.topic, o.message);
+        published.catch(() => {
+          // A bus in memory has delivered within the call, see MemoryBus; there is nothing to wait for.
+        });
+      }
+    },
+  };
+
   async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
     const { desktop, out = [] } = write;
     const stored = this.#desktops.get(desktopId);
     if ((stored?.revision ?? 0) !== revision) return "conflict";
-    this.#index(desktopId, stored?.desktop ?? null, desktop);
-    this.#remember(desktopId, newlyEnded(stored?.desktop ?? null, desktop));
-    if (desktop === null) this.#desktops.delete(desktopId);
-    else this.#desktops.set(desktopId, { revision: revision + 1, desktop });
+    this.#put(desktopId, stored, desktop);
     // One process: a link is never taken up elsewhere, so its mail needs no number.
     for (const o of out) {
       if (o.kind === "mail") await this.#bus.publish(linkTopic(o.linkId), { draft: o.draft });
       else await this.#bus.publish(o.topic, o.message);
     }
     return "saved";
+  }
+
+  #put(desktopId: string, stored: Stored | undefined, desktop: DesktopState | null): void {
+    const revision = (stored?.revision ?? 0) + 1;
+    if (stored !== undefined && stored.desktop === desktop) {
+      this.#desktops.set(desktopId, { revision, desktop });
+      return;
+    }
+    this.#index(desktopId, stored?.desktop ?? null, desktop);
+    this.#remember(desktopId, newlyEnded(stored?.desktop ?? null, desktop));
+    if (desktop === null) this.#desktops.delete(desktopId);
+    else this.#desktops.set(desktopId, { revision, desktop });
   }
 
   list(): Promise<readonly DesktopState[]> {

@@ -254,7 +254,7 @@ export class SignalRouter implements LinkHandlers {
   }
 
   /** Waits for a store that is away; what is sent again is dealt with once. */
-  async #decide(
+  #decide(
     link: HubLink,
     desktopId: string,
     event: ControllerEvent,
@@ -266,7 +266,7 @@ export class SignalRouter implements LinkHandlers {
     const caller = message?.traceparent === undefined
       ? null
       : parseTraceparent(message.traceparent);
-    return await this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
+    return this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
   }
 
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {

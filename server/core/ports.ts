@@ -93,8 +93,18 @@ export class StoreNewer extends Error {
   override readonly name = "StoreNewer";
 }
 
+/** A store in the memory of this process: it answers without a wait. */
+export interface AtOnce {
+  /** As DesktopStore.recall. */
+  recall(desktopId: string): Stored | null;
+  /** As DesktopStore.save; nothing comes between a decision and its write, so it always is written. */
+  save(desktopId: string, write: DesktopWrite): void;
+}
+
 /** Live state of all desktops, shared by all nodes. Every method may reject with StoreUnavailable. */
 export interface DesktopStore {
+  /** Left out where the state is somewhere else. */
+  readonly atOnce?: AtOnce | undefined;
   load(desktopId: string): Promise<Stored | null>;
   /** What this node last knew, perhaps outdated: `save` finds out. */
   recall(desktopId: string): Promise<Stored | null>;
