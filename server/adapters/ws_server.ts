@@ -8,11 +8,54 @@ import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { type EventSource, MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
 import { eventSource } from "../core/telemetry/drafts.ts";
 import type { LinkSocket, LinkSocketEvents } from "./link_types.ts";
+import { asciiFrames } from "./ws_frames.ts";
 
 /** Making one costs more than decoding a message. */
 const UTF8 = new TextDecoder();
 /** How long a peer may take to answer a close frame. */
 const CLOSE_GRACE_MS = 1_000;
+
+/** Texts of one socket that leave at the end of this turn of the event loop. */
+class Outbox {
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  #texts: string[] = [];
+  #chars = 0;
+
+  constructor(ws: WebSocket, socket: Duplex) {
+    this.#ws = ws;
+    this.#socket = socket;
+  }
+
+  /** About how many bytes wait here. */
+  get chars(): number {
+    return this.#chars;
+  }
+
+  /** Whether these are the first. */
+  add(texts: readonly string[]): boolean {
+    const isFirst = this.#texts.length === 0;
+    for (const text of texts) {
+      this.#texts.push(text);
+      this.#chars += text.length;
+    }
+    return isFirst;
+  }
+
+  /** In one write: a call of the kernel is the dearest part of a message. */
+  flush(): void {
+    const texts = this.#texts;
+    if (texts.length === 0) return;
+    this.#texts = [];
+    this.#chars = 0;
+    if (this.#ws.readyState !== this.#ws.OPEN) return;
+    const frames = asciiFrames(texts);
+    if (frames !== null) return void this.#socket.write(frames, "latin1");
+    this.#socket.cork();
+    for (const text of texts) this.#ws.send(text);
+    this.#socket.uncork();
+  }
+}
 
 /** Upgrades authenticated requests. */
 export class WsServer {
@@ -25,7 +68,7 @@ export class WsServer {
   });
   readonly #open = new Map<WebSocket, ReturnType<typeof setTimeout> | null>();
   /** Sockets with something to send in this turn. */
-  #gathering: Duplex[] = [];
+  #gathering: Outbox[] = [];
   readonly #onOversize: (source: EventSource) => void;
 
   /** `onOversize` hears where a message larger than the limit came from. */
@@ -85,21 +128,22 @@ export class WsServer {
       events.closed(code);
     };
     const isOpen = () => !over && ws.readyState === ws.OPEN;
+    const outbox = new Outbox(ws, socket);
     const events = accept({
       sendTexts: (texts) => {
-        if (!isOpen()) return;
-        this.#gather(socket);
-        for (const text of texts) ws.send(text);
+        if (isOpen() && outbox.add(texts)) this.#flushLater(outbox);
       },
       sendBinary: (bytes) => {
+        outbox.flush();
         if (isOpen()) ws.send(bytes);
       },
       close: (code, reason) => {
+        outbox.flush();
         if (ws.readyState === ws.OPEN) ws.close(code, reason);
         this.#cutLater(ws);
         finish(code);
       },
-      bufferedBytes: () => ws.bufferedAmount,
+      bufferedBytes: () => ws.bufferedAmount + outbox.chars,
     });
     ws.on("message", (data: RawData, isBinary: boolean) => {
       if (over) return;
@@ -119,18 +163,13 @@ export class WsServer {
     });
   }
 
-  /**
-   * What is sent in one turn of the event loop leaves at its end, each socket's in one write: a
-   * call of the kernel is the dearest part of a message, and dearer when it has to wake its reader.
-   */
-  #gather(socket: Duplex): void {
-    if (socket.writableCorked > 0) return;
-    socket.cork();
-    if (this.#gathering.push(socket) > 1) return;
+  /** What is sent in one turn leaves at its end: its readers are woken once. */
+  #flushLater(outbox: Outbox): void {
+    if (this.#gathering.push(outbox) > 1) return;
     setImmediate(() => {
-      const sockets = this.#gathering;
+      const gathered = this.#gathering;
       this.#gathering = [];
-      for (const one of sockets) one.uncork();
+      for (const one of gathered) one.flush();
     });
   }
 
