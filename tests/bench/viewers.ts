@@ -1,8 +1,8 @@
 /**
  * What more viewers of one desktop cost: the agent's processor time with 1 and with 10 consoles
- * that all take video, while a part of the screen moves 30 times a second.
+ * that all take video (or patches), while parts of the screen change 30 times a second.
  *
- *   deno task bench:viewers [--seconds 8] [--runs 1] [1280x720|1920x1080] [10]
+ *   deno task bench:viewers [--seconds 8] [--runs 1] [--rects 30] [rtp|diff-dc] [1280x720|1920x1080] [10]
  *
  * The consoles are real to the agent (signalling, DTLS, SRTP, feedback) but decode nothing: ten
  * browsers would take more than this machine has, and the agent would be measured in what is left.
@@ -24,7 +24,7 @@ import { ROOT, startAgent, startPainter, startServer } from "../support/stack.ts
 import { startXvfb } from "../support/xvfb.ts";
 
 const MOST_VIEWERS = 10;
-const RECTS = "30";
+const TRANSPORTS = ["rtp", "diff-dc"];
 /** The targets of all viewers have settled by then. */
 const WARM_UP_SECONDS = 8;
 const READY_TIMEOUT_MS = 40_000;
@@ -38,13 +38,13 @@ async function measure(
   const { display } = owned.use(await startXvfb(size));
   const server = owned.use(await startServer());
   const agent = owned.use(await startAgent({ server, capture: "x11", display }));
-  owned.use(await startPainter("clock", { display, args: ["--hz", "30", "--rects", RECTS] }));
+  owned.use(await startPainter("clock", { display, args: ["--hz", "30", "--rects", rects] }));
   const consoles = owned.use(spawnProcess({
     name: "consoles",
     command: Deno.execPath(),
     args: [
       ...["run", "-A", "--no-check", `${ROOT}/tests/bench/viewers_receivers.ts`],
-      ...[await server.freshLink(), agent.desktopId, String(count)],
+      ...[await server.freshLink(), agent.desktopId, String(count), transport],
     ],
     cwd: ROOT,
   }));
@@ -73,7 +73,11 @@ async function measure(
   };
 }
 
-const { seconds, runs, only } = benchFlags({ seconds: 8, runs: 1 });
+const { seconds, runs, only, more } = benchFlags({ seconds: 8, runs: 1 }, {
+  rects: { type: "string" },
+});
+const rects = String(more.rects ?? "30");
+const transport = only.find((word) => TRANSPORTS.includes(word)) ?? "rtp";
 const size = only.find((word) => word.includes("x")) ?? "1280x720";
 const [width, height] = size.split("x").map(Number);
 const most = Number(only.find((word) => /^\d+$/.test(word)) ?? MOST_VIEWERS);
@@ -93,6 +97,9 @@ const costOf = (count: number) => {
 };
 const ratio = round(costOf(most) / costOf(1), 2);
 console.log(
-  JSON.stringify({ bench: "viewers", machine: machine(), width, height, seconds, ratio, results }),
+  JSON.stringify({
+    ...{ bench: "viewers", machine: machine(), transport, width, height, rects: Number(rects) },
+    ...{ seconds, ratio, results },
+  }),
 );
 Deno.exit(0);

@@ -3,18 +3,25 @@
  * decoded. Ten Chromium pages would take more of two cores than there is, and so disturb what is
  * measured; so would a receiver that is slow, for its packets then seem to queue in the network.
  *
- *   deno run -A viewers_receivers.ts SIGN_IN_LINK DESKTOP_ID COUNT
+ *   deno run -A viewers_receivers.ts SIGN_IN_LINK DESKTOP_ID COUNT rtp|diff-dc
  *
- * Prints `{"ready":true}` when all receive video, then one JSON line a second.
+ * Prints `{"ready":true}` when all receive pictures, then one JSON line a second.
  */
-import { CHANNELS, type Message, type MessageOf, PEER_HEARTBEAT_MS } from "@farglass/protocol";
+import {
+  CHANNELS,
+  diffHead,
+  encodeDiffAck,
+  type Message,
+  type MessageOf,
+  PEER_HEARTBEAT_MS,
+} from "@farglass/protocol";
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { type DataChannel, PeerConnection, type Track, Video } from "node-datachannel";
 import { EXTENSION_URI } from "../../agent/core/rtp_extensions.ts";
 import { type BenchLink, openConsole, type Target } from "./signalling_client.ts";
 
-const [link, desktopId, count] = Deno.args;
+const [link, desktopId, count, transport] = Deno.args;
 
 async function signIn(): Promise<Target> {
   const answer = await fetch(link, { redirect: "manual" });
@@ -123,7 +130,13 @@ class Receiver {
   });
   readonly #track: Track;
   readonly #control: DataChannel;
+  readonly #diff: DataChannel;
   readonly #feedback = new Feedback();
+  readonly #candidates: {
+    readonly candidate: string;
+    readonly sdpMid: string;
+    readonly sdpMLineIndex: number;
+  }[] = [];
   #ssrc = 0;
 
   constructor(private readonly client: BenchLink) {
@@ -132,6 +145,8 @@ class Receiver {
     this.#track.onMessage((packet) => this.#onPacket(packet));
     this.#control = this.#pc.createDataChannel(CHANNELS.control.label);
     this.#control.onOpen(() => this.#onOpen());
+    this.#diff = this.#pc.createDataChannel(CHANNELS.diff.label);
+    this.#diff.onMessage((message) => this.#onDiff(message));
     client.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId: randomUUID() } });
   }
 
@@ -147,10 +162,20 @@ class Receiver {
     if ((packet[1] & 0x80) !== 0) this.pictures++;
   }
 
+  /** Answers each picture at once, as a console that paints in no time. */
+  #onDiff(message: string | Buffer | ArrayBuffer): void {
+    if (typeof message === "string") return;
+    this.packets++;
+    const { frame, last } = diffHead(new Uint8Array(message));
+    if (!last) return;
+    this.pictures++;
+    this.#diff.sendMessageBinary(encodeDiffAck({ frame, outcome: "painted" }));
+  }
+
   /** By the data channel, as a browser does; the server hears of it only that it stands. */
   #onOpen(): void {
     this.#send("PEER_STATE", { generation: 1, state: "connected" });
-    this.#control.sendMessage(JSON.stringify({ op: "select", transport: "rtp", epoch: 1 }));
+    this.#control.sendMessage(JSON.stringify({ op: "select", transport, epoch: 1 }));
     const ping = JSON.stringify({ op: "ping", id: 1, at: 0 });
     setInterval(() => this.#control.sendMessage(ping), PEER_HEARTBEAT_MS);
     setInterval(() => {
@@ -174,15 +199,20 @@ class Receiver {
     });
     pc.onLocalCandidate((line, sdpMid) => {
       const candidate = line.replace(/^a=/, "");
-      const trickled = { candidate, sdpMid, sdpMLineIndex: 0 };
-      this.#send("DESKTOP_WEBRTC_SIGNAL", { kind: "ice-candidate", generation: 1, ...trickled });
+      this.#candidates.push({ candidate, sdpMid, sdpMLineIndex: 0 });
     });
     pc.setLocalDescription("offer");
   }
 
   #onSignal({ payload }: MessageOf<"DESKTOP_WEBRTC_SIGNAL">): void {
-    if (payload.kind === "answer") this.#pc.setRemoteDescription(payload.sdp, "answer");
-    else if (payload.kind === "ice-candidate" && payload.candidate !== "") {
+    if (payload.kind === "answer") {
+      this.#pc.setRemoteDescription(payload.sdp, "answer");
+      // Not sooner: the library would answer the agent's checks before it knows whose certificate
+      // is the right one, and refuse it.
+      for (const candidate of this.#candidates.splice(0)) {
+        this.#send("DESKTOP_WEBRTC_SIGNAL", { kind: "ice-candidate", generation: 1, ...candidate });
+      }
+    } else if (payload.kind === "ice-candidate" && payload.candidate !== "") {
       this.#pc.addRemoteCandidate(`a=${payload.candidate}`, payload.sdpMid ?? "0");
     }
   }
