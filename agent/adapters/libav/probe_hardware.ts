@@ -103,7 +103,11 @@ async function runChild(
   let late = false;
   const end = () => {
     late = true;
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has just ended by itself; from a timer, this would end the agent.
+    }
   };
   let timer = setTimeout(end, timeoutMs);
   const lines = child.stdout.pipeThrough(new TextDecoderStream());
