@@ -2,6 +2,7 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createConsoleClient } from "./adapters/console_client.ts";
+import { findHardwareDecoders } from "./adapters/peer_connection.ts";
 import { App } from "./ui/app.tsx";
 import { ErrorBoundary } from "./ui/message_page.tsx";
 import { applyStoredTheme } from "./ui/theme.ts";
@@ -10,7 +11,15 @@ applyStoredTheme();
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("The page has no element #root");
-createRoot(root).render(
+/** The browser may have to start a process to tell what its hardware decodes. */
+const HARDWARE_ANSWER_MS = 500;
+
+const page = createRoot(root);
+await Promise.race([
+  findHardwareDecoders(),
+  new Promise((resolve) => setTimeout(resolve, HARDWARE_ANSWER_MS)),
+]);
+page.render(
   <StrictMode>
     <ErrorBoundary>
       <App client={createConsoleClient()} />

@@ -120,8 +120,9 @@ function findFormat(codec: VideoCodec, formats: Formats): Found | null {
     case "vp8":
       return findVp8(formats);
     case "h265":
+      return findH265(formats);
     case "av1":
-      return null;
+      return findAv1(formats);
     default:
       return never(codec);
   }
@@ -144,6 +145,37 @@ function findVp8({ names }: Formats): Found | null {
   }
   return null;
 }
+
+/** RTP Payload Format For AV1 (AOMedia) section 7.2: the main profile, which is meant by none, too. */
+function findAv1({ names, parameters }: Formats): Found | null {
+  for (const [payloadType, name] of names) {
+    if (!/^AV1\/90000$/i.test(name)) continue;
+    const format = parameters.get(payloadType);
+    if ((parameter(format, "profile") ?? "0") !== "0") continue;
+    const level = digits(parameter(format, "level-idx")) ?? "5";
+    return { payloadType, format: `level-idx=${level};profile=0;tier=0` };
+  }
+  return null;
+}
+
+/** RFC 7798 section 7.1: the main profile in a single stream, which are meant by none, too. */
+function findH265({ names, parameters }: Formats): Found | null {
+  for (const [payloadType, name] of names) {
+    if (!/^H265\/90000$/i.test(name)) continue;
+    const format = parameters.get(payloadType);
+    if ((parameter(format, "profile-id") ?? "1") !== "1") continue;
+    if ((parameter(format, "tx-mode") ?? "SRST").toUpperCase() !== "SRST") continue;
+    const level = digits(parameter(format, "level-id")) ?? "93";
+    return {
+      payloadType,
+      format: `level-id=${level};profile-id=1;tier-flag=0;tx-mode=SRST`,
+    };
+  }
+  return null;
+}
+
+const digits = (text: string | undefined): string | null =>
+  text !== undefined && /^\d{1,3}$/.test(text) ? text : null;
 
 /**
  * RFC 6184 section 8.1. Constrained baseline as the encoder makes it, before plain baseline, which

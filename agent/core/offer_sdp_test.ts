@@ -74,6 +74,45 @@ for (const [name, h264, codecs, chosen] of CODECS) {
   });
 }
 
+const NEWER: [
+  name: string,
+  codec: VideoCodec,
+  rtpmap: string,
+  fmtp: string | null,
+  answered: string | null,
+][] = [
+  ["AV1", "av1", "AV1", "level-idx=8;profile=0;tier=0", "level-idx=8;profile=0;tier=0"],
+  ["AV1 without parameters", "av1", "AV1", null, "level-idx=5;profile=0;tier=0"],
+  ["AV1 of the high profile", "av1", "AV1", "level-idx=5;profile=1;tier=0", null],
+  ["AV1 with a level that is none", "av1", "av1", "level-idx=x", "level-idx=5;profile=0;tier=0"],
+  [
+    ...["H.265", "h265", "H265"] as const,
+    "level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST",
+    "level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST",
+  ],
+  [
+    ...["H.265 without parameters", "h265", "H265", null] as const,
+    "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST",
+  ],
+  ["H.265 of ten bits", "h265", "H265", "profile-id=2", null],
+  ["H.265 in several streams", "h265", "H265", "tx-mode=MRST", null],
+];
+for (const [name, codec, rtpmap, fmtp, answered] of NEWER) {
+  Deno.test(`prepareOffer: ${name}`, () => {
+    const offer = chromiumOffer().replace(
+      "a=rtpmap:96 VP8/90000\r\n",
+      `a=rtpmap:96 ${rtpmap}/90000\r\n${fmtp === null ? "" : `a=fmtp:96 ${fmtp}\r\n`}`,
+    );
+    const { sdp, video } = prepareOffer(offer, { videoCodecs: [codec, "h264"] });
+    assert.ok(checkSdp(sdp).ok);
+    if (answered === null) return assert.equal(video?.codec, "h264");
+    assert.deepEqual(
+      [video?.codec, video?.payloadType, video?.rtxPayloadType, video?.format],
+      [codec, 96, 97, answered],
+    );
+  });
+}
+
 Deno.test("prepareOffer takes the candidates out, with the section they belong to", () => {
   const candidates = ["candidate:1 1 udp 2113937151 192.0.2.7 48998 typ host"];
   const offer = chromiumOffer({ candidates }) + "a=end-of-candidates\r\n";

@@ -51,6 +51,31 @@ const MIME_TYPES: Readonly<Record<VideoCodec, string>> = {
   av1: "video/av1",
 };
 const OFFERED: readonly VideoCodec[] = ["h264", "vp8"];
+/** Offered only where hardware decodes them: in software they would cost more than they save. */
+const NEWER: readonly VideoCodec[] = ["av1", "h265"];
+const TYPICAL = { width: 1920, height: 1080, bitrate: 4_000_000, framerate: 30 } as const;
+
+let inHardware: readonly VideoCodec[] = [];
+
+/**
+ * Asks which of the newer formats this browser decodes in hardware (Media Capabilities,
+ * `powerEfficient`). Peer connections that are made later offer those, too.
+ */
+export async function findHardwareDecoders(): Promise<void> {
+  const found = await Promise.all(NEWER.map(async (codec) => {
+    const video = { contentType: MIME_TYPES[codec], ...TYPICAL };
+    try {
+      const info = await navigator.mediaCapabilities.decodingInfo({ type: "webrtc", video });
+      return info.supported && info.powerEfficient;
+    } catch {
+      // A browser that does not know the question.
+      return false;
+    }
+  }));
+  inHardware = NEWER.filter((_, i) => found[i]);
+}
+
+const offered = (): readonly VideoCodec[] => [...OFFERED, ...inHardware];
 
 const isFormat = (codec: VideoCodec) => ({ mimeType }: RTCRtpCodec): boolean =>
   mimeType.toLowerCase() === MIME_TYPES[codec];
@@ -61,7 +86,7 @@ const receivable = (): readonly RTCRtpCodec[] =>
 /** What this browser can be sent. */
 function decodableCodecs(): readonly VideoCodec[] {
   const all = receivable();
-  return OFFERED.filter((codec) => all.some(isFormat(codec)));
+  return offered().filter((codec) => all.some(isFormat(codec)));
 }
 
 /** The formats to offer, with those for repair, as this browser lists them. */
@@ -70,7 +95,7 @@ function wantedFormats(): RTCRtpCodec[] {
   // Packetization mode 1 (RFC 6184 section 6.3) before mode 0: frames are larger than packets.
   const mode = ({ sdpFmtpLine = "" }: RTCRtpCodec) =>
     /packetization-mode=0/.test(sdpFmtpLine) ? 1 : 0;
-  const video = OFFERED.flatMap((codec) =>
+  const video = offered().flatMap((codec) =>
     all.filter(isFormat(codec)).sort((a, b) => mode(a) - mode(b))
   );
   const repair = all.filter(({ mimeType }) => mimeType.toLowerCase() === "video/rtx");
