@@ -199,12 +199,14 @@ export function paceKbps(state: CongestionState): number {
 
 function decide(state: CongestionState, estimateKbps: number, reason: CongestionReason) {
   const { minKbps, maxKbps } = state.limits;
-  const bounded = Math.min(maxKbps, Math.max(minKbps, estimateKbps));
+  // What was known of the link before the maximum was lowered is good when it is raised again.
+  const most = Math.max(maxKbps, state.estimateKbps);
+  const bounded = Math.min(most, Math.max(minKbps, estimateKbps));
   const count = state.decisions[reason] ?? 0;
   return {
     ...state,
     estimateKbps: bounded,
-    targetKbps: bounded,
+    targetKbps: Math.min(maxKbps, bounded),
     reason,
     decisions: reason === state.reason && bounded >= state.estimateKbps
       ? state.decisions
@@ -272,7 +274,10 @@ function onQueue(state: CongestionState, m: Measurement, now: number): Congestio
 
 const drained = (state: CongestionState, part: number): CongestionState => ({
   ...state,
-  targetKbps: Math.max(state.limits.minKbps, state.estimateKbps * part),
+  targetKbps: Math.min(
+    state.limits.maxKbps,
+    Math.max(state.limits.minKbps, state.estimateKbps * part),
+  ),
 });
 
 function onRemb(state: CongestionState, m: Measurement, now: number): CongestionState | null {

@@ -269,11 +269,17 @@ Deno.test("VideoFlow: patches on a link that was never seen full take nothing fr
   assert.equal(sim.target, 12_000);
 });
 
-Deno.test("VideoFlow: a change of the maximum holds at once", () => {
+Deno.test("VideoFlow: a change of the maximum holds at once, down and up", () => {
   const sim = new Simulation({ delayMs: 5 });
   sim.run(1_000);
   sim.flow.limit(2_000, sim.now);
   assert.equal(sim.target, 2_000);
+  sim.load = 0.05;
+  sim.run(5_000);
+  assert.equal(sim.target, 2_000);
+  // Nothing has filled the link since, and nothing has to be found out anew.
+  sim.flow.limit(12_000, sim.now);
+  assert.equal(sim.target, 12_000);
 });
 
 Deno.test("videoRate: rather fewer pictures than unreadable ones", () => {
