@@ -11,8 +11,8 @@ const BUCKET_MS = 50;
 const LEAST_VIDEO = 0.5;
 /** SCTP's and UDP's headers for each message, and its last packet's. */
 const MESSAGE_OVERHEAD_BYTES = 60;
-/** From here on the HUD says that patches come first. */
-const WORTH_TELLING = 0.1;
+/** Less than this part is within what a rate means: a heartbeat costs the video nothing. */
+const WORTH_SHARING = 0.1;
 
 /** What leaves beside the video. */
 export class OtherTraffic {
@@ -36,9 +36,10 @@ export class OtherTraffic {
 
 /** The video's part of a link that carries `kbps`, while others take so much of it. */
 export function videoPart(kbps: number, otherKbps: number): number {
+  if (!isShared(kbps, otherKbps)) return kbps;
   return Math.max(kbps * LEAST_VIDEO, kbps - otherKbps);
 }
 
-/** Whether the others' part is worth a word. */
+/** Whether the others take a part worth a word. */
 export const isShared = (kbps: number, otherKbps: number): boolean =>
-  otherKbps >= kbps * WORTH_TELLING;
+  otherKbps >= kbps * WORTH_SHARING;
