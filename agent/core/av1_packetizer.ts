@@ -7,7 +7,7 @@
  *                         on in the next, W how many elements (0: each has its length), N the
  *                         first packet of a coded video sequence
  */
-import type { RtpPayload } from "./h264_packetizer.ts";
+import { checkPayloadLimit, type RtpPayload, withMarker } from "./nal_packetizer.ts";
 import { hasKeyFrame, leb128Bytes, OBU, obuType, writeLeb128 } from "./obus.ts";
 
 const CONTINUES = 0x80;
@@ -19,7 +19,6 @@ const AGGREGATION_HEADER_BYTES = 1;
 const MAX_COUNTED = 3;
 /** A length and a byte. */
 const MIN_ELEMENT_BYTES = 2;
-const MIN_PAYLOAD_BYTES = 8;
 /** The header and the lengths of the two or three OBUs that a picture usually has. */
 const USUAL_OVERHEAD_BYTES = 8;
 
@@ -30,9 +29,7 @@ const USUAL_OVERHEAD_BYTES = 8;
  * no room for a fragment.
  */
 export function packetizeAv1(obus: readonly Uint8Array[], maxPayloadBytes: number): RtpPayload[] {
-  if (maxPayloadBytes < MIN_PAYLOAD_BYTES) {
-    throw new RangeError(`maxPayloadBytes must be at least ${MIN_PAYLOAD_BYTES}`);
-  }
+  checkPayloadLimit(maxPayloadBytes);
   const payloads: Uint8Array[] = [];
   const limit = evenLimit(obus, maxPayloadBytes);
   const fresh = obus.some((obu) => obuType(obu) === OBU.sequenceHeader) && hasKeyFrame(obus);
@@ -59,7 +56,7 @@ export function packetizeAv1(obus: readonly Uint8Array[], maxPayloadBytes: numbe
     }
   });
   if (elements.length > 0) flush(false);
-  return payloads.map((payload, i) => ({ payload, marker: i === payloads.length - 1 }));
+  return withMarker(payloads);
 }
 
 /** What makes the payloads about the same size, so that the last is not a sliver. */

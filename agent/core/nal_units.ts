@@ -10,18 +10,30 @@ export const nalType = (nal: Uint8Array): number => nal[0] & 0x1f;
 export const hasIdr = (nals: readonly Uint8Array[]): boolean =>
   nals.some((nal) => nalType(nal) === NAL.idr);
 
+/** What tells parameter sets and keyframes of a format. */
+export interface NalKinds {
+  isParameterSet(nal: Uint8Array): boolean;
+  isKeyframe(nals: readonly Uint8Array[]): boolean;
+}
+
+const H264_KINDS: NalKinds = {
+  isParameterSet: (nal) => nalType(nal) === NAL.sps || nalType(nal) === NAL.pps,
+  isKeyframe: hasIdr,
+};
+
 /**
- * A keyframe with its SPS and PPS before it, so that a decoder can start there: some encoders send
- * them with their first picture only. `known` are those that came before; the result says which
- * hold now.
+ * A keyframe with its parameter sets before it, so that a decoder can start there: some encoders
+ * send them with their first picture only. `known` are those that came before; the result says
+ * which hold now.
  */
 export function withParameterSets(
   nals: readonly Uint8Array[],
   known: readonly Uint8Array[],
+  { isParameterSet, isKeyframe }: NalKinds = H264_KINDS,
 ): { readonly nals: readonly Uint8Array[]; readonly parameterSets: readonly Uint8Array[] } {
-  const own = nals.filter((nal) => nalType(nal) === NAL.sps || nalType(nal) === NAL.pps);
+  const own = nals.filter(isParameterSet);
   if (own.length > 0) return { nals, parameterSets: own.map((nal) => nal.slice()) };
-  return { nals: hasIdr(nals) ? [...known, ...nals] : nals, parameterSets: known };
+  return { nals: isKeyframe(nals) ? [...known, ...nals] : nals, parameterSets: known };
 }
 
 /**

@@ -1,8 +1,9 @@
 /** One picture as RTP payloads, made once for all who are sent it. */
 import { never } from "@farglass/protocol";
 import { packetizeAv1 } from "./av1_packetizer.ts";
-import { packetize, type RtpPayload } from "./h264_packetizer.ts";
+import { packetize } from "./h264_packetizer.ts";
 import { packetizeH265 } from "./h265_packetizer.ts";
+import type { RtpPayload } from "./nal_packetizer.ts";
 import type { EncodedFrame } from "./ports.ts";
 import { packetizeVp8 } from "./vp8_packetizer.ts";
 

@@ -9,7 +9,7 @@
  *     |M| PictureID   |   M 1: fifteen bits
  *     |   PictureID   |
  */
-import type { RtpPayload } from "./h264_packetizer.ts";
+import type { RtpPayload } from "./nal_packetizer.ts";
 
 const DESCRIPTOR_BYTES = 4;
 const EXTENDED = 0x80;

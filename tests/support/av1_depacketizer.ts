@@ -1,6 +1,6 @@
 /** Undoes the RTP payload format for AV1 in tests; strict, so that a wrong payload fails there. */
 import { readLeb128 } from "../../agent/core/obus.ts";
-import type { RtpPayload } from "../../agent/core/h264_packetizer.ts";
+import type { RtpPayload } from "../../agent/core/nal_packetizer.ts";
 
 interface Elements {
   readonly elements: readonly Uint8Array[];

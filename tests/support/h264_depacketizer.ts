@@ -1,5 +1,5 @@
 /** Undoes RFC 6184 packetization in tests; strict, so that a wrong payload fails there. */
-import type { RtpPayload } from "../../agent/core/h264_packetizer.ts";
+import type { RtpPayload } from "../../agent/core/nal_packetizer.ts";
 
 /** Returns the NAL units of one picture. Throws on anything that RFC 6184 does not allow. */
 export function depacketize(payloads: readonly RtpPayload[]): Uint8Array[] {

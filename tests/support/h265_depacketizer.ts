@@ -1,5 +1,5 @@
 /** Undoes RFC 7798 packetization in tests; strict, so that a wrong payload fails there. */
-import type { RtpPayload } from "../../agent/core/h264_packetizer.ts";
+import type { RtpPayload } from "../../agent/core/nal_packetizer.ts";
 import { AP, FU, nal265Type } from "../../agent/core/h265_packetizer.ts";
 
 /** One picture's NAL units. */

@@ -1,5 +1,5 @@
 /** Undoes RFC 7741 packetization in tests; strict, so that a wrong payload fails there. */
-import type { RtpPayload } from "../../agent/core/h264_packetizer.ts";
+import type { RtpPayload } from "../../agent/core/nal_packetizer.ts";
 
 /** One frame and the picture id that all its payloads bear. */
 export function depacketizeVp8(
