@@ -63,11 +63,10 @@ export class PatchPacker {
    */
   pack(wanted: readonly Rect[], now: Words, most: number): PackedPatches {
     let { patches, words } = this.#copy(wanted, now, this.targetWords(most));
-    const limit = Math.max(LEAST_CUT_BYTES, most) * OVERSHOOT;
-    for (let cuts = 0;; cuts++) {
+    let limit = Math.max(LEAST_CUT_BYTES, most) * OVERSHOOT;
+    for (;;) {
       const runs = this.#packRuns(patches);
-      const most = BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES;
-      const room = cuts === 0 ? Math.min(most, limit) : most;
+      const room = Math.min(limit, BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES);
       const deflatable = runs.length > SMALL_RUNS_BYTES &&
         runs.length < words * MAX_DEFLATED_RUNS_PER_PIXEL;
       const packed = deflatable ? this.#deflate(runs) : runs;
@@ -80,6 +79,8 @@ export class PatchPacker {
       // One row is the least there is.
       if (cut.words === words) return { patches, body, deflated };
       ({ patches, words } = cut);
+      // Packing is dear: what was cut once need only fit a message.
+      limit = Infinity;
     }
   }
 
