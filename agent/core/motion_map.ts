@@ -4,7 +4,7 @@
  * nothing is sent, because the video shows them or patches are late, are compared by samples.
  */
 import type { Rect } from "@farglass/protocol";
-import { COLOUR_MASK, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
+import { COLOUR_MASK, eachTile, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
 
 /** Two changes further apart are not one motion. */
 const GAP_MS = 120;
@@ -82,7 +82,7 @@ export class MotionMap {
   /** One picture's damage. */
   damage(rects: readonly Rect[], nowMs: number): void {
     for (const rect of rects) {
-      this.#each(rect, (at) => {
+      eachTile(this, rect, (at) => {
         this.#unseen[at] = 1;
         const gapMs = nowMs - this.#lastMs[at];
         if (gapMs < SAME_PICTURE_MS) return;
@@ -102,7 +102,7 @@ export class MotionMap {
   /** A patch was sent and took so many bytes. */
   sent(patch: Rect, bytes: number, nowMs: number): void {
     const perPixel = bytes / (patch.width * patch.height);
-    this.#each(patch, (at, col, row) => {
+    eachTile(this, patch, (at, col, row) => {
       const width = Math.min(patch.x + patch.width, (col + 1) * TILE_WIDTH_PX) -
         Math.max(patch.x, col * TILE_WIDTH_PX);
       const height = Math.min(patch.y + patch.height, (row + 1) * TILE_HEIGHT_PX) -
@@ -113,16 +113,6 @@ export class MotionMap {
       }
       this.#sentMs[at] = nowMs;
     });
-  }
-
-  #each(rect: Rect, call: (at: number, col: number, row: number) => void): void {
-    const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
-    const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
-    const right = Math.min(this.cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
-    const bottom = Math.min(this.rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
-    for (let row = top; row < bottom; row++) {
-      for (let col = left; col < right; col++) call(row * this.cols + col, col, row);
-    }
   }
 
   /** The video shows exactly these tiles from now on; `changedMs` is taken as their last change. */

@@ -47,6 +47,21 @@ export function copyWords(
   else for (let i = 0; i < count; i++) to[at + i] = from[start + i];
 }
 
+/** Calls with the index, column and row of each tile that `rect` touches. */
+export function eachTile(
+  { cols, rows }: { readonly cols: number; readonly rows: number },
+  rect: Rect,
+  call: (at: number, col: number, row: number) => void,
+): void {
+  const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
+  const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
+  const right = Math.min(cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
+  const bottom = Math.min(rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
+  for (let row = top; row < bottom; row++) {
+    for (let col = left; col < right; col++) call(row * cols + col, col, row);
+  }
+}
+
 /** Tiles of one viewer's screen with their state. */
 export class TileMap {
   readonly cols: number;
@@ -96,7 +111,7 @@ export class TileMap {
   /** The screen may have changed here at this moment. */
   change(rect: Rect, nowMs: number): void {
     const small = rect.width * rect.height <= SMALL_PX;
-    this.#each(rect, (at, row) => {
+    eachTile(this, rect, (at, _col, row) => {
       const rested = nowMs - this.#changedMs[at] > REST_MS;
       this.#changedMs[at] = nowMs;
       this.#flag(at, row, small || rested ? DAMAGED | FRESH : DAMAGED);
@@ -105,12 +120,12 @@ export class TileMap {
 
   /** The pixels may differ from what the viewer has. */
   damage(rect: Rect): void {
-    this.#each(rect, (at, row) => this.#flag(at, row, DAMAGED));
+    eachTile(this, rect, (at, _col, row) => this.#flag(at, row, DAMAGED));
   }
 
   /** The pixels were sent, but may not have arrived. */
   lose(rect: Rect): void {
-    this.#each(rect, (at, row) => this.#flag(at, row, UNKNOWN));
+    eachTile(this, rect, (at, _col, row) => this.#flag(at, row, UNKNOWN));
   }
 
   /** Everything is to be sent whole. */
@@ -159,16 +174,6 @@ export class TileMap {
     if ((before & HELD) !== 0) return;
     if (before !== 0) this.#countTile(row, before, -1);
     this.#countTile(row, after, 1);
-  }
-
-  #each(rect: Rect, call: (at: number, row: number) => void): void {
-    const left = Math.max(0, Math.floor(rect.x / TILE_WIDTH_PX));
-    const top = Math.max(0, Math.floor(rect.y / TILE_HEIGHT_PX));
-    const right = Math.min(this.cols, Math.ceil((rect.x + rect.width) / TILE_WIDTH_PX));
-    const bottom = Math.min(this.rows, Math.ceil((rect.y + rect.height) / TILE_HEIGHT_PX));
-    for (let row = top; row < bottom; row++) {
-      for (let col = left; col < right; col++) call(row * this.cols + col, row);
-    }
   }
 
   /**
