@@ -16,7 +16,6 @@ import {
   type Bus,
   DESKTOPS_TOPIC,
   type DesktopStore,
-  linkTopic,
   type Log,
   type Metrics,
   type Outgoing,
@@ -30,6 +29,7 @@ import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
 import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 import { traceIdIn } from "../core/trace.ts";
 import { DirectWrites, type MakeDirect } from "./direct_writes.ts";
+import { publishOutgoing } from "./outgoing.ts";
 import { type DispatchOptions, type Job, takeBatch } from "./shell_jobs.ts";
 import { StepTrace } from "./step_trace.ts";
 
@@ -313,10 +313,7 @@ export class ControllerShell {
   /** To a sender whose desktop is not known there is nothing to store. */
   async #publish(out: readonly Outgoing[]): Promise<void> {
     const { bus } = this.#options;
-    for (const o of out) {
-      if (o.kind === "mail") await bus.publish(linkTopic(o.linkId), { draft: o.draft });
-      else await bus.publish(o.topic, o.message);
-    }
+    for (const o of out) await publishOutgoing(bus, o);
   }
 
   /** A session that the store could not read is over, for its two ends only. */

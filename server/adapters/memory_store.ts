@@ -5,7 +5,6 @@ import {
   type DesktopStore,
   type DesktopWrite,
   type HistoryLimits,
-  linkTopic,
   newlyEnded,
   type OnceStore,
   type OperatorPlaces,
@@ -14,6 +13,7 @@ import {
 } from "../core/ports.ts";
 import { noOnce, onceAdd, type OnceState, onceTake } from "../core/once.ts";
 import type { DesktopState, EndedRecord } from "../core/state.ts";
+import { publishOutgoing } from "./outgoing.ts";
 
 const sessionIdsOf = (desktop: DesktopState): readonly string[] => [
   ...Object.keys(desktop.sessions),
@@ -60,10 +60,7 @@ export class MemoryDesktopStore implements DesktopStore {
     save: (desktopId, { desktop, out = [] }) => {
       this.#put(desktopId, this.#desktops.get(desktopId), desktop);
       for (const o of out) {
-        const published = o.kind === "mail"
-          ? this.#bus.publish(linkTopic(o.linkId), { draft: o.draft })
-          : this.#bus.publish(o.topic, o.message);
-        published.catch(() => {
+        publishOutgoing(this.#bus, o).catch(() => {
           // A bus in memory has delivered within the call, see MemoryBus; there is nothing to wait for.
         });
       }
@@ -76,10 +73,7 @@ export class MemoryDesktopStore implements DesktopStore {
     if ((stored?.revision ?? 0) !== revision) return "conflict";
     this.#put(desktopId, stored, desktop);
     // One process: a link is never taken up elsewhere, so its mail needs no number.
-    for (const o of out) {
-      if (o.kind === "mail") await this.#bus.publish(linkTopic(o.linkId), { draft: o.draft });
-      else await this.#bus.publish(o.topic, o.message);
-    }
+    for (const o of out) await publishOutgoing(this.#bus, o);
     return "saved";
   }
 
