@@ -18,8 +18,8 @@ const VECTOR = 0x8000;
 const TWO_BITS = 0x4000;
 const RUN_LENGTH = 0x1fff;
 /** Packet status symbols: received with a small or a large delta. */
-const SMALL_DELTA = 1;
-const LARGE_DELTA = 2;
+export const SMALL_DELTA = 1;
+export const LARGE_DELTA = 2;
 
 /** Keeps the receiver's clock going where its 24-bit reference time wraps (each 12 days). */
 export class ReferenceClock {

@@ -1,6 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { FEEDBACK_CASES, type FeedbackCase } from "../../tests/support/feedback_cases.ts";
 import { FeedbackParser } from "./transport_feedback.ts";
 
 /** A feedback with its RTCP header: base, count, reference, chunks, deltas. */
@@ -15,36 +16,8 @@ function feedback(base: number, count: number, reference: number, rest: readonly
   return bytes;
 }
 
-const CASES: readonly {
-  readonly name: string;
-  readonly count: number;
-  readonly rest: readonly number[];
-  readonly times: readonly (number | null)[];
-}[] = [
-  {
-    name: "a run of small deltas",
-    count: 3,
-    rest: [0b0010_0000, 3, 4, 4, 8],
-    times: [65, 66, 68],
-  },
-  {
-    name: "a run of lost packets, then received ones",
-    count: 4,
-    rest: [0, 2, 0b0010_0000, 2, 0, 4],
-    times: [null, null, 64, 65],
-  },
-  {
-    name: "a vector of single bits, longer than what is reported",
-    count: 5,
-    rest: [0b1010_1100, 0, 4, 4, 4],
-    times: [65, null, 66, 67, null],
-  },
-  {
-    name: "a vector of two bits with a delta backwards in time",
-    count: 3,
-    rest: [0b1101_0010, 0, 40, 0xff, 0xf0],
-    times: [74, null, 70],
-  },
+const CASES: readonly FeedbackCase[] = [
+  ...FEEDBACK_CASES,
   { name: "deltas that are cut off", count: 3, rest: [0b0010_0000, 3, 4], times: [65] },
   { name: "chunks that are cut off", count: 3, rest: [0], times: [] },
   { name: "runs of nothing", count: 2, rest: [0b0010_0000, 0, 0b0010_0000, 0], times: [] },

@@ -4,12 +4,9 @@
  */
 import { RunLengthChunk, type TransportWideCC } from "werift";
 import type { TransportFeedback } from "../../core/link_meter.ts";
-import { ReferenceClock } from "../../core/transport_feedback.ts";
+import { LARGE_DELTA, ReferenceClock, SMALL_DELTA } from "../../core/transport_feedback.ts";
 
 const MICROSECONDS_PER_MS = 1_000;
-/** Packet status symbols: received with a small or a large delta. */
-const SMALL_DELTA = 1;
-const LARGE_DELTA = 2;
 
 /** Reads the feedbacks of one receiver. */
 export class FeedbackReader {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { RtcpHeader, TransportWideCC } from "werift";
+import { FEEDBACK_CASES } from "../../../tests/support/feedback_cases.ts";
 import { FeedbackReader } from "./transport_feedback.ts";
 
 const header = new RtcpHeader({ type: 205, count: 15, version: 2 });
@@ -14,39 +15,7 @@ function feedback(base: number, count: number, reference: number, rest: readonly
   return TransportWideCC.deSerialize(Buffer.concat([bytes, Buffer.from(rest)]), header);
 }
 
-const CASES: readonly {
-  readonly name: string;
-  readonly count: number;
-  readonly rest: readonly number[];
-  readonly times: readonly (number | null)[];
-}[] = [
-  {
-    name: "a run of small deltas",
-    count: 3,
-    rest: [0b0010_0000, 3, 4, 4, 8],
-    times: [65, 66, 68],
-  },
-  {
-    name: "a run of lost packets, then received ones",
-    count: 4,
-    rest: [0, 2, 0b0010_0000, 2, 0, 4],
-    times: [null, null, 64, 65],
-  },
-  {
-    name: "a vector of single bits, longer than what is reported",
-    count: 5,
-    rest: [0b1010_1100, 0, 4, 4, 4],
-    times: [65, null, 66, 67, null],
-  },
-  {
-    name: "a vector of two bits with a delta backwards in time",
-    count: 3,
-    rest: [0b1101_0010, 0, 40, 0xff, 0xf0],
-    times: [74, null, 70],
-  },
-];
-
-for (const { name, count, rest, times } of CASES) {
+for (const { name, count, rest, times } of FEEDBACK_CASES) {
   Deno.test(`FeedbackReader: ${name}`, () => {
     const read = new FeedbackReader().read(feedback(65_535, count, 1, rest));
     assert.deepEqual(read, { base: 65_535, receivedAtMs: times });
