@@ -4,23 +4,19 @@
  * both are software, and all between them is as it is with hardware.
  */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
-import { askAgent } from "../../agent/adapters/control_socket.ts";
-import type { AgentStatus } from "../../agent/agent.ts";
-import { clockIn, hud, readScreen, waitForTransport } from "../support/console_page.ts";
+import { clockIn, readScreen, waitForTransport } from "../support/console_page.ts";
 import {
   chooseTransport,
   e2eTest,
+  encodersOf,
   startWorld,
+  waitForCodec,
   waitForExactPicture,
-  type World,
+  waitForVideoPicture,
 } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
-import { meanDifference, readXScreen } from "../support/xshot.ts";
 
-/** Mean error per colour channel that 4:2:0 chroma and the quantiser may leave on drawn content. */
-const VIDEO_TOLERANCE = 8;
 const SIZE = { width: 800, height: 600 };
 
 /** Runs in the page: a browser whose hardware decodes AV1. */
@@ -33,24 +29,6 @@ function hardwareAv1(): void {
       ? { ...info, powerEfficient: true }
       : info;
   };
-}
-
-const codecIs = (page: Page, codec: string) =>
-  poll(`${codec} in the HUD`, 15_000, async () => (await hud(page)).codec === codec ? true : null);
-
-const showsTheScreen = (page: Page, world: World) =>
-  poll("a video picture like the screen", 20_000, async () => {
-    const shown = await readScreen(page);
-    const screen = readXScreen(world.xvfb.display);
-    if (shown.width !== screen.width || shown.height !== screen.height) return null;
-    return meanDifference(shown, screen) < VIDEO_TOLERANCE ? shown : null;
-  });
-
-async function encodersOf(world: World): Promise<string[]> {
-  const answer = await askAgent(world.agent.stateDir, { op: "status" });
-  assert.ok(answer.ok);
-  const { encoders } = (answer.value as AgentStatus).video;
-  return encoders.map(({ name, codec, viewers }) => `${name} ${codec} ${viewers}`).sort();
 }
 
 e2eTest(
@@ -72,10 +50,10 @@ e2eTest(
       await waitForTransport(page, "rtp");
       await chooseTransport(page, "video");
     }
-    await codecIs(able.page, "AV1");
-    await codecIs(usual.page, "H264");
-    await showsTheScreen(able.page, world);
-    await showsTheScreen(usual.page, world);
+    await waitForCodec(able.page, "AV1");
+    await waitForCodec(usual.page, "H264");
+    await waitForVideoPicture(able.page, display);
+    await waitForVideoPicture(usual.page, display);
     assert.deepEqual(await encodersOf(world), ["libsvtav1 av1 1", "libx264 h264 1"]);
 
     await using clock = await startPainter("clock", { display, args: ["--hz", "30"] });

@@ -6,6 +6,7 @@ import {
   clockLooks,
   composedPicture,
   differencesIn,
+  presentedFrames,
   waitForVideoAt,
   watchClock,
 } from "../support/composed_page.ts";
@@ -17,7 +18,7 @@ import {
   startWorld,
   waitForExactPicture,
 } from "../support/e2e.ts";
-import { startFilm, startTerminal } from "../support/film.ts";
+import { commandTerminal, startFilm, startTerminal } from "../support/film.ts";
 import { poll } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
 import { gateVideo, stallVideo, watchedFrames, watchForBlack } from "../support/video_gate.ts";
@@ -56,9 +57,9 @@ e2eTest(
     });
 
     await t.step("typed text is exact while the film runs", async () => {
-      const before = await page.evaluate(presentedFrames);
+      const before = await presentedFrames(page);
       const blank = readXScreen(display);
-      await xterm(display, "windowfocus", "--sync");
+      await commandTerminal(display, "windowfocus", "--sync");
       await page.getByTestId("stage").focus();
 
       await page.keyboard.type("the quick brown fox jumps over the lazy dog", { delay: 20 });
@@ -70,7 +71,7 @@ e2eTest(
         return typed && differencesIn(screen, shown, TEXT) === 0 ? true : null;
       });
       await poll("the film to go on", 10_000, async () => {
-        const frames = await page.evaluate(presentedFrames);
+        const frames = await presentedFrames(page);
         return frames - before > 20 ? true : null;
       });
       await waitForVideoAt(page, { x: 900, y: 400, video: true });
@@ -79,8 +80,10 @@ e2eTest(
     });
 
     await t.step("a window moved over the film", async () => {
-      for (let x = 10; x <= 700; x += 30) await xterm(display, "windowmove", String(x), "230");
-      await xterm(display, "windowmove", "10", "10");
+      for (let x = 10; x <= 700; x += 30) {
+        await commandTerminal(display, "windowmove", String(x), "230");
+      }
+      await commandTerminal(display, "windowmove", "10", "10");
       await poll("exact text again", 10_000, async () => {
         const shown = await composedPicture(page);
         return differencesIn(readXScreen(display), shown, TEXT) === 0 ? true : null;
@@ -106,21 +109,6 @@ e2eTest(
     });
   },
 );
-
-/** Does something with the terminal's window. */
-async function xterm(display: string, ...command: readonly string[]): Promise<void> {
-  const { code } = await new Deno.Command("xdotool", {
-    args: ["search", "--class", "xterm", ...command],
-    env: { DISPLAY: display },
-  }).output();
-  assert.equal(code, 0);
-}
-
-/** Runs in the page: frames that the video element has shown. */
-function presentedFrames(): number {
-  const video = document.querySelector<HTMLVideoElement>('[data-testid="screen-video"]');
-  return video?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
-}
 
 e2eTest("a clock that goes from patches to video and back never goes back in time", async () => {
   await using world = await startWorld(HYBRID);

@@ -7,15 +7,13 @@ import {
   e2eTest,
   eventsOf,
   startWorld,
+  VIDEO_TOLERANCE,
   waitForExactPicture,
   type World,
 } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
 import { meanDifference, readXScreen } from "../support/xshot.ts";
-
-/** Mean error per colour channel that 4:2:0 chroma and the quantiser may leave on drawn content. */
-const VIDEO_TOLERANCE = 8;
 
 e2eTest("video: the picture is the X screen within tolerance, and motion arrives", async () => {
   await using world = await startWorld();

@@ -1,17 +1,12 @@
 /// <reference lib="dom" />
 /** The operator chooses what the video is made for, by keyboard; it holds at once. */
 import assert from "node:assert/strict";
-import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
 import { waitFor, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, e2eTest, startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, e2eTest, startWorld, statusOf, type World } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 
-async function videoOf(world: World): Promise<AgentStatus["video"]> {
-  const answer = await askAgent(world.agent.stateDir, { op: "status" });
-  assert.ok(answer.ok);
-  return (answer.value as AgentStatus).video;
-}
+const videoOf = async (world: World) => (await statusOf(world)).video;
 
 const count = ({ keyframes }: AgentStatus["video"]): number =>
   Object.values(keyframes).reduce((sum, one) => sum + one, 0);

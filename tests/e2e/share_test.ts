@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { percentile } from "../support/bench.ts";
-import { waitForVideoAt } from "../support/composed_page.ts";
+import { presentedFrames, waitForVideoAt } from "../support/composed_page.ts";
 import { hud, waitForTransport } from "../support/console_page.ts";
 import { e2eTest, eventsOf, startWorld } from "../support/e2e.ts";
-import { startFilm, startTerminal } from "../support/film.ts";
+import { commandTerminal, startFilm, startTerminal } from "../support/film.ts";
 import { poll } from "../support/process.ts";
 import { startPulse } from "../support/pulse.ts";
 import { EAR_SCRIPT, type Heard, isTone } from "../support/tone.ts";
@@ -44,12 +44,6 @@ interface Typing {
   readonly changes: readonly number[];
 }
 const typing = (page: Page): Promise<Typing> => page.evaluate("typing");
-
-const shownFrames = (page: Page): Promise<number> =>
-  page.evaluate(() =>
-    document.querySelector<HTMLVideoElement>('[data-testid="screen-video"]')
-      ?.getVideoPlaybackQuality().totalVideoFrames ?? 0
-  );
 
 interface Watched {
   readonly page: Page;
@@ -102,20 +96,16 @@ e2eTest(
     await page.getByTestId("sound").click();
     await using film = startFilm({ display, x: 600, y: 200, source: FILM });
     await waitForVideoAt(page, { x: 900, y: 400, video: true });
-    const { code } = await new Deno.Command("xdotool", {
-      args: ["search", "--class", "xterm", "windowfocus", "--sync"],
-      env: { DISPLAY: display },
-    }).output();
-    assert.equal(code, 0);
+    await commandTerminal(display, "windowfocus", "--sync");
     await page.getByTestId("stage").focus();
     await page.evaluate(watchTyping);
     const step = async (name: string, body: () => Promise<void>) =>
       assert.ok(await t.step({ name, sanitizeOps: false, sanitizeResources: false, fn: body }));
 
     await step("typing beside the film", async () => {
-      const before = await shownFrames(page);
+      const before = await presentedFrames(page);
       await type({ page, network }, 20);
-      await poll("the film", 10_000, async () => await shownFrames(page) > before + 10 || null);
+      await poll("the film", 10_000, async () => await presentedFrames(page) > before + 10 || null);
     });
 
     await step("typing while the film's last picture is sent exactly", async () => {

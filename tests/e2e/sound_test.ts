@@ -3,22 +3,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { askAgent } from "../../agent/adapters/control_socket.ts";
-import type { AgentStatus } from "../../agent/agent.ts";
 import { hud, waitFor, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, e2eTest, startWorld, type World } from "../support/e2e.ts";
+import { chooseTransport, e2eTest, startWorld, statusOf, type World } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 import { startPulse, type TestPulse, wavOf } from "../support/pulse.ts";
 import { ROOT, startAgent, startPainter } from "../support/stack.ts";
 import { EAR_SCRIPT, type Heard, isTone, toneFrame } from "../support/tone.ts";
 
 const SIZE = { width: 640, height: 360 };
-
-async function statusOf(world: World): Promise<AgentStatus> {
-  const answer = await askAgent(world.agent.stateDir, { op: "status" });
-  assert.ok(answer.ok);
-  return answer.value as AgentStatus;
-}
 
 /** One verb of the agent's command line, as its owner types it. */
 async function owner(world: World, ...args: readonly string[]): Promise<string> {

@@ -1,25 +1,25 @@
 /// <reference lib="dom" />
 /** A browser without H.264 sees the desktop as well as any other, beside one that has it. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
-import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
 import { composedPicture, waitForVideoAt } from "../support/composed_page.ts";
-import { clockIn, hud, readScreen, waitForTransport } from "../support/console_page.ts";
+import { clockIn, readScreen, waitForTransport } from "../support/console_page.ts";
 import {
   chooseTransport,
   e2eTest,
+  encodersOf,
   startWorld,
+  statusOf,
+  VIDEO_TOLERANCE,
+  waitForCodec,
   waitForExactPicture,
+  waitForVideoPicture,
   type World,
 } from "../support/e2e.ts";
 import { startFilm } from "../support/film.ts";
 import { poll } from "../support/process.ts";
 import { startPainter } from "../support/stack.ts";
 import { meanDifference, readXScreen } from "../support/xshot.ts";
-
-/** Mean error per colour channel that 4:2:0 chroma and the quantiser may leave on drawn content. */
-const VIDEO_TOLERANCE = 8;
 
 /** Runs in the page: a browser that was built without H.264 (and newer formats) lists none. */
 function withoutH264(): void {
@@ -33,22 +33,7 @@ function withoutH264(): void {
   };
 }
 
-async function videoOf(world: World): Promise<AgentStatus["video"]> {
-  const answer = await askAgent(world.agent.stateDir, { op: "status" });
-  assert.ok(answer.ok);
-  return (answer.value as AgentStatus).video;
-}
-
-const showsTheScreen = (page: Page, world: World) =>
-  poll("a video picture like the screen", 20_000, async () => {
-    const shown = await readScreen(page);
-    const screen = readXScreen(world.xvfb.display);
-    if (shown.width !== screen.width || shown.height !== screen.height) return null;
-    return meanDifference(shown, screen) < VIDEO_TOLERANCE ? shown : null;
-  });
-
-const codecIs = (page: Page, codec: string) =>
-  poll(`${codec} in the HUD`, 10_000, async () => (await hud(page)).codec === codec ? true : null);
+const videoOf = async (world: World) => (await statusOf(world)).video;
 
 e2eTest("VP8 beside H.264: the same picture, motion, another rate and another size", async () => {
   await using world = await startWorld();
@@ -63,17 +48,13 @@ e2eTest("VP8 beside H.264: the same picture, motion, another rate and another si
     await waitForTransport(page, "rtp");
     await chooseTransport(page, "video");
   }
-  await codecIs(usual.page, "H264");
-  await codecIs(bare.page, "VP8");
+  await waitForCodec(usual.page, "H264");
+  await waitForCodec(bare.page, "VP8");
   const [byH264, byVp8] = await Promise.all(
-    [usual, bare].map(({ page }) => showsTheScreen(page, world)),
+    [usual, bare].map(({ page }) => waitForVideoPicture(page, world.xvfb.display)),
   );
   assert.ok(meanDifference(byH264, byVp8) < VIDEO_TOLERANCE);
-  const { encoders } = await videoOf(world);
-  assert.deepEqual(
-    encoders.map(({ name, codec, viewers }) => `${name} ${codec} ${viewers}`).sort(),
-    ["libvpx vp8 1", "libx264 h264 1"],
-  );
+  assert.deepEqual(await encodersOf(world), ["libvpx vp8 1", "libx264 h264 1"]);
 
   await using _clock = await startPainter("clock", {
     display: world.xvfb.display,
@@ -109,7 +90,7 @@ e2eTest("VP8 in hybrid mode: a film beside exact patches, and exact at rest", as
   await using bare = await world.open({ init: withoutH264, viewport });
   const { page } = bare;
   await waitForTransport(page, "hybrid");
-  await codecIs(page, "VP8");
+  await waitForCodec(page, "VP8");
   await waitForExactPicture(page, display);
   await page.getByRole("radio", { name: "1:1" }).click();
   const place = { x: 600, y: 200, width: 640, height: 360 };

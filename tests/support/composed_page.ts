@@ -68,6 +68,13 @@ export async function waitForVideoAt(
   );
 }
 
+/** Frames that the video element has shown. */
+export const presentedFrames = (page: Page): Promise<number> =>
+  page.evaluate(() =>
+    document.querySelector<HTMLVideoElement>('[data-testid="screen-video"]')
+      ?.getVideoPlaybackQuality().totalVideoFrames ?? 0
+  );
+
 /** One animation frame's look at the painted clock. */
 export interface ClockLook {
   /** The painted time, or null when it was torn or none. */

@@ -1,5 +1,8 @@
 /** What most end-to-end tests need at once: X screen, server, agent, browser. */
+import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
+import { askAgent } from "../../agent/adapters/control_socket.ts";
+import type { AgentStatus } from "../../agent/agent.ts";
 import { launchChromium } from "./chromium.ts";
 import type { Netns } from "./netns.ts";
 import {
@@ -19,7 +22,7 @@ import {
   type TestServer,
 } from "./stack.ts";
 import { startXvfb, type Xvfb } from "./xvfb.ts";
-import { firstDifference, readXScreen } from "./xshot.ts";
+import { firstDifference, meanDifference, type Picture, readXScreen } from "./xshot.ts";
 
 /** A hung browser must not eat the whole run. */
 const TEST_TIMEOUT_MS = 180_000;
@@ -97,6 +100,34 @@ export async function waitForExactPicture(
     });
   }
 }
+
+/** Mean error per colour channel that 4:2:0 chroma and the quantiser may leave on drawn content. */
+export const VIDEO_TOLERANCE = 8;
+
+/** Waits until the console shows about the X screen, by video; returns what it shows. */
+export const waitForVideoPicture = (page: Page, display: string): Promise<Picture> =>
+  poll("a video picture like the screen", 20_000, async () => {
+    const shown = await readScreen(page);
+    const screen = readXScreen(display);
+    if (shown.width !== screen.width || shown.height !== screen.height) return null;
+    return meanDifference(shown, screen) < VIDEO_TOLERANCE ? shown : null;
+  });
+
+/** Waits until the HUD names the video's format so. */
+export const waitForCodec = (page: Page, codec: string): Promise<true> =>
+  poll(`${codec} in the HUD`, 10_000, async () => (await hud(page)).codec === codec ? true : null);
+
+/** What the agent says of itself to its owner. */
+export async function statusOf(world: World): Promise<AgentStatus> {
+  const answer = await askAgent(world.agent.stateDir, { op: "status" });
+  assert.ok(answer.ok);
+  return answer.value as AgentStatus;
+}
+
+/** Encoders in use: name, format and viewers, in alphabetical order. */
+export const encodersOf = async (world: World): Promise<string[]> =>
+  (await statusOf(world)).video.encoders
+    .map(({ name, codec, viewers }) => `${name} ${codec} ${viewers}`).sort();
 
 /** Chooses Auto, Video or Diff as an operator does. */
 export async function chooseTransport(page: Page, choice: "auto" | "video" | "diff") {

@@ -1,4 +1,5 @@
 /** A film in a window of its own, and a terminal beside it: real X clients for tests of motion. */
+import assert from "node:assert/strict";
 import { type SpawnedProcess, spawnProcess } from "./process.ts";
 
 /** A window that can be stopped in mid-motion: what it shows stays. */
@@ -45,6 +46,18 @@ export const startTerminal = (
     args: ["-geometry", place.geometry, "-e", ...place.command ?? ["cat"]],
     env: { DISPLAY: display },
   }));
+
+/** Does something with the terminal's window, such as `windowfocus --sync` (xdotool). */
+export async function commandTerminal(
+  display: string,
+  ...command: readonly string[]
+): Promise<void> {
+  const { code } = await new Deno.Command("xdotool", {
+    args: ["search", "--class", "xterm", ...command],
+    env: { DISPLAY: display },
+  }).output();
+  assert.equal(code, 0);
+}
 
 /** Films ten seconds of soft colours that flow, with grain: nothing in it repeats or is flat. */
 export async function makeFilm(
