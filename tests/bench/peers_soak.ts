@@ -1,6 +1,7 @@
 /** Full load for minutes: whether memory grows, in the agent and in the console. */
 import type { Page } from "playwright-core";
 import { pause, progress, round } from "../support/bench.ts";
+import { inspect } from "../support/inspector.ts";
 import { startPainter } from "../support/stack.ts";
 import type { Choice, Subject } from "./peers_subjects.ts";
 
@@ -82,37 +83,4 @@ async function pageHeapBytes(page: Page): Promise<number> {
   const { usedSize } = await session.send("Runtime.getHeapUsage");
   await session.detach();
   return usedSize;
-}
-
-/** The agent's inspector: its heap after a collection. */
-async function inspect(port: number) {
-  const list = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
-  const socket = new WebSocket(list[0].webSocketDebuggerUrl);
-  await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
-    socket.onerror = () => reject(new Error("The agent's inspector does not answer"));
-  });
-  let id = 0;
-  const ask = (method: string) =>
-    new Promise<{ usedSize: number }>((resolve) => {
-      const wanted = ++id;
-      const listen = ({ data }: MessageEvent) => {
-        const answer = JSON.parse(data);
-        if (answer.id !== wanted) return;
-        socket.removeEventListener("message", listen);
-        resolve(answer.result);
-      };
-      socket.addEventListener("message", listen);
-      socket.send(JSON.stringify({ id: wanted, method }));
-    });
-  return {
-    heapBytes: async () => {
-      await ask("HeapProfiler.collectGarbage");
-      return (await ask("Runtime.getHeapUsage")).usedSize;
-    },
-    [Symbol.asyncDispose]: () => {
-      socket.close();
-      return Promise.resolve();
-    },
-  };
 }

@@ -1,16 +1,22 @@
 /**
  * What more viewers of one desktop cost: the agent's processor time with 1 and with 10 consoles
- * that all take video (or patches), while parts of the screen change 30 times a second.
+ * that all take video, patches or both, while somebody types, a window is moved, a text scrolls,
+ * random rectangles are painted or a film runs in a window.
  *
- *   deno task bench:viewers [--seconds 8] [--runs 1] [--rects 30] [rtp|diff-dc] [1280x720|1920x1080] [10]
+ *   deno task bench:viewers [--seconds 8] [--rects N] [rtp|diff-dc|hybrid] [1280x720|1920x1080] [10]
+ *       [typing|window|scroll|rects|film]
  *
- * The consoles are real to the agent (signalling, DTLS, SRTP, feedback) but decode nothing: ten
- * browsers would take more than this machine has, and the agent would be measured in what is left.
+ * The consoles are real to the agent (signalling, DTLS, SRTP, SCTP, feedback) but decode nothing:
+ * ten browsers would take more than this machine has, and the agent would be measured in what is
+ * left. They are a process of their own, whose use is told apart. `phases` says where the agent's
+ * own thread spends its time (percent of a core, sampled apart from the other figures); `threads`
+ * says what the native ones use, among which are those that encrypt and send.
  */
 import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
 import {
   benchFlags,
+  cpuDuring,
   machine,
   pause,
   progress,
@@ -19,26 +25,35 @@ import {
   threadTimes,
   usageDuring,
 } from "../support/bench.ts";
+import { freePort } from "../support/coturn.ts";
+import { inspect } from "../support/inspector.ts";
 import { spawnProcess } from "../support/process.ts";
-import { ROOT, startAgent, startPainter, startServer } from "../support/stack.ts";
+import { ROOT, startAgent, startServer } from "../support/stack.ts";
 import { startXvfb } from "../support/xvfb.ts";
+import { phasesOf } from "./viewers_phases.ts";
+import { prepareScenes, type Scene, SCENES, startScene } from "./viewers_scenes.ts";
 
 const MOST_VIEWERS = 10;
-const TRANSPORTS = ["rtp", "diff-dc"];
-/** The targets of all viewers have settled by then. */
+const TRANSPORTS = ["rtp", "diff-dc", "hybrid"];
+/** The targets of all viewers' video have settled by then. */
 const WARM_UP_SECONDS = 8;
+const SCENE_WARM_UP_SECONDS = 2;
+const PROFILE_SECONDS = 2;
 const READY_TIMEOUT_MS = 40_000;
 
-async function measure(
-  size: { readonly width: number; readonly height: number },
-  count: number,
-  seconds: number,
-) {
+/** All scenes with `count` viewers. */
+async function measure(count: number, filmFile: string) {
   await using owned = new AsyncDisposableStack();
-  const { display } = owned.use(await startXvfb(size));
+  const { display } = owned.use(await startXvfb({ width, height }));
   const server = owned.use(await startServer());
-  const agent = owned.use(await startAgent({ server, capture: "x11", display }));
-  owned.use(await startPainter("clock", { display, args: ["--hz", "30", "--rects", rects] }));
+  const port = await freePort();
+  const agent = owned.use(
+    await startAgent({
+      ...{ server, capture: "x11", display, hybrid: transport === "hybrid" },
+      denoFlags: [`--inspect=127.0.0.1:${port}`],
+    }),
+  );
+  const inspector = owned.use(await inspect(port));
   const consoles = owned.use(spawnProcess({
     name: "consoles",
     command: Deno.execPath(),
@@ -48,58 +63,90 @@ async function measure(
     ],
     cwd: ROOT,
   }));
+  // Video is the quicker to settle the more there is to see.
+  const first = transport === "diff-dc"
+    ? null
+    : await startScene(scenes[0], { display, rects, filmFile });
   await consoles.waitForLine(/"ready":true/, READY_TIMEOUT_MS);
-  await pause(WARM_UP_SECONDS);
-  const from = consoles.stdoutLines.length;
-  const before = threadTimes(agent.pid);
-  const { usage } = await usageDuring(agent.pid, () => pause(seconds));
-  const threads: Record<string, number> = {};
-  for (const { name, seconds: used } of threadsSince(before, agent.pid)) {
-    threads[name] = round((threads[name] ?? 0) + used / seconds * 100)!;
-  }
-  const lines = consoles.stdoutLines.slice(from).map((line) => JSON.parse(line));
-  const mean = (key: string) =>
-    round(lines.reduce((sum, line) => sum + line[key], 0) / lines.length, 1) ?? 0;
-  const status = await askAgent(agent.stateDir, { op: "status" });
-  const video = status.ok ? (status.value as AgentStatus).video : null;
-  return {
-    viewers: count,
-    ...usage,
-    fps: mean("picturesPerSecond"),
-    packetsPerSecond: mean("packetsPerSecond"),
-    threads,
-    encoders: video?.encoders,
-    keyframes: video?.keyframes,
-  };
-}
-
-const { seconds, runs, only, more } = benchFlags({ seconds: 8, runs: 1 }, {
-  rects: { type: "string" },
-});
-const rects = String(more.rects ?? "30");
-const transport = only.find((word) => TRANSPORTS.includes(word)) ?? "rtp";
-const size = only.find((word) => word.includes("x")) ?? "1280x720";
-const [width, height] = size.split("x").map(Number);
-const most = Number(only.find((word) => /^\d+$/.test(word)) ?? MOST_VIEWERS);
-const results: (Awaited<ReturnType<typeof measure>> & { readonly run: number })[] = [];
-for (let run = 1; run <= runs; run++) {
-  for (const count of [1, most]) {
-    progress(`${count} viewers, run ${run} of ${runs}`);
-    const result = { run, ...await measure({ width, height }, count, seconds) };
-    progress(`  ${result.cpuPercent} % of a core, ${result.fps} fps, ${result.rssMb} MB`);
+  if (first !== null) await pause(WARM_UP_SECONDS);
+  await first?.[Symbol.asyncDispose]();
+  const results = [];
+  for (const scene of scenes) {
+    await using _running = await startScene(scene, { display, rects, filmFile });
+    await pause(SCENE_WARM_UP_SECONDS);
+    const from = consoles.stdoutLines.length;
+    const before = threadTimes(agent.pid);
+    const { usage, value } = await usageDuring(
+      agent.pid,
+      () => cpuDuring({ consoles: consoles.pid }, () => pause(seconds)),
+    );
+    const threads: Record<string, number> = {};
+    for (const { name, seconds: used } of threadsSince(before, agent.pid)) {
+      threads[name] = round((threads[name] ?? 0) + used / seconds * 100)!;
+    }
+    const lines = consoles.stdoutLines.slice(from).map((line) => JSON.parse(line));
+    const mean = (key: string) =>
+      round(lines.reduce((sum, line) => sum + line[key], 0) / lines.length, 1) ?? 0;
+    const profile = await inspector.profile(() => pause(PROFILE_SECONDS));
+    const result = {
+      scene,
+      viewers: count,
+      ...usage,
+      fps: round(mean("videoPictures") + mean("diffFrames"))!,
+      videoFps: mean("videoPictures"),
+      diffFps: mean("diffFrames"),
+      /** Of the viewer that got the fewest. */
+      leastFps: mean("least"),
+      packetsPerSecond: mean("packets"),
+      kilobitsPerSecond: round(mean("bytes") * 8 / 1_000, 0),
+      phases: phasesOf(profile, PROFILE_SECONDS * 1_000),
+      threads,
+      consolesCpuPercent: round(value.cpuSeconds.consoles / seconds * 100),
+    };
+    progress(
+      `  ${scene}, ${count}: ${result.cpuPercent} % of a core, ${result.videoFps} + ` +
+        `${result.diffFps} fps, ${result.kilobitsPerSecond} kb/s, ${result.rssMb} MB, ` +
+        JSON.stringify(result.phases),
+    );
     results.push(result);
   }
+  const status = await askAgent(agent.stateDir, { op: "status" });
+  const video = status.ok ? (status.value as AgentStatus).video : null;
+  return { viewers: count, encoders: video?.encoders, keyframes: video?.keyframes, results };
 }
-/** Of a core, for each picture a second that every viewer gets. */
-const costOf = (count: number) => {
-  const all = results.filter(({ viewers }) => viewers === count);
-  return all.reduce((sum, { cpuPercent, fps }) => sum + cpuPercent / fps, 0) / all.length;
-};
-const ratio = round(costOf(most) / costOf(1), 2);
+
+const { seconds, only, more } = benchFlags({ seconds: 8, runs: 1 }, {
+  rects: { type: "string" },
+});
+const transport = only.find((word) => TRANSPORTS.includes(word)) ?? "rtp";
+const rects = String(more.rects ?? (transport === "rtp" ? "30" : "300"));
+const size = only.find((word) => /^\d+x\d+$/.test(word)) ?? "1280x720";
+const [width, height] = size.split("x").map(Number);
+const most = Number(only.find((word) => /^\d+$/.test(word)) ?? MOST_VIEWERS);
+const wanted = SCENES.filter((scene) => only.includes(scene));
+const usual: readonly Scene[] = transport === "rtp" ? ["rects"] : SCENES;
+const scenes = wanted.length > 0 ? wanted : usual;
+
+const { dir, filmFile } = await prepareScenes();
+const all: Awaited<ReturnType<typeof measure>>[] = [];
+try {
+  for (const count of [1, most]) {
+    progress(`${count} viewers by ${transport}`);
+    all.push(await measure(count, filmFile));
+  }
+} finally {
+  await Deno.remove(dir, { recursive: true });
+}
+/** How often the cost of one viewer: of a picture that every viewer gets, and as it was. */
+const ratios = Object.fromEntries(scenes.map((scene) => {
+  const [one, many] = all.map(({ results }) => results.find((one) => one.scene === scene)!);
+  const cpu = many.cpuPercent / one.cpuPercent;
+  return [scene, { perPicture: round(cpu * one.fps / many.fps, 2), cpu: round(cpu, 2) }];
+}));
 console.log(
   JSON.stringify({
     ...{ bench: "viewers", machine: machine(), transport, width, height, rects: Number(rects) },
-    ...{ seconds, ratio, results },
+    ...{ seconds, ratios, runs: all },
   }),
 );
 Deno.exit(0);

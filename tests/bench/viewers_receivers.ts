@@ -3,13 +3,13 @@
  * decoded. Ten Chromium pages would take more of two cores than there is, and so disturb what is
  * measured; so would a receiver that is slow, for its packets then seem to queue in the network.
  *
- *   deno run -A viewers_receivers.ts SIGN_IN_LINK DESKTOP_ID COUNT rtp|diff-dc
+ *   deno run -A viewers_receivers.ts SIGN_IN_LINK DESKTOP_ID COUNT rtp|diff-dc|hybrid
  *
  * Prints `{"ready":true}` when all receive pictures, then one JSON line a second.
  */
 import {
   CHANNELS,
-  diffHead,
+  decodeDiff,
   encodeDiffAck,
   type Message,
   type MessageOf,
@@ -119,9 +119,15 @@ class Feedback {
   }
 }
 
+/** Whether RTP time `a` (90 kHz, modulo 2^32) is no earlier than `b`. */
+const notBefore = (a: number, b: number): boolean => ((a - b) >>> 0) < 0x80000000;
+
 class Receiver {
   packets = 0;
-  pictures = 0;
+  bytes = 0;
+  /** Pictures of video, and frames of patches. */
+  videoPictures = 0;
+  diffFrames = 0;
   #sessionId = "";
   readonly #pc = new PeerConnection("console", {
     iceServers: [],
@@ -138,6 +144,10 @@ class Receiver {
     readonly sdpMLineIndex: number;
   }[] = [];
   #ssrc = 0;
+  #videoTime: number | null = null;
+  /** Hybrid: the regions that were told and are not shown yet. */
+  #regions: { readonly version: number; readonly sinceRtpTime: number } | null = null;
+  #shownVersion = 0;
 
   constructor(private readonly client: BenchLink) {
     client.onMessage = (message) => this.#onMessage(message);
@@ -159,16 +169,43 @@ class Receiver {
     if (payloadType === RTX_PAYLOAD_TYPE) return;
     this.#ssrc = packet.readUInt32BE(8);
     this.packets++;
-    if ((packet[1] & 0x80) !== 0) this.pictures++;
+    this.bytes += packet.length;
+    if ((packet[1] & 0x80) === 0) return;
+    this.videoPictures++;
+    this.#videoTime = packet.readUInt32BE(4);
+    this.#showRegions();
+  }
+
+  get pictures(): number {
+    return this.videoPictures + this.diffFrames;
+  }
+
+  /** Regions are shown with the first video picture of their time; without any, at once. */
+  #showRegions(): void {
+    const regions = this.#regions;
+    if (regions === null) return;
+    const { version, sinceRtpTime } = regions;
+    if (this.#videoTime === null || !notBefore(this.#videoTime, sinceRtpTime)) return;
+    this.#regions = null;
+    this.#shownVersion = version;
+    this.#control.sendMessage(JSON.stringify({ op: "regions", version }));
   }
 
   /** Answers each picture at once, as a console that paints in no time. */
   #onDiff(message: string | Buffer | ArrayBuffer): void {
     if (typeof message === "string") return;
     this.packets++;
-    const { frame, last } = diffHead(new Uint8Array(message));
+    this.bytes += message.byteLength;
+    const decoded = decodeDiff(new Uint8Array(message));
+    if (!decoded.ok) throw new Error(decoded.error.message);
+    const { frame, last, regions } = decoded.value;
+    if (regions !== null && regions.version > this.#shownVersion) {
+      this.#regions = regions;
+      if (regions.rects.length === 0) this.#videoTime ??= regions.sinceRtpTime;
+      this.#showRegions();
+    }
     if (!last) return;
-    this.pictures++;
+    this.diffFrames++;
     this.#diff.sendMessageBinary(encodeDiffAck({ frame, outcome: "painted" }));
   }
 
@@ -233,15 +270,21 @@ for (let i = 0; i < Number(count); i++) {
   // One after the other: the server takes only so many offers at a time.
   while (receiver.pictures === 0) await new Promise((resolve) => setTimeout(resolve, 50));
 }
-let before = { packets: 0, pictures: 0 };
+const FIGURES = ["packets", "bytes", "videoPictures", "diffFrames"] as const;
+type Figure = (typeof FIGURES)[number];
+const sums = () =>
+  Object.fromEntries(
+    FIGURES.map((key) => [key, receivers.reduce((all, one) => all + one[key], 0)]),
+  ) as Record<Figure, number>;
+let before = sums();
+let slowest = receivers.map(({ pictures }) => pictures);
 setInterval(() => {
-  const sum = (of: "packets" | "pictures") => receivers.reduce((all, one) => all + one[of], 0);
-  const now = { packets: sum("packets"), pictures: sum("pictures") };
-  console.log(JSON.stringify({
-    ready: true,
-    packetsPerSecond: (now.packets - before.packets) / receivers.length,
-    picturesPerSecond: (now.pictures - before.pictures) / receivers.length,
-    least: Math.min(...receivers.map(({ pictures }) => pictures)),
-  }));
+  const now = sums();
+  const perSecond = Object.fromEntries(
+    FIGURES.map((key) => [key, (now[key] - before[key]) / receivers.length]),
+  );
+  const least = Math.min(...receivers.map(({ pictures }, i) => pictures - slowest[i]));
+  console.log(JSON.stringify({ ready: true, ...perSecond, least }));
   before = now;
+  slowest = receivers.map(({ pictures }) => pictures);
 }, 1_000);

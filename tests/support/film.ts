@@ -38,12 +38,19 @@ export const startFilm = ({ display, x, y, source }: FilmOptions): MovingWindow 
 /** An xterm that shows what is typed. Without a window manager the keyboard follows the pointer. */
 export const startTerminal = (
   display: string,
-  place: { readonly geometry: string; readonly command?: readonly string[] },
+  place: {
+    readonly geometry: string;
+    readonly command?: readonly string[];
+    readonly title?: string;
+  },
 ): MovingWindow =>
   movable(spawnProcess({
     name: "xterm",
     command: "xterm",
-    args: ["-geometry", place.geometry, "-e", ...place.command ?? ["cat"]],
+    args: [
+      ...["-T", place.title ?? "xterm", "-geometry", place.geometry],
+      ...["-e", ...place.command ?? ["cat"]],
+    ],
     env: { DISPLAY: display },
   }));
 
