@@ -2,7 +2,14 @@
  * Who watches which display of a desktop, and what each gets of every picture. Viewers of one
  * display share its conversion and its encoders. Shell of core/displays.ts.
  */
-import type { CodedError, Rect, Result, VideoCodec, VideoPreset } from "@farglass/protocol";
+import type {
+  CodedError,
+  Rect,
+  Result,
+  SentFormat,
+  VideoCodec,
+  VideoPreset,
+} from "@farglass/protocol";
 import {
   areaOf,
   type Display,
@@ -15,6 +22,7 @@ import {
   type SharedDisplays,
 } from "./core/displays.ts";
 import type { EncoderChoice } from "./core/encoder_chain.ts";
+import { type ChosenFormat, FormatChoice } from "./core/format_choice.ts";
 import type { Picture } from "./core/picture.ts";
 import type {
   CursorShape,
@@ -73,13 +81,10 @@ export interface PipelineViewer {
   onVideoAvailable(available: boolean): void;
 }
 
-/** What one viewer's network carries, and what its peer has agreed on. */
+/** What one viewer's network carries, and what its peer has agreed on, the best first. */
 export interface ViewerVideo extends VideoTarget {
-  readonly codec?: VideoCodec | null;
+  readonly codecs?: readonly VideoCodec[];
 }
-
-/** What every browser but a few takes. */
-const USUAL_CODEC: VideoCodec = "h264";
 
 interface Seat {
   /** The display that its operator chose. */
@@ -90,8 +95,9 @@ interface Seat {
   video: boolean;
   /** What its network carries. */
   target: VideoTarget;
-  /** What its peer has agreed on. */
-  codec: VideoCodec;
+  /** What its peer has agreed on, and what has given way. */
+  readonly formats: FormatChoice;
+  format: ChosenFormat;
   preset: VideoPreset;
   /** Its video is seen only where the screen moves. */
   motionOnly: boolean;
@@ -142,17 +148,20 @@ export class Audience {
   }
 
   enter(viewer: PipelineViewer): void {
+    const formats = new FormatChoice();
     const seat: Seat = {
       wanted: null,
       view: null,
       captured: 0,
       video: false,
       target: { ...this.settings, blocked: false },
-      codec: USUAL_CODEC,
+      formats,
+      format: formats.choose(() => true),
       preset: this.settings.preset ?? "balanced",
       motionOnly: false,
     };
     seat.view = this.#viewFor(seat);
+    seat.format = choose(seat);
     this.#seats.set(viewer, seat);
   }
 
@@ -185,8 +194,13 @@ export class Audience {
     return this.#seats.get(viewer)?.captured ?? 0;
   }
   videoAvailable(viewer: PipelineViewer): boolean {
+    return this.#seats.get(viewer)?.format.available ?? true;
+  }
+  format(viewer: PipelineViewer): SentFormat | null {
     const seat = this.#seats.get(viewer);
-    return seat === undefined || available(seat);
+    if (seat === undefined) return null;
+    const { format: { codec, reason }, formats: { decisions } } = seat;
+    return { codec, reason, decisions };
   }
 
   // --- what one viewer wants ------------------------------------------------------------------
@@ -213,16 +227,12 @@ export class Audience {
     else seat.view?.video.leave(viewer);
   }
 
-  setVideoTarget(viewer: PipelineViewer, { codec, ...target }: ViewerVideo): void {
+  setVideoTarget(viewer: PipelineViewer, { codecs = [], ...target }: ViewerVideo): void {
     const seat = this.#seats.get(viewer);
     if (seat === undefined) return;
     seat.target = target;
-    if (codec != null && codec !== seat.codec) {
-      const before = available(seat);
-      seat.codec = codec;
-      if (available(seat) !== before) viewer.onVideoAvailable(!before);
-    }
-    seat.view?.video.setWish(viewer, wishOf(seat));
+    seat.formats.agree(codecs);
+    this.#settle(viewer, seat);
   }
 
   setPreset(viewer: PipelineViewer, preset: VideoPreset): void {
@@ -305,15 +315,24 @@ export class Audience {
   /** Brings a viewer to the display that it should see; false when it is there already. */
   #move(viewer: PipelineViewer, seat: Seat): boolean {
     const from = seat.view;
-    const before = available(seat);
     const to = this.#viewFor(seat);
     if (from === to) return false;
     if (seat.video) from?.video.leave(viewer);
     seat.view = to;
     to?.touch(this.ports.now());
+    const before = seat.format.available;
+    seat.format = choose(seat);
     if (seat.video) to?.video.join(viewer, wishOf(seat));
-    if (available(seat) !== before) viewer.onVideoAvailable(!before);
+    if (seat.format.available !== before) viewer.onVideoAvailable(!before);
     return true;
+  }
+
+  /** Brings a viewer to the best format that works; it is told when none does, or one again. */
+  #settle(viewer: PipelineViewer, seat: Seat): void {
+    const before = seat.format.available;
+    seat.format = choose(seat);
+    if (seat.format.available !== before) viewer.onVideoAvailable(!before);
+    seat.view?.video.setWish(viewer, wishOf(seat));
   }
 
   #viewFor({ wanted }: Seat): DisplayView | null {
@@ -335,9 +354,9 @@ export class Audience {
         current: () => this.#pictureOf(view),
         now: () => ports.now(),
         log: (level, text) => ports.log(level, text),
-        onAvailable: (codec, works) => {
-          for (const [viewer, seat] of this.#seats) {
-            if (seat.view === view && seat.codec === codec) viewer.onVideoAvailable(works);
+        onAvailable: () => {
+          for (const [viewer, seat] of [...this.#seats]) {
+            if (seat.view === view) this.#settle(viewer, seat);
           }
         },
       }, this.settings));
@@ -350,13 +369,13 @@ export class Audience {
   }
 }
 
-/** Whether an encoder for this viewer works, as far as is known. */
-const available = ({ view, codec }: Seat): boolean => view?.video.available(codec) ?? true;
+const choose = ({ view, formats }: Seat): ChosenFormat =>
+  formats.choose((codec) => view?.video.available(codec) ?? true);
 
-function wishOf({ target, preset, motionOnly, codec }: Seat): VideoWish {
+function wishOf({ target, preset, motionOnly, format: { codec, spare } }: Seat): VideoWish {
   const knobs = presetKnobs(preset, target);
   const quality = motionOnly ? softer(knobs.quality) : knobs.quality;
-  return { ...knobs, quality, blocked: target.blocked, codec };
+  return { ...knobs, quality, blocked: target.blocked, codec, spare };
 }
 
 /** What all encoders do together. */

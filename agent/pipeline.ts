@@ -2,7 +2,7 @@
  * One desktop's pixels and input: a capture that runs while somebody looks. Who sees what of it is
  * in audience.ts.
  */
-import type { InputMessage, Result, VideoPreset } from "@farglass/protocol";
+import type { InputMessage, Result, SentFormat, VideoPreset } from "@farglass/protocol";
 import {
   Audience,
   type AudiencePorts,
@@ -122,6 +122,10 @@ export class Pipeline {
   }
   videoAvailable(viewer: PipelineViewer): boolean {
     return this.#audience.videoAvailable(viewer);
+  }
+  /** In which format `viewer`'s video is encoded, and why. */
+  videoFormat(viewer: PipelineViewer): SentFormat | null {
+    return this.#audience.format(viewer);
   }
   cursor(
     viewer: PipelineViewer,

@@ -403,7 +403,7 @@ Deno.test("each codec has its encoder; a peer that agreed on another one moves, 
   const [usual, other, shared] = await twoViewers(world);
   world.now = 2_000;
   const open = { bitrateKbps: Infinity, maxFps: Infinity, blocked: false };
-  world.pipeline.setVideoTarget(other, { ...open, codec: "vp8" });
+  world.pipeline.setVideoTarget(other, { ...open, codecs: ["vp8"] });
   await world.until(() => world.encoders[1]?.asked.length === 1);
   world.encoders[1].asked[0].finish();
   await world.until(() => other.heard.filter((what) => what === "I").length === 2);
@@ -422,6 +422,51 @@ Deno.test("each codec has its encoder; a peer that agreed on another one moves, 
   await world.until(() => other.heard.includes("no video"));
   assert.ok(!usual.heard.includes("no video"));
   assert.equal(shared.asked.length, 2);
+});
+
+/** A viewer by VP8 whose peer can do with H.264, too; its first picture is there. */
+async function spareViewer(world: World): Promise<FakeViewer> {
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
+  const open = { bitrateKbps: Infinity, maxFps: Infinity, blocked: false };
+  world.pipeline.setVideoTarget(viewer, { ...open, codecs: ["vp8", "h264"] });
+  world.pipeline.setVideo(viewer, true);
+  await world.until(() => world.encoders[0]?.asked.length === 1);
+  world.encoders[0].asked[0].finish();
+  await world.until(() => viewer.heard.includes("I"));
+  world.now = 2_000;
+  world.desktops[0].change();
+  await world.until(() => world.encoders[0].asked.length === 2);
+  return viewer;
+}
+
+const codecs = ({ pipeline }: World) => pipeline.videoStatus.encoders.map(({ codec }) => codec);
+
+Deno.test("the only encoder of a format fails → the next format that the peer has, by a keyframe, for good", async () => {
+  await using world = new World();
+  const viewer = await spareViewer(world);
+  assert.deepEqual(codecs(world), ["vp8"]);
+  assert.deepEqual(world.pipeline.videoFormat(viewer)?.reason, "format-best");
+  world.encoders[0].asked[1].finish(new Error("broken"));
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  assert.equal(world.encoders[1].asked[0].keyframe, true);
+  world.encoders[1].asked[0].finish();
+  await world.until(() => viewer.heard.filter((what) => what === "I").length === 2);
+  assert.deepEqual(codecs(world), ["h264"]);
+  assert.ok(!viewer.heard.includes("no video"), viewer.heard.join());
+  const decided = { codec: "h264", reason: "format-failed", decisions: { "format-failed": 1 } };
+  assert.deepEqual(world.pipeline.videoFormat(viewer), decided);
+  // The next peer of the session agrees on both again.
+  const open = { bitrateKbps: Infinity, maxFps: Infinity, blocked: false };
+  world.pipeline.setVideoTarget(viewer, { ...open, codecs: ["vp8", "h264"] });
+  assert.deepEqual(world.pipeline.videoFormat(viewer), decided);
+});
+
+Deno.test("an only encoder that hangs is not waited for where another format takes over", async () => {
+  await using world = new World();
+  await spareViewer(world);
+  await world.until(() => world.encoders[1]?.asked.length === 1);
+  assert.ok(world.logs.some((line) => line.includes("silent for 700 ms")), world.logs.join());
 });
 
 Deno.test("keyframes are counted by their reason", async () => {

@@ -34,8 +34,8 @@ export interface VideoPoolPorts {
   current(): Frame | null;
   now(): number;
   log(level: "info" | "warn", text: string): void;
-  /** No encoder of `codec` works for a while, or one may be tried again. */
-  onAvailable(codec: VideoCodec, available: boolean): void;
+  /** Another format has no encoder that works for a while, or one may be tried again. */
+  onAvailable(): void;
 }
 
 /** What a viewer's video shall be. */
@@ -43,6 +43,8 @@ export interface VideoWish extends VideoKnobs {
   /** Its last picture has not left yet; while that is so for all, an encoder waits. */
   readonly blocked: boolean;
   readonly codec: VideoCodec;
+  /** Another format would do as well: nobody waits long for this one. */
+  readonly spare: boolean;
 }
 
 /** What `status` shows of the video. */
@@ -59,6 +61,8 @@ export interface VideoStatus {
 
 /** An encoder without viewers is kept for so long: a reload comes back to it. */
 const IDLE_LANE_MS = 1_000;
+/** What failed with no encoder to blame is tried again after so long. */
+const PAUSE_MS = 1_000;
 
 interface Viewer {
   wish: VideoWish;
@@ -81,8 +85,8 @@ export class VideoPool {
   readonly #keyframes: Partial<Record<KeyframeReason, number>> = {};
   readonly #pictures: PictureSource<VideoLane>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Codecs without an encoder that works, until one may be tried again. */
-  readonly #rests = new Map<VideoCodec, ReturnType<typeof setTimeout>>();
+  /** Codecs without an encoder that works, until one may be tried again; `all` of them at times. */
+  readonly #rests = new Map<VideoCodec | "all", ReturnType<typeof setTimeout>>();
   #closed = false;
 
   /** `most` bounds every viewer's rate. */
@@ -95,14 +99,14 @@ export class VideoPool {
       current: () => ports.current(),
       onFailed: (why) => {
         ports.log("warn", `The video cannot be converted: ${why}`);
-        for (const codec of new Set(this.#codecsInUse())) this.#onUnavailable(codec);
+        this.#rest("all", PAUSE_MS);
       },
     });
   }
 
   /** Whether an encoder of `codec` works, as far as is known. */
   available(codec: VideoCodec): boolean {
-    return !this.#rests.has(codec);
+    return !this.#rests.has(codec) && !this.#rests.has("all");
   }
 
   status(): VideoStatus {
@@ -174,10 +178,6 @@ export class VideoPool {
   }
 
   // --- who shares with whom -----------------------------------------------------------------
-
-  #codecsInUse(): VideoCodec[] {
-    return [...this.#lanes.values()].map(({ codec }) => codec);
-  }
 
   #places(
     extra?: readonly [VideoReceiver, VideoClass & { readonly codec: string }],
@@ -276,17 +276,17 @@ export class VideoPool {
       this.#idle.delete(found);
       return found;
     }
-    const lane = new VideoLane(key, codec, {
+    const wanted = (size: PictureSize) => ({ codec, ...pick(size), spare: this.#canSpare(lane) });
+    const lane: VideoLane = new VideoLane(key, codec, {
       openEncoder: (options) => this.#ports.openEncoder(options),
       size: () => this.#ports.current(),
       want: (lane) => this.#pictures.want(lane),
-      pickEncoder: (size) => this.#chain.pick({ codec, ...pick(size) }, this.#ports.now()),
-      hasSuccessor: (name, size) =>
-        this.#chain.hasSuccessor(name, { codec, ...pick(size) }, this.#ports.now()),
+      pickEncoder: (size) => this.#chain.pick(wanted(size), this.#ports.now()),
+      hasSuccessor: (name, size) => this.#chain.hasSuccessor(name, wanted(size), this.#ports.now()),
       onEncoderWorked: (name) => this.#chain.worked(name),
       onEncoderFailed: (name, size, why) => {
         this.#ports.log("warn", `The video encoder failed: ${name}: ${why}`);
-        this.#chain.failed(name, { codec, ...pick(size) }, this.#ports.now());
+        this.#chain.failed(name, wanted(size), this.#ports.now());
       },
       onUnavailable: () => this.#onUnavailable(codec),
       onPicture: (from, bytes) => this.#onPicture(from, bytes),
@@ -297,6 +297,12 @@ export class VideoPool {
     }, this.#most);
     this.#lanes.set(key, lane);
     return lane;
+  }
+
+  /** Whether every viewer of an encoder could do with another format. */
+  #canSpare({ members }: VideoLane): boolean {
+    return members.size > 0 &&
+      [...members.keys()].every((one) => this.#viewers.get(one)?.wish.spare === true);
   }
 
   #drop(receiver: VideoReceiver, lane: VideoLane): void {
@@ -317,14 +323,18 @@ export class VideoPool {
 
   #onUnavailable(codec: VideoCodec): void {
     const now = this.#ports.now();
-    clearTimeout(this.#rests.get(codec));
-    const waitMs = Math.max(1, (this.#chain.nextMs(now) ?? now + 1_000) - now);
+    this.#rest(codec, (this.#chain.nextMs(now) ?? now + PAUSE_MS) - now);
+  }
+
+  #rest(what: VideoCodec | "all", waitMs: number): void {
+    // A viewer that is on its way to another format may still ask.
+    if (this.#closed || this.#rests.has(what)) return;
     const over = () => {
-      this.#rests.delete(codec);
-      this.#ports.onAvailable(codec, true);
+      this.#rests.delete(what);
+      this.#ports.onAvailable();
     };
-    this.#rests.set(codec, setTimeout(over, waitMs));
-    this.#ports.onAvailable(codec, false);
+    this.#rests.set(what, setTimeout(over, Math.max(1, waitMs)));
+    this.#ports.onAvailable();
   }
 }
 

@@ -45,6 +45,7 @@ import { DiffCarrier } from "./diff_carrier.ts";
 import { DiffPump } from "./diff_pump.ts";
 import type { PlaceOnDisplay } from "./display_view.ts";
 import type { PipelineViewer } from "./pipeline.ts";
+import { addDecisions, pongOf, type ViewerFacts } from "./viewer_facts.ts";
 import { type Greeted, greeting, screenTold } from "./viewer_greeting.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
 import { ViewerSound } from "./viewer_sound.ts";
@@ -129,10 +130,7 @@ export class ViewerSession implements PipelineViewer {
 
   /** Decisions about this viewer's media since the last call, or null. */
   takeDecisions(): DecisionCounts | null {
-    const peer = this.#peers.active?.peer;
-    if (peer !== undefined) this.#tally.add(peer, peer.network?.decisions ?? {});
-    this.#tally.add(this.#engine, this.#engine.flow.decisions);
-    this.#tally.add(this.#hybrid, this.#hybrid.choice.decisions);
+    addDecisions(this.#tally, this.#facts);
     return this.#tally.take();
   }
 
@@ -210,8 +208,8 @@ export class ViewerSession implements PipelineViewer {
   /** The pictures go to the newest peer that is connected: what an older one said is over. */
   #applyTarget(): void {
     const { target = UNBOUND, peer } = this.#peers.active ?? {};
-    const codec = peer?.videoCodec ?? null;
-    this.#ports.pipeline.setVideoTarget(this, { ...this.#sound.reserve(target), codec });
+    const codecs = peer?.videoCodecs ?? [];
+    this.#ports.pipeline.setVideoTarget(this, { ...this.#sound.reserve(target), codecs });
     if (Number.isFinite(target.bitrateKbps)) this.#engine.hint(target.bitrateKbps);
   }
 
@@ -361,23 +359,14 @@ export class ViewerSession implements PipelineViewer {
         this.#sendControl(effect.message, effect.path);
         break;
       case "pong": {
-        const { id, at } = effect.ping;
-        this.#sendControl({
-          op: "pong",
-          id,
-          at,
-          agentAt: this.#ports.now(),
-          captured: pipeline.capturedFor(this),
+        const facts = {
+          now: this.#ports.now(),
+          transport: this.#state.transport,
           rtpFrames: this.#rtpFrames,
-          diffFrames: this.#engine.stats.framesSent,
-          frames: [...this.#log.take()],
-          network: usesVideo(this.#state.transport)
-            ? this.#peers.active?.peer.network ?? undefined
-            : undefined,
-          patches: isDiff(this.#state.transport) ? this.#engine.flow : undefined,
-          choice: this.#state.transport === "hybrid" ? this.#hybrid.choice : undefined,
-          sound: this.#sound.clock,
-        }, effect.path);
+          log: this.#log,
+          sound: this.#sound,
+        };
+        this.#sendControl(pongOf(effect.ping, this.#facts, facts), effect.path);
         break;
       }
       case "display":
@@ -450,6 +439,9 @@ export class ViewerSession implements PipelineViewer {
   get #greeted(): Greeted {
     const { pipeline } = this.#ports;
     return { pipeline, viewer: this, peer: this.#peers.active?.peer ?? null };
+  }
+  get #facts(): ViewerFacts {
+    return { ...this.#greeted, engine: this.#engine, hybrid: this.#hybrid };
   }
 
   /** The operator chose; the picture begins anew with the transport that was chosen along. */

@@ -25,7 +25,7 @@ const policy = { viewOnly: false, diffOnly: false, videoOnly: false, consent: "a
 /** A data channel that takes bytes and gives them back when the test drains it. */
 class FakePeer implements Peer {
   readonly videoReady = true;
-  readonly videoCodec: VideoCodec = "vp8";
+  readonly videoCodecs: readonly VideoCodec[] = ["vp8"];
   readonly soundReady = true;
   readonly soundClock = null;
   readonly sound: SoundFrame[] = [];

@@ -5,9 +5,11 @@ import { err, ok, type Result } from "./result.ts";
 import {
   CHOICE_REASON_CODES,
   CONGESTION_REASON_CODES,
+  FORMAT_REASON_CODES,
   PATCH_REASON_CODES,
   REASON_CODES,
   TRANSPORTS,
+  VIDEO_CODECS,
   VIDEO_PRESETS,
 } from "./vocabulary.ts";
 
@@ -89,6 +91,15 @@ const regionChoiceSchema = v.object({
 });
 export type RegionChoice = v.InferOutput<typeof regionChoiceSchema>;
 
+/** In which format a viewer's video is encoded, and why. */
+const sentFormatSchema = v.object({
+  codec: v.picklist(VIDEO_CODECS),
+  reason: v.picklist(FORMAT_REASON_CODES),
+  /** Decisions by reason since the session began. */
+  decisions: v.record(v.picklist(FORMAT_REASON_CODES), count),
+});
+export type SentFormat = v.InferOutput<typeof sentFormatSchema>;
+
 /**
  * JSON messages of the `control` data channel; the server carries the same ones in
  * VIEWER_CONTROL when there is no data channel.
@@ -150,6 +161,8 @@ export const controlMessageSchema = v.variant("op", [
      * the heartbeat counts all the same.
      */
     network: v.fallback(v.optional(viewerNetworkSchema), undefined),
+    /** Likewise. */
+    format: v.fallback(v.optional(sentFormatSchema), undefined),
     /** While the viewer is shown patches. */
     patches: v.fallback(v.optional(patchFlowSchema), undefined),
     /** In hybrid mode. */

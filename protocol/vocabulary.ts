@@ -140,6 +140,14 @@ export const CHOICE_REASONS = {
 export type ChoiceReason = keyof typeof CHOICE_REASONS;
 export const CHOICE_REASON_CODES = Object.keys(CHOICE_REASONS) as readonly ChoiceReason[];
 
+/** Why a viewer's video has its format. */
+export const FORMAT_REASONS = {
+  "format-best": "The best that browser and agent have in common",
+  "format-failed": "The encoder of a better format failed",
+} as const;
+export type FormatReason = keyof typeof FORMAT_REASONS;
+export const FORMAT_REASON_CODES = Object.keys(FORMAT_REASONS) as readonly FormatReason[];
+
 /** What the console does about video that its browser holds back. */
 export const PLAYOUT_REASONS = {
   "playout-zero": "Pictures are shown as they come",
@@ -155,6 +163,7 @@ export const MEDIA_DECISIONS = [
   ...PATCH_REASON_CODES,
   ...CHOICE_REASON_CODES,
   ...PLAYOUT_REASON_CODES,
+  ...FORMAT_REASON_CODES,
 ] as const;
 export type MediaDecision = (typeof MEDIA_DECISIONS)[number];
 export type DecisionCounts = Readonly<Partial<Record<MediaDecision, number>>>;

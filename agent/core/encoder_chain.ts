@@ -17,6 +17,8 @@ export interface EncoderWanted {
   readonly codec: VideoCodec;
   readonly width: number;
   readonly height: number;
+  /** Another format takes over where this one has no other encoder. */
+  readonly spare?: boolean;
 }
 
 /** A driver that was reset works again soon; one that fails again and again rests longer. */
@@ -42,9 +44,10 @@ export class EncoderChain {
     return found?.name ?? null;
   }
 
-  /** Whether another one could take over from `name`. */
+  /** Whether another one, or one of another format, could take over from `name`. */
   hasSuccessor(name: string, wanted: EncoderWanted, now: number): boolean {
-    return this.#fitting(wanted).some((one) => one.name !== name && !this.#rests(one.name, now));
+    return wanted.spare === true ||
+      this.#fitting(wanted).some((one) => one.name !== name && !this.#rests(one.name, now));
   }
 
   failed(name: string, wanted: EncoderWanted, now: number): void {

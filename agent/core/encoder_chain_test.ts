@@ -38,6 +38,16 @@ Deno.test("an only one is tried twice, then rests; success forgets the first fai
   assert.equal(chain.pick(WANTED, 30_020), "soft");
 });
 
+Deno.test("an only one rests at once where another format takes over", () => {
+  const chain = chainOf(SOFT);
+  const wanted = { ...WANTED, spare: true };
+  assert.equal(chain.hasSuccessor("soft", wanted, 0), true);
+  assert.equal(chain.hasSuccessor("soft", WANTED, 0), false);
+  chain.failed("soft", wanted, 0);
+  assert.equal(chain.pick(wanted, 0), null);
+  assert.equal(chain.nextMs(0), 30_000);
+});
+
 Deno.test("while the others rest, the last one counts as an only one", () => {
   const chain = chainOf(HARD, SOFT);
   chain.failed("hard", WANTED, 0);

@@ -1,15 +1,20 @@
 /**
  * Narrows the console's offer (RFC 8866) to what the agent answers before the peer library reads
- * it: one video payload type with its RTX, Opus where sound may be sent, and no candidates, which
- * go through the ICE policy one by one.
+ * it: the video formats that it can send, each with its RTX, Opus where sound may be sent, and no
+ * candidates, which go through the ICE policy one by one.
  */
 import { never, type VideoCodec } from "@farglass/protocol";
 import { type AudioChoice, chooseAudio, keepAudio } from "./offer_audio.ts";
 
-/** The format chosen from the offer. */
+/** The video section, and what it may carry: the best format first, each codec once. */
 export interface VideoChoice {
-  readonly codec: VideoCodec;
   readonly mid: string;
+  readonly formats: readonly VideoFormat[];
+}
+
+/** One format of the offer. */
+export interface VideoFormat {
+  readonly codec: VideoCodec;
   readonly payloadType: number;
   readonly rtxPayloadType: number | null;
   /** The format's parameters for the answer (`a=fmtp`), where it has any. */
@@ -33,7 +38,7 @@ interface Section {
 
 /** What the agent can send. */
 export interface Sendable {
-  /** The best first; the first one that the offer has is answered. */
+  /** The best first; each one that the offer has is answered, in this order. */
   readonly videoCodecs: readonly VideoCodec[];
   readonly sound?: boolean;
 }
@@ -97,20 +102,19 @@ interface Formats {
   readonly names: ReadonlyMap<number, string>;
   readonly parameters: ReadonlyMap<number, string>;
 }
-type Found = Pick<VideoChoice, "payloadType" | "format">;
+type Found = Pick<VideoFormat, "payloadType" | "format">;
 
 function chooseVideo(section: Section, codecs: readonly VideoCodec[]): VideoChoice | null {
   const formats = {
     names: byPayloadType(section, "rtpmap"),
     parameters: byPayloadType(section, "fmtp"),
   };
-  for (const codec of codecs) {
-    const found = findFormat(codec, formats);
-    if (found === null) continue;
-    const rtxPayloadType = rtxOf(found.payloadType, formats);
-    return { codec, mid: section.mid, rtxPayloadType, ...found };
-  }
-  return null;
+  const found = codecs.flatMap((codec) => {
+    const format = findFormat(codec, formats);
+    if (format === null) return [];
+    return [{ codec, rtxPayloadType: rtxOf(format.payloadType, formats), ...format }];
+  });
+  return found.length === 0 ? null : { mid: section.mid, formats: found };
 }
 
 function findFormat(codec: VideoCodec, formats: Formats): Found | null {
@@ -205,8 +209,9 @@ function profileRank(profileLevelId: string): number {
 }
 
 function keepVideo(section: Section, choice: VideoChoice): string[] {
-  const kept = [choice.payloadType];
-  if (choice.rtxPayloadType !== null) kept.push(choice.rtxPayloadType);
+  const kept = choice.formats.flatMap(({ payloadType, rtxPayloadType }) =>
+    rtxPayloadType === null ? [payloadType] : [payloadType, rtxPayloadType]
+  );
   return section.lines.flatMap((line, i) => {
     if (i === 0) return [[...line.split(" ").slice(0, 3), ...kept].join(" ")];
     const match = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d{1,3}|\*) /.exec(line);

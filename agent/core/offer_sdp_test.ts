@@ -30,8 +30,8 @@ for (const [name, h264, payloadType, rtx] of CHOICES) {
     let offer = chromiumOffer({ h264 });
     if (rtx === null) offer = offer.replaceAll("apt=108", "apt=1");
     const { video } = prepareOffer(offer, { videoCodecs: ["h264"] });
-    assert.equal(video?.payloadType ?? null, payloadType);
-    assert.equal(video?.rtxPayloadType ?? null, rtx);
+    assert.equal(video?.formats[0].payloadType ?? null, payloadType);
+    assert.equal(video?.formats[0].rtxPayloadType ?? null, rtx);
   });
 }
 
@@ -51,9 +51,10 @@ Deno.test("prepareOffer leaves an offer without a usable format as it is, for th
 });
 
 const CODECS: [name: string, h264: boolean, codecs: VideoCodec[], chosen: string | null][] = [
-  ["H.264 where both have it", true, ["h264", "vp8"], "h264 108 109"],
+  ["H.264 with VP8 behind it", true, ["h264", "vp8"], "h264 108 109, vp8 96 97"],
   ["VP8 with its RTX for a browser without H.264", false, ["h264", "vp8"], "vp8 96 97"],
-  ["the agent's order counts", true, ["vp8", "h264"], "vp8 96 97"],
+  ["the agent's order counts", true, ["vp8", "h264"], "vp8 96 97, h264 108 109"],
+  ["what is not offered is left out", true, ["av1", "vp8"], "vp8 96 97"],
   ["nothing in common", false, ["h264"], null],
   ["no encoder", true, [], null],
 ];
@@ -62,15 +63,19 @@ for (const [name, h264, codecs, chosen] of CODECS) {
     const offer = chromiumOffer(h264 ? {} : { h264: [] });
     const { sdp, video } = prepareOffer(offer, { videoCodecs: codecs });
     assert.ok(checkSdp(sdp).ok);
-    const seen = video && `${video.codec} ${video.payloadType} ${video.rtxPayloadType}`;
-    assert.equal(seen, chosen);
-    if (video?.codec === "vp8") {
-      assert.equal(video.format, null);
-      assert.deepEqual(sdp.match(/^a=rtpmap:.*$/gm)?.map((line) => line.trim()), [
-        "a=rtpmap:96 VP8/90000",
-        "a=rtpmap:97 rtx/90000",
-      ]);
-    }
+    const seen = video?.formats.map((one) =>
+      `${one.codec} ${one.payloadType} ${one.rtxPayloadType}`
+    ).join(", ");
+    assert.equal(seen ?? null, chosen);
+    if (video === null) return;
+    // The section lists the same in the same order, and describes nothing else.
+    const listed = video.formats.flatMap(({ payloadType, rtxPayloadType }) => [
+      payloadType,
+      ...rtxPayloadType === null ? [] : [rtxPayloadType],
+    ]);
+    assert.match(sdp, new RegExp(`^m=video 9 UDP/TLS/RTP/SAVPF ${listed.join(" ")}\\r$`, "m"));
+    const described = [...sdp.matchAll(/^a=rtpmap:(\d+) /gm)].map(([, type]) => Number(type));
+    assert.deepEqual(described.sort(), listed.sort());
   });
 }
 
@@ -105,9 +110,12 @@ for (const [name, codec, rtpmap, fmtp, answered] of NEWER) {
     );
     const { sdp, video } = prepareOffer(offer, { videoCodecs: [codec, "h264"] });
     assert.ok(checkSdp(sdp).ok);
-    if (answered === null) return assert.equal(video?.codec, "h264");
+    const usual = video?.formats.at(-1);
+    assert.deepEqual([usual?.codec, usual?.payloadType], ["h264", 108]);
+    if (answered === null) return assert.equal(video?.formats.length, 1);
+    const best = video?.formats[0];
     assert.deepEqual(
-      [video?.codec, video?.payloadType, video?.rtxPayloadType, video?.format],
+      [best?.codec, best?.payloadType, best?.rtxPayloadType, best?.format],
       [codec, 96, 97, answered],
     );
   });

@@ -214,7 +214,7 @@ export interface PeerOptions {
     readonly username?: string;
     readonly credential?: string;
   }[];
-  /** What the agent can encode, the best first; the first one that the offer has is answered. */
+  /** What the agent can encode, the best first; each one that the offer has is answered. */
   readonly videoCodecs: readonly VideoCodec[];
   readonly relayOnly: boolean;
   /** Use 127.0.0.1 only and drop every other candidate (tests, the demo on one machine). */
@@ -250,8 +250,8 @@ export interface Peer {
   bufferedBytes(channel: PeerChannel): number;
   readonly videoReady: boolean;
   readonly soundReady: boolean;
-  /** What was agreed on; null before the answer, and when there is no video. */
-  readonly videoCodec: VideoCodec | null;
+  /** What was agreed on, the best first; none before the answer, and when there is no video. */
+  readonly videoCodecs: readonly VideoCodec[];
   /** An RTP time of the sound track, and when it was to be heard; null before there is sound. */
   readonly soundClock: { readonly rtpTime: number; readonly atMs: number } | null;
   /** Asks the viewer's browser to show each picture so long after it came, at least. */

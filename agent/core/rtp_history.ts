@@ -12,6 +12,8 @@ const NONE = -1;
 
 export interface SentPacket {
   readonly sequence: number;
+  /** Of the picture that it is of: the format of its repetition goes by that. */
+  readonly payloadType: number;
   readonly timestamp: number;
   readonly marker: boolean;
   readonly payload: Uint8Array;
@@ -25,6 +27,7 @@ export class RtpHistory {
   readonly #sequences = new Int32Array(HISTORY_PACKETS).fill(NONE);
   readonly #timestamps = new Uint32Array(HISTORY_PACKETS);
   readonly #markers = new Uint8Array(HISTORY_PACKETS);
+  readonly #payloadTypes = new Uint8Array(HISTORY_PACKETS);
   readonly #resentAtMs = new Float64Array(HISTORY_PACKETS);
   readonly #copies = new Int32Array(HISTORY_PACKETS);
   readonly #payloads: (Uint8Array | undefined)[] = new Array(HISTORY_PACKETS).fill(undefined);
@@ -35,11 +38,12 @@ export class RtpHistory {
     return this.#last === NONE ? null : this.#packet(this.#last);
   }
 
-  add({ sequence, timestamp, marker, payload }: SentPacket): void {
+  add({ sequence, payloadType, timestamp, marker, payload }: SentPacket): void {
     const i = sequence % HISTORY_PACKETS;
     this.#sequences[i] = sequence;
     this.#timestamps[i] = timestamp;
     this.#markers[i] = marker ? 1 : 0;
+    this.#payloadTypes[i] = payloadType;
     this.#resentAtMs[i] = -Infinity;
     this.#copies[i] = NONE;
     this.#payloads[i] = payload;
@@ -77,6 +81,7 @@ export class RtpHistory {
     if (payload === undefined) return null;
     return {
       sequence,
+      payloadType: this.#payloadTypes[i],
       timestamp: this.#timestamps[i],
       marker: this.#markers[i] === 1,
       payload,

@@ -4,6 +4,7 @@ import { HISTORY_PACKETS, RtpHistory } from "./rtp_history.ts";
 
 const packet = (sequence: number) => ({
   sequence,
+  payloadType: 96 + sequence % 2,
   timestamp: 1,
   marker: false,
   payload: Uint8Array.of(sequence & 0xff),

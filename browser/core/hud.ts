@@ -134,6 +134,7 @@ export function hudView(session: SessionState): HudView {
     ...session.hud,
     rttMs: rttMs === null ? null : round(rttMs, 1),
     network: usesVideo(shown.transport) ? carrier?.beat.network ?? null : null,
+    format: usesVideo(shown.transport) ? carrier?.beat.format ?? null : null,
     patches: beat?.patches ?? null,
     choice: beat?.choice ?? null,
     playout: session.playout.reason,

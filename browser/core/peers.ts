@@ -331,6 +331,7 @@ export function beatPong(beat: Heartbeat, pong: ControlOf<"pong">, now: number):
     captured: pong.captured,
     still: beat.lastPongAt !== null && pong.captured === beat.captured,
     network: pong.network ?? null,
+    format: pong.format ?? null,
     patches: pong.patches ?? null,
     choice: pong.choice ?? null,
   };

@@ -12,6 +12,7 @@ import type {
   PlayoutReason,
   Reason,
   RegionChoice,
+  SentFormat,
   Stage,
   Transport,
   TransportChoice,
@@ -62,6 +63,8 @@ export interface HudView {
   readonly jitterBufferMs: number | null;
   /** Format of the video that is shown, such as `H264`; null when there is none. */
   readonly videoCodec: string | null;
+  /** What the agent encodes it as, and why. */
+  readonly format: SentFormat | null;
   readonly candidatePair: CandidatePair | null;
   readonly relayHint: string | null;
   /** Unix ms at which the TURN credentials expire. */

@@ -12,6 +12,7 @@ import {
   type PatchFlow,
   type Reason,
   type RegionChoice,
+  type SentFormat,
   type Stage,
   type Transport,
   type TransportChoice,
@@ -75,6 +76,7 @@ export interface Heartbeat {
   readonly still: boolean;
   /** What the agent measures of the way here. */
   readonly network: ViewerNetwork | null;
+  readonly format: SentFormat | null;
   readonly patches: PatchFlow | null;
   readonly choice: RegionChoice | null;
 }
@@ -274,6 +276,7 @@ export const newBeat = (now: number): Heartbeat => ({
   captured: 0,
   still: false,
   network: null,
+  format: null,
   patches: null,
   choice: null,
 });
@@ -294,6 +297,7 @@ export const EMPTY_HUD: HudView = {
   exactSinceMs: null,
   latency: null,
   network: null,
+  format: null,
   sound: null,
   patches: null,
   choice: null,

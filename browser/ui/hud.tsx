@@ -2,6 +2,7 @@
 import {
   CHOICE_REASONS,
   CONGESTION_REASONS,
+  FORMAT_REASONS,
   PATCH_REASONS,
   PLAYOUT_REASONS,
 } from "@farglass/protocol";
@@ -267,6 +268,9 @@ function Facts({ session }: { session: SessionView }) {
         )}
       <Fact name="Video format" testId="hud-codec" value={hud.videoCodec}>
         {codecWords(hud.videoCodec)}
+      </Fact>
+      <Fact name="because" testId="hud-codec-reason" value={hud.format?.reason ?? null}>
+        {hud.format === null ? UNKNOWN : FORMAT_REASONS[hud.format.reason]}
       </Fact>
       <Fact name="Video may take" testId="hud-target" value={hud.network?.targetKbps ?? null}>
         {bitrateText(hud.network?.targetKbps ?? null)}

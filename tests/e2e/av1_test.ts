@@ -4,11 +4,13 @@
  * both are software, and all between them is as it is with hardware.
  */
 import assert from "node:assert/strict";
-import { clockIn, readScreen, waitForTransport } from "../support/console_page.ts";
+import type { Page } from "playwright-core";
+import { clockIn, hud, readScreen, waitForTransport } from "../support/console_page.ts";
 import {
   chooseTransport,
   e2eTest,
   encodersOf,
+  eventsOf,
   startWorld,
   waitForCodec,
   waitForExactPicture,
@@ -72,5 +74,88 @@ e2eTest(
     await waitForTransport(able.page, "diff-dc");
     await clock.ask("stop", /"done"/);
     await waitForExactPicture(able.page, display);
+  },
+);
+
+/** Runs in the page: counts connections and keeps when each picture of the video was presented. */
+function watchVideo(): void {
+  const watched = { peers: 0, presentedAt: [] as number[] };
+  Object.assign(globalThis, { watched });
+  const create = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function (label, options) {
+    if (label === "control") watched.peers++;
+    return create.call(this, label, options);
+  };
+  const follow = (video: HTMLVideoElement) => {
+    const onPicture = () => {
+      watched.presentedAt.push(performance.now());
+      video.requestVideoFrameCallback(onPicture);
+    };
+    video.requestVideoFrameCallback(onPicture);
+  };
+  const known = new Set<HTMLVideoElement>();
+  new MutationObserver(() => {
+    for (const video of document.querySelectorAll("video")) {
+      if (known.has(video)) continue;
+      known.add(video);
+      follow(video);
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
+
+interface Watched {
+  readonly watched: { readonly peers: number; readonly presentedAt: readonly number[] };
+}
+const watched = (page: Page) => page.evaluate(() => (globalThis as unknown as Watched).watched);
+
+e2eTest(
+  "the only AV1 encoder breaks in mid-stream: H.264 within a second, on the same connection",
+  async () => {
+    await using world = await startWorld({
+      size: SIZE,
+      agent: {
+        env: { FARGLASS_ENCODER_PREFERRED: "libsvtav1" },
+        denoFlags: ["--preload", new URL("../support/break_av1.ts", import.meta.url).pathname],
+        flags: ["--video-only"],
+      },
+    });
+    await using able = await world.open({
+      init: hardwareAv1,
+      prepare: async (context) => void await context.addInitScript(watchVideo),
+    });
+    const { page } = able;
+    const { display } = world.xvfb;
+    await using _clock = await startPainter("clock", { display, args: ["--hz", "30"] });
+    await waitForTransport(page, "rtp");
+    await waitForCodec(page, "AV1");
+    assert.deepEqual(await encodersOf(world), ["libsvtav1 av1 1"]);
+    const waitForReason = (reason: string) =>
+      poll(reason, 10_000, async () => (await hud(page))["codec-reason"] === reason || null);
+    await waitForReason("format-best");
+    const flowing = (what: string, than: number) =>
+      poll(what, 10_000, async () => {
+        const { presentedAt } = await watched(page);
+        return presentedAt.length > than ? presentedAt : null;
+      });
+    const before = await flowing("thirty pictures by AV1", 30);
+    Deno.kill(world.agent.pid, "SIGUSR2");
+    await waitForCodec(page, "H264");
+    const after = await flowing("thirty pictures by H.264", before.length + 30);
+    const times = after.slice(before.length - 1);
+    const gapMs = Math.max(...times.slice(1).map((at, i) => at - times[i]));
+    assert.ok(gapMs < 1_000, `no picture for ${Math.round(gapMs)} ms`);
+    await waitForVideoPicture(page, display);
+    assert.equal((await watched(page)).peers, 1, "no other connection was made");
+    assert.deepEqual(await encodersOf(world), ["libx264 h264 1"]);
+    const offers = eventsOf(world.server, "DESKTOP_WEBRTC_STATE")
+      .filter(({ stage }) => stage === "offered");
+    assert.equal(offers.length, 1);
+    assert.equal(eventsOf(world.server, "SESSION_ENDED").length, 0);
+    assert.deepEqual(eventsOf(world.server, "DESKTOP_TRANSPORT_FALLBACK"), []);
+    await waitForReason("format-failed");
+    await poll("the reason in the server's metrics", 20_000, async () => {
+      const text = await (await fetch(world.server.metricsUrl)).text();
+      return text.includes('decisions_total{reason="format-failed"} 1') || null;
+    });
   },
 );

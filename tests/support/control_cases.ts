@@ -49,6 +49,7 @@ export const CONTROL_CASES: readonly ControlMessage[] = [
       droppedPictures: 6,
       decisions: { probe: 2, "queue-standing": 1 },
     },
+    format: { codec: "h264", reason: "format-failed", decisions: { "format-failed": 2 } },
     patches: {
       ...{ reason: "patches-window", linkKbps: null, rttMs: 12.25, queueMs: 0, windowBytes: 6144 },
       decisions: { "patches-window": 3 },

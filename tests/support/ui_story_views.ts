@@ -130,6 +130,7 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
     loss: 0.004,
     decodeMs: 2.34,
     videoCodec: "H264",
+    format: { codec: "h264", reason: "format-best", decisions: {} },
     jitterBufferMs: 14,
     candidatePair: { local: "relay", remote: "host", protocol: "udp", relayProtocol: "tcp" },
     relayHint: "turn",

@@ -80,6 +80,13 @@ export class VideoPump implements AsyncDisposable {
   }
 }
 
+const ENCODER_OF: Readonly<Record<VideoCodec, string>> = {
+  h264: "libx264",
+  vp8: "libvpx",
+  av1: "libsvtav1",
+  h265: "libx265",
+};
+
 const openEncoder = (
   width: number,
   height: number,
@@ -90,5 +97,5 @@ const openEncoder = (
     height,
     bitrateKbps,
     maxFps: 30,
-    encoder: codec === "vp8" ? "libvpx" : "libx264",
+    encoder: ENCODER_OF[codec],
   });

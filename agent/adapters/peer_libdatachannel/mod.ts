@@ -161,8 +161,8 @@ export class LibdatachannelPeer implements Peer {
     return this.#sound?.ready ?? false;
   }
 
-  get videoCodec(): VideoCodec | null {
-    return this.#video?.codec ?? null;
+  get videoCodecs(): readonly VideoCodec[] {
+    return this.#video?.codecs ?? [];
   }
 
   get soundClock(): Peer["soundClock"] {
@@ -227,10 +227,11 @@ export class LibdatachannelPeer implements Peer {
 
   #addVideo(choice: VideoChoice, offer: string): void {
     const video = new Video(choice.mid, "SendOnly");
-    const { payloadType, codec, format } = choice;
-    video.addVideoCodec(payloadType, codec.toUpperCase(), ...(format === null ? [] : [format]));
-    for (const feedback of ["ccm fir", "transport-cc"]) {
-      video.parseSdpLine(`a=rtcp-fb:${choice.payloadType} ${feedback}`);
+    for (const { payloadType, codec, format } of choice.formats) {
+      video.addVideoCodec(payloadType, codec.toUpperCase(), ...(format === null ? [] : [format]));
+      for (const feedback of ["ccm fir", "transport-cc"]) {
+        video.parseSdpLine(`a=rtcp-fb:${payloadType} ${feedback}`);
+      }
     }
     const extensionIds = extensionsOf(offer, choice.mid);
     for (const [uri, id] of extensionIds) video.parseSdpLine(`a=extmap:${id} ${uri}`);
@@ -238,8 +239,13 @@ export class LibdatachannelPeer implements Peer {
     const rtxSsrc = randomBytes(4).readUInt32BE();
     const name = this.#cname;
     video.addSSRC(ssrc, name, "farglass", "screen");
-    if (choice.rtxPayloadType !== null) {
-      video.addRTXCodec(choice.rtxPayloadType, choice.payloadType, 90_000);
+    const repaired = choice.formats.flatMap(({ payloadType, rtxPayloadType }) =>
+      rtxPayloadType === null ? [] : [{ payloadType, rtxPayloadType }]
+    );
+    for (const { payloadType, rtxPayloadType } of repaired) {
+      video.addRTXCodec(rtxPayloadType, payloadType, 90_000);
+    }
+    if (repaired.length > 0) {
       video.addSSRC(rtxSsrc, name, "farglass", "screen");
       video.parseSdpLine(`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`);
     }

@@ -144,8 +144,8 @@ export class WeriftPeer implements Peer {
     return this.#sound?.ready ?? false;
   }
 
-  get videoCodec(): VideoCodec | null {
-    return this.#video?.codec ?? null;
+  get videoCodecs(): readonly VideoCodec[] {
+    return this.#video?.codecs ?? [];
   }
 
   get soundClock(): Peer["soundClock"] {
@@ -391,10 +391,27 @@ function configuration(policy: IcePolicy): RTCPeerConnectionConfig {
 
 /** The codecs to answer with; with nothing to send, one that matches no offer's payload type. */
 function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
-  const primary = new RTCRtpCodecParameters({
-    mimeType: choice === null ? "video/none" : `video/${choice.codec.toUpperCase()}`,
+  if (choice === null) return [videoCodec("none", 96, undefined)];
+  return choice.formats.flatMap(({ codec, payloadType, rtxPayloadType, format }) => {
+    const primary = videoCodec(codec.toUpperCase(), payloadType, format ?? undefined);
+    if (rtxPayloadType === null) return [primary];
+    return [
+      primary,
+      new RTCRtpCodecParameters({
+        mimeType: "video/rtx",
+        clockRate: 90_000,
+        payloadType: rtxPayloadType,
+        parameters: `apt=${payloadType}`,
+      }),
+    ];
+  });
+}
+
+const videoCodec = (name: string, payloadType: number, parameters: string | undefined) =>
+  new RTCRtpCodecParameters({
+    mimeType: `video/${name}`,
     clockRate: 90_000,
-    payloadType: choice?.payloadType ?? 96,
+    payloadType,
     rtcpFeedback: [
       { type: "nack" },
       { type: "nack", parameter: "pli" },
@@ -402,19 +419,8 @@ function videoCodecs(choice: VideoChoice | null): RTCRtpCodecParameters[] {
       { type: "goog-remb" },
       { type: "transport-cc" },
     ],
-    parameters: choice?.format ?? undefined,
+    parameters,
   });
-  if (choice === null || choice.rtxPayloadType === null) return [primary];
-  return [
-    primary,
-    new RTCRtpCodecParameters({
-      mimeType: "video/rtx",
-      clockRate: 90_000,
-      payloadType: choice.rtxPayloadType,
-      parameters: `apt=${choice.payloadType}`,
-    }),
-  ];
-}
 
 /** Like `videoCodecs`, for the sound. */
 const audioCodecs = (choice: AudioChoice | null): RTCRtpCodecParameters[] => [

@@ -60,6 +60,7 @@ const MAX_PADDING_BYTES = 255;
 const BITS_PER_KBIT = 1000;
 
 interface Outgoing {
+  readonly payloadType: number;
   readonly timestamp: number;
   readonly marker: boolean;
   readonly payload: Uint8Array;
@@ -104,6 +105,11 @@ export class VideoSender {
   /** VP8 counts pictures; a receiver takes each one to need the one before (RFC 7741 section 4.2). */
   #pictureId = randomBytes(2).readUInt16BE() & PICTURE_ID_MASK;
   readonly #history = new RtpHistory();
+  /** What was agreed on, the best first. */
+  readonly codecs: readonly VideoCodec[];
+  readonly #payloadTypes: ReadonlyMap<VideoCodec, number>;
+  /** Of repetitions (RFC 4588), by the payload type of what they repeat. */
+  readonly #rtxPayloadTypes: ReadonlyMap<number, number>;
   readonly #flow: VideoFlow<Outgoing, Repair>;
   #writer: RtpPacketWriter;
   #timer: { readonly id: ReturnType<typeof setTimeout>; readonly dueMs: number } | null = null;
@@ -123,6 +129,14 @@ export class VideoSender {
     private readonly events: VideoSenderEvents,
   ) {
     this.#writer = new RtpPacketWriter(transport.extensionIds, choice.mid);
+    const { formats } = choice;
+    this.codecs = formats.map(({ codec }) => codec);
+    this.#payloadTypes = new Map(formats.map(({ codec, payloadType }) => [codec, payloadType]));
+    this.#rtxPayloadTypes = new Map(
+      formats.flatMap(({ payloadType, rtxPayloadType }) =>
+        rtxPayloadType === null ? [] : [[payloadType, rtxPayloadType]]
+      ),
+    );
     const feedback = transport.extensionIds.has(EXTENSION_URI.transportWideCc);
     this.#flow = new VideoFlow({ limits, feedback }, {
       onKeyframeNeeded: () => events.onKeyframeRequest("skipped"),
@@ -132,9 +146,6 @@ export class VideoSender {
     transport.onFeedback((feedback) => this.#onFeedback(feedback));
   }
 
-  get codec(): VideoCodec {
-    return this.choice.codec;
-  }
   get ready(): boolean {
     return !this.#closed && this.transport.ready;
   }
@@ -163,14 +174,15 @@ export class VideoSender {
 
   /** Queues one picture and sends what may leave; returns its bytes with RTP headers, or 0. */
   send(frame: EncodedFrame): number {
-    // A picture of another codec comes from the encoder that the viewer is just leaving.
-    if (!this.ready || frame.codec !== this.choice.codec) return 0;
+    const payloadType = this.#payloadTypes.get(frame.codec);
+    // A picture of any other codec was meant for the peer that this one follows.
+    if (!this.ready || payloadType === undefined) return 0;
     const { capturedAtMs } = frame;
     const timestamp = this.timeOf(capturedAtMs);
     const packets = payloadsOf(frame).map(({ payload, marker }, i) => {
       const bytes = payload.length + OVERHEAD_BYTES;
       const own = frame.codec === "vp8" ? this.#numbered(payload) : payload;
-      return { timestamp, marker, payload: own, capturedAtMs, first: i === 0, bytes };
+      return { payloadType, timestamp, marker, payload: own, capturedAtMs, first: i === 0, bytes };
     });
     if (!this.#flow.add(packets, frame.keyframe, performance.now())) return 0;
     this.#pictureId = (this.#pictureId + 1) & PICTURE_ID_MASK;
@@ -229,16 +241,15 @@ export class VideoSender {
   }
 
   #transmit(packet: Outgoing, probe: number | null): void {
-    const { timestamp, marker, payload } = packet;
-    const sent = { sequence: this.#sequence, timestamp, marker, payload };
+    const { payloadType, timestamp, marker, payload } = packet;
+    const sent = { sequence: this.#sequence, payloadType, timestamp, marker, payload };
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#history.add(sent);
     this.transport.count(payload.length);
     const capturedAtMs = packet.first ? packet.capturedAtMs : null;
     const { ssrc } = this.transport;
-    const { payloadType } = this.choice;
     const media = sent.sequence;
-    this.#write(payload, { ...sent, payloadType, ssrc, probe, media, capturedAtMs });
+    this.#write(payload, { ...sent, ssrc, probe, media, capturedAtMs });
   }
 
   /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
@@ -246,8 +257,8 @@ export class VideoSender {
     const payload = Buffer.alloc(RTX_HEADER_BYTES + packet.payload.length);
     payload.writeUInt16BE(packet.sequence, 0);
     payload.set(packet.payload, RTX_HEADER_BYTES);
-    const { timestamp, marker, sequence: media } = packet;
-    this.#writeRtx(payload, { timestamp, marker, probe, media });
+    const { payloadType: of, timestamp, marker, sequence: media } = packet;
+    this.#writeRtx(payload, { of, timestamp, marker, probe, media });
   }
 
   /**
@@ -263,13 +274,15 @@ export class VideoSender {
     }
     const payload = Buffer.alloc(MAX_PADDING_BYTES);
     payload[MAX_PADDING_BYTES - 1] = MAX_PADDING_BYTES;
-    const { timestamp } = last;
-    this.#writeRtx(payload, { timestamp, marker: false, probe, media: null, padding: true });
+    const { payloadType: of, timestamp } = last;
+    this.#writeRtx(payload, { of, timestamp, marker: false, probe, media: null, padding: true });
   }
 
   #writeRtx(
     payload: Buffer,
     packet: {
+      /** Payload type of what is repeated. */
+      readonly of: number;
       readonly timestamp: number;
       readonly marker: boolean;
       readonly probe: number | null;
@@ -277,8 +290,8 @@ export class VideoSender {
       readonly padding?: boolean;
     },
   ): void {
-    const payloadType = this.choice.rtxPayloadType;
-    if (payloadType === null) return;
+    const payloadType = this.#rtxPayloadTypes.get(packet.of);
+    if (payloadType === undefined) return;
     const ssrc = this.transport.rtxSsrc;
     this.#write(payload, { ...packet, sequence: this.#rtxSequence, payloadType, ssrc });
     this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
@@ -361,7 +374,7 @@ export class VideoSender {
   }
 
   #repair(packet: SentPacket | null, nowMs: number): void {
-    if (packet === null || this.choice.rtxPayloadType === null || !this.ready) return;
+    if (packet === null || !this.ready || !this.#rtxPayloadTypes.has(packet.payloadType)) return;
     const bytes = packet.payload.length + RTX_HEADER_BYTES + OVERHEAD_BYTES;
     this.#flow.addRepair({ packet, bytes }, nowMs);
   }
