@@ -7,23 +7,17 @@ import { type CodedError, codedError } from "./errors.ts";
 import { MAX_UNACKED_BYTES, MAX_UNACKED_MESSAGES } from "./limits.ts";
 import { type Draft, type Message, UNSEQUENCED } from "./messages.ts";
 import { err, ok, type Result } from "./result.ts";
-
-/** A sent message that the peer has not acknowledged: kept as text, so that it is sent again to the letter. */
-interface Unacked {
-  readonly seq: number;
-  readonly text: string;
-}
+import { type Unacked, UnackedLog } from "./unacked.ts";
 
 export interface LinkState {
   /** Last sequence number given out. */
   readonly sent: number;
   /** Last sequence number received. */
   readonly received: number;
-  readonly unacked: readonly Unacked[];
-  readonly unackedBytes: number;
+  readonly unacked: UnackedLog;
 }
 
-export const newLink: LinkState = { sent: 0, received: 0, unacked: [], unackedBytes: 0 };
+export const newLink: LinkState = { sent: 0, received: 0, unacked: UnackedLog.none };
 
 /** Numbers and stamps `draft`; `text` is what goes on the wire now, or waits for the next socket. */
 export function linkSend(
@@ -37,14 +31,11 @@ export function linkSend(
     ? listText(draft, { seq, ack: link.received, ts: now })
     : JSON.stringify({ ...draft, seq, ack: link.received, ts: now });
   if (!sequenced) return ok({ link, text });
-  const unackedBytes = link.unackedBytes + text.length;
-  if (link.unacked.length >= MAX_UNACKED_MESSAGES || unackedBytes > MAX_UNACKED_BYTES) {
-    return err(codedError("buffer-full"));
-  }
-  return ok({
-    link: { ...link, sent: seq, unacked: [...link.unacked, { seq, text }], unackedBytes },
-    text,
-  });
+  const { received, unacked } = link;
+  if (
+    unacked.length >= MAX_UNACKED_MESSAGES || unacked.bytes + text.length > MAX_UNACKED_BYTES
+  ) return err(codedError("buffer-full"));
+  return ok({ link: { sent: seq, received, unacked: unacked.with({ seq, text }) }, text });
 }
 
 const payloadTexts = new WeakMap<object, string>();
@@ -66,29 +57,33 @@ export type LinkReceipt =
 
 /** Takes the acknowledgement of `message` and decides whether it is new, known or too early. */
 export function linkReceive(link: LinkState, message: Message): LinkReceipt {
+  const { seq } = message;
   const acked = linkAck(link, message.ack);
-  if (message.seq === 0) return { kind: "deliver", link: acked };
-  if (message.seq <= acked.received) return { kind: "duplicate", link: acked };
-  if (message.seq !== acked.received + 1) return { kind: "gap", link: acked };
-  return { kind: "deliver", link: { ...acked, received: message.seq } };
+  const kind = linkOrder(acked.received, seq);
+  return { kind, link: kind === "deliver" && seq > 0 ? { ...acked, received: seq } : acked };
+}
+
+/** Whether message `seq` is new, known or too early after `received`. */
+export function linkOrder(received: number, seq: number): LinkReceipt["kind"] {
+  if (seq === 0 || seq === received + 1) return "deliver";
+  return seq <= received ? "duplicate" : "gap";
 }
 
 /** Forgets what the peer has acknowledged; an acknowledgement of the unsent is ignored. */
 export function linkAck(link: LinkState, ack: number): LinkState {
-  if (ack > link.sent || link.unacked.length === 0 || ack < link.unacked[0].seq) return link;
-  let { unackedBytes } = link;
-  let known = 0;
-  for (; known < link.unacked.length && link.unacked[known].seq <= ack; known++) {
-    unackedBytes -= link.unacked[known].text.length;
-  }
-  return { ...link, unacked: link.unacked.slice(known), unackedBytes };
+  if (ack > link.sent) return link;
+  const unacked = link.unacked.after(ack);
+  return unacked === link.unacked ? link : { ...link, unacked };
 }
 
 /** Other texts under numbers that are given out and not acknowledged. */
 export function linkReplace(link: LinkState, entries: readonly Unacked[]): LinkState {
   const texts = new Map(entries.map(({ seq, text }) => [seq, text]));
-  const unacked = link.unacked.map((m) => ({ ...m, text: texts.get(m.seq) ?? m.text }));
-  return { ...link, unacked, unackedBytes: unacked.reduce((sum, m) => sum + m.text.length, 0) };
+  const replaced = [...link.unacked].map(({ seq, text }) => ({
+    seq,
+    text: texts.get(seq) ?? text,
+  }));
+  return { ...link, unacked: UnackedLog.of(replaced) };
 }
 
 /** After a reconnect: what the peer, which has seen up to `peerLastSeq`, has to receive again. */
@@ -97,7 +92,7 @@ export function linkResume(
   peerLastSeq: number,
 ): { readonly link: LinkState; readonly resend: readonly string[] } {
   const acked = linkAck(link, peerLastSeq);
-  return { link: acked, resend: acked.unacked.map((m) => m.text) };
+  return { link: acked, resend: Array.from(acked.unacked, (m) => m.text) };
 }
 
 /** The numbers of a message that cannot be read otherwise; null where they cannot either. */

@@ -15,5 +15,6 @@ export * from "./relay_codec.ts";
 export * from "./result.ts";
 export * from "./sdp.ts";
 export * from "./trace_context.ts";
+export * from "./unacked.ts";
 export * from "./version.ts";
 export * from "./vocabulary.ts";

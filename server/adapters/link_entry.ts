@@ -1,5 +1,5 @@
 /** A link as the hub has it, and what is done to one without the others. */
-import { type Draft, linkReplace, type LinkState } from "@farglass/protocol";
+import { type Draft, linkReplace, type Unacked } from "@farglass/protocol";
 import type { ServerLink } from "../core/link_machine.ts";
 import { isPressed } from "../core/link_pressure.ts";
 import type { Direct } from "../core/ports.ts";
@@ -32,6 +32,6 @@ export function directOf(
 }
 
 /** These texts stand under their numbers now. */
-export function replaceIn(entry: Entry, entries: LinkState["unacked"]): void {
+export function replaceIn(entry: Entry, entries: readonly Unacked[]): void {
   entry.state = { ...entry.state, link: linkReplace(entry.state.link, entries) };
 }

@@ -400,8 +400,8 @@ export class LinkHub {
     this.#watch.changed(entry);
     const { shared } = entry;
     if (shared !== null) {
-      const added = state.link.sent > sent ? state.link.unacked.at(-1) : undefined;
-      const first = state.link.unacked[0]?.seq ?? state.link.sent + 1;
+      const added = state.link.sent > sent ? state.link.unacked.last : undefined;
+      const first = state.link.unacked.first?.seq ?? state.link.sent + 1;
       if (added !== undefined) shared.keep({ ...added, mail }, first - 1);
       else if (mail !== null) shared.drop(mail);
     }

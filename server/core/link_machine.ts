@@ -12,16 +12,18 @@ import {
   LINK_HEARTBEAT_MS,
   LINK_RESUME_MS,
   LINK_TIMEOUT_MS,
-  linkReceive,
+  linkAck,
+  linkOrder,
   linkResume,
   linkSend,
   type LinkState,
   type Message,
   type MessageType,
-  newLink,
   PROTOCOL_VERSION,
   retryLater,
   SOFTWARE_VERSION,
+  type Unacked,
+  UnackedLog,
 } from "@farglass/protocol";
 import { isPressed } from "./link_pressure.ts";
 import { type Bucket, type BucketRate, fullBucket, takeToken } from "./rate_limit.ts";
@@ -96,17 +98,12 @@ const ACK_EVERY = 64;
 export function newServerLink(
   options: Pick<ServerLink, "linkId" | "role" | "limits">,
   now: number,
-  adopted: Pick<LinkState, "sent" | "unacked"> | null = null,
+  adopted: { readonly sent: number; readonly unacked: Iterable<Unacked> } | null = null,
 ): ServerLink {
-  const unacked = adopted?.unacked ?? [];
+  const { sent, unacked } = adopted ?? { sent: 0, unacked: [] };
   return {
     ...options,
-    link: {
-      ...newLink,
-      sent: adopted?.sent ?? 0,
-      unacked,
-      unackedBytes: unacked.reduce((sum, m) => sum + m.text.length, 0),
-    },
+    link: { sent, received: 0, unacked: UnackedLog.of(unacked) },
     heard: 0,
     pending: [],
     adopted: adopted !== null,
@@ -128,7 +125,7 @@ export function linkStep(state: ServerLink, event: LinkEvent, now: number): Step
     case "attach":
       return onAttach(state, event, now);
     case "text":
-      return onText({ ...state, heardAtMs: now }, event, now);
+      return onText(state, event, now);
     case "binary":
       return [{ ...state, heardAtMs: now }, []];
     case "send":
@@ -170,8 +167,9 @@ function onAttach(
     },
     [
       { kind: "write", text: JSON.stringify(welcome), type: "WELCOME", seq: 0 },
-      ...resume.link.unacked.map(({ text, seq }) =>
-        ({ kind: "write", text, type: null, seq }) as const
+      ...Array.from(
+        resume.link.unacked,
+        ({ text, seq }) => ({ kind: "write", text, type: null, seq }) as const,
       ),
     ],
   ];
@@ -183,63 +181,70 @@ function onText(
   now: number,
 ): Stepped {
   const { text, heartbeatMs = LINK_HEARTBEAT_MS } = event;
-  const [next, waitMs] = takeRate(state, text.length, now);
+  const taken = takeRate(state, text.length, now);
+  const { waitMs, bucket, byteBucket } = taken;
   // Over the limit it is not even read.
   const decoded = waitMs === 0
     ? decodeMessage(text, state.role)
     : { ok: false, error: retryLater("rate-limited", { ms: waitMs }) } as const;
   if (!decoded.ok) {
+    const next = { ...state, heardAtMs: now, bucket, byteBucket };
     const { seq, type } = peek(text);
     // What is sent again after a resume was dealt with: too many of those need no answer.
     if (waitMs > 0 && seq > 0 && seq <= state.heard) return [next, []];
     return onBad(next, { error: decoded.error, seq, type }, now);
   }
   const message = decoded.value;
-  const heard = state.adopted && message.seq > 0 ? message.seq - 1 : state.heard;
-  const receipt = linkReceive({ ...state.link, received: heard }, message);
-  const received = settle({
-    ...next,
-    link: receipt.link,
-    heard: receipt.link.received,
-    adopted: state.adopted && message.seq === 0,
-  });
-  if (receipt.kind === "duplicate") return [received, []];
-  if (receipt.kind === "gap") {
+  const { seq } = message;
+  const order = linkOrder(state.adopted && seq > 0 ? seq - 1 : state.heard, seq);
+  const isWork = order === "deliver" && seq > 0;
+  if (isWork && !isDone(message) && state.pending.length >= MAX_PENDING) {
+    // As if it had not come: the client sends it again when it is back.
+    const next = { ...state, heardAtMs: now, bucket, byteBucket };
+    return [next, [{ kind: "close", code: CLOSE.tryAgainLater, reason: "busy" }]];
+  }
+  const heard = isWork ? seq : state.heard;
+  const pending = isWork && !isDone(message) ? [...state.pending, seq] : state.pending;
+  const link = settled(linkAck(state.link, message.ack), heard, pending);
+  const adopted = state.adopted && seq === 0;
+  // One copy: this is done for every message.
+  const next = { ...state, heardAtMs: now, bucket, byteBucket, link, heard, pending, adopted };
+  if (order === "duplicate") return [next, []];
+  if (order === "gap") {
     return [
-      received,
+      next,
       [
         { kind: "rejected", code: "sequence-gap" },
         { kind: "close", code: CLOSE.policyViolation, reason: "sequence-gap" },
       ],
     ];
   }
-  if (message.type === "PING") return onPing(received, heartbeatMs, now);
-  if (message.type === "PONG") return [received, []];
+  if (message.type === "PING") return onPing(next, heartbeatMs, now);
+  if (message.type === "PONG") return [next, []];
   if (message.type === "HELLO") {
     const error = codedError("out-of-state", "HELLO came twice");
-    return onBad(received, { error, seq: 0, type: "HELLO" }, now);
+    return onBad(next, { error, seq: 0, type: "HELLO" }, now);
   }
-  if (message.seq === 0) return [received, [{ kind: "deliver", message }]];
-  if (state.pending.length >= MAX_PENDING) {
-    // As if it had not come: the client sends it again when it is back.
-    return [next, [{ kind: "close", code: CLOSE.tryAgainLater, reason: "busy" }]];
-  }
-  const pending = [...state.pending, message.seq];
-  return [settle({ ...received, pending }), [{ kind: "deliver", message }]];
+  return [next, [{ kind: "deliver", message }]];
 }
 
+/** What the link deals with itself. */
+const isDone = ({ type }: Message): boolean =>
+  type === "PING" || type === "PONG" || type === "HELLO";
+
 /** Takes one message of so many bytes; the wait in ms is 0 when it may pass. */
-function takeRate(
-  state: ServerLink,
-  bytes: number,
-  now: number,
-): readonly [ServerLink, number] {
-  const { limits } = state;
-  const one = takeToken(state.bucket, limits.rate, now);
-  if (limits.bytes === undefined) return [{ ...state, bucket: one.bucket }, one.waitMs];
-  const all = takeToken(state.byteBucket, limits.bytes, now, bytes);
-  const next = { ...state, bucket: one.bucket, byteBucket: all.bucket };
-  return [next, Math.max(one.waitMs, all.waitMs)];
+function takeRate(state: ServerLink, bytes: number, now: number) {
+  const { limits, bucket, byteBucket } = state;
+  const one = takeToken(bucket, limits.rate, now);
+  if (limits.bytes === undefined) {
+    return { bucket: one.bucket, byteBucket, waitMs: one.waitMs };
+  }
+  const all = takeToken(byteBucket, limits.bytes, now, bytes);
+  return {
+    bucket: one.bucket,
+    byteBucket: all.bucket,
+    waitMs: Math.max(one.waitMs, all.waitMs),
+  };
 }
 
 /** Answers, and says so when the heartbeat should be another one. */
@@ -249,14 +254,18 @@ function onPing(state: ServerLink, heartbeatMs: number, now: number): Stepped {
 }
 
 /** What may be acknowledged: everything before the first message that is not dealt with. */
-function settle(state: ServerLink): ServerLink {
-  const received = state.pending.length > 0 ? state.pending[0] - 1 : state.heard;
-  return { ...state, link: { ...state.link, received } };
+function settled(link: LinkState, heard: number, pending: readonly number[]): LinkState {
+  const received = pending.length > 0 ? pending[0] - 1 : heard;
+  if (received === link.received) return link;
+  return { sent: link.sent, received, unacked: link.unacked };
 }
 
 /** Acknowledges a long run of messages early, so that the client's buffer cannot fill up. */
 function onHandled(state: ServerLink, seq: number, now: number): Stepped {
-  const next = settle({ ...state, pending: state.pending.filter((s) => s !== seq) });
+  const pending = state.pending[0] === seq
+    ? state.pending.slice(1)
+    : state.pending.filter((s) => s !== seq);
+  const next = { ...state, pending, link: settled(state.link, state.heard, pending) };
   if (next.link.received - next.ackSent < ACK_EVERY) return [next, []];
   return onSend(next, { type: "PONG", payload: {} }, now);
 }
@@ -274,7 +283,8 @@ function onBad(
   const innocent = error.code === "rate-limited" || error.code === "unknown-type";
   const badMessages = state.badMessages + (innocent ? 0 : 1);
   const adopted = state.adopted && seq === 0;
-  const next = settle({ ...state, heard, adopted, badMessages });
+  const link = settled(state.link, heard, state.pending);
+  const next = { ...state, link, heard, adopted, badMessages };
   const rejected = { kind: "rejected", code: error.code } as const;
   if (badMessages > state.limits.maxBadMessages) {
     const [dead, effects] = die(next, { code: CLOSE.policyViolation, reason: "too many errors" });

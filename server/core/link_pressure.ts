@@ -40,12 +40,12 @@ export function slowest<T extends { readonly bytes: number }>(
 }
 
 /** Whether a link holds so much back, with `more` messages, that what can be replaced is dropped. */
-export const isPressed = ({ unacked, unackedBytes }: LinkState, more = 0): boolean =>
-  unacked.length + more > MAX_UNACKED_MESSAGES / 2 || unackedBytes > MAX_UNACKED_BYTES / 2;
+export const isPressed = ({ unacked }: LinkState, more = 0): boolean =>
+  unacked.length + more > MAX_UNACKED_MESSAGES / 2 || unacked.bytes > MAX_UNACKED_BYTES / 2;
 
 interface Waiting {
   readonly identity: { readonly role: "agent" | "console" };
-  readonly state: { readonly link: Pick<LinkState, "unacked" | "unackedBytes"> };
+  readonly state: { readonly link: Pick<LinkState, "unacked"> };
   readonly socket: { bufferedBytes(): number } | null;
 }
 
@@ -55,7 +55,7 @@ export function backlogOf(links: Iterable<Waiting>) {
   for (const { identity, state, socket } of links) {
     const sum = sums[identity.role];
     sum.messages += state.link.unacked.length;
-    sum.bytes += state.link.unackedBytes + (socket?.bufferedBytes() ?? 0);
+    sum.bytes += state.link.unacked.bytes + (socket?.bufferedBytes() ?? 0);
   }
   return [{ role: "agent", ...sums.agent }, { role: "console", ...sums.console }] as const;
 }

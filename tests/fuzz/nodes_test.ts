@@ -119,7 +119,7 @@ Deno.test("fuzz: everything arrives once and in order, through any node and its 
         if (peer.client.link.unacked.length >= MAX_UNACKED) await settled(peer);
         peer.say();
       } else if (choice < 0.8) {
-        const last = peer.client.link.unacked.at(-1);
+        const last = peer.client.link.unacked.last;
         if (last !== undefined && peer.isOpen) peer.client.raw(last.text);
       } else if (choice < 0.88) {
         await peer.client.drop();
