@@ -8,6 +8,7 @@ import {
   MAX_LAYER_CHANGES,
   MAX_SDP_BYTES,
 } from "./limits.ts";
+import { type QuickCheck, quickCheck } from "./quick_check.ts";
 import { err, ok, type Result } from "./result.ts";
 import { consoleSpanSchema, MAX_REPORTED_SPANS, traceparentSchema } from "./trace_context.ts";
 import {
@@ -452,6 +453,19 @@ export const SENDERS: Readonly<Record<MessageType, readonly Sender[]>> = {
   DESKTOP_KILL: ["agent", "server"],
 };
 
+const quickChecks = new Map<MessageType, QuickCheck>();
+
+function quickOf(type: MessageType): QuickCheck {
+  const known = quickChecks.get(type);
+  if (known !== undefined) return known;
+  const check = quickCheck(schemas[type]);
+  quickChecks.set(type, check);
+  return check;
+}
+
+/** What a message of this type has to pass. */
+export const schemaOf = (type: MessageType): v.GenericSchema => schemas[type];
+
 /**
  * Reads one text frame from `from`. Unknown fields are dropped (the other side may be newer);
  * an unknown type, a wrong direction or a wrong shape is a coded error.
@@ -469,6 +483,7 @@ export function decodeMessage(text: string, from: Sender): Result<Message, Coded
   if (!Object.hasOwn(schemas, type)) return err(codedError("unknown-type"));
   const known = type as MessageType;
   if (!SENDERS[known].includes(from)) return err(codedError("wrong-direction", known));
+  if (quickOf(known)(json)) return ok(json as Message);
   const parsed = v.safeParse(schemas[known], json, { abortEarly: true, abortPipeEarly: true });
   if (!parsed.success) {
     return err(codedError("malformed", `${known} ${v.getDotPath(parsed.issues[0]) ?? ""}`.trim()));
