@@ -32,10 +32,16 @@ export class RtpHistory {
   readonly #copies = new Int32Array(HISTORY_PACKETS);
   readonly #payloads: (Uint8Array | undefined)[] = new Array(HISTORY_PACKETS).fill(undefined);
   #last = NONE;
+  #largest = NONE;
 
   /** The packet that was sent last. */
   get last(): SentPacket | null {
     return this.#last === NONE ? null : this.#packet(this.#last);
+  }
+
+  /** A packet as large as any that was kept when it came: the best one to fill a probe with. */
+  get largest(): SentPacket | null {
+    return this.#largestBytes === 0 ? null : this.#packet(this.#largest);
   }
 
   add({ sequence, payloadType, timestamp, marker, payload }: SentPacket): void {
@@ -48,6 +54,13 @@ export class RtpHistory {
     this.#copies[i] = NONE;
     this.#payloads[i] = payload;
     this.#last = sequence;
+    if (payload.length >= this.#largestBytes) this.#largest = sequence;
+  }
+
+  get #largestBytes(): number {
+    const i = this.#largest % HISTORY_PACKETS;
+    const kept = this.#largest !== NONE && this.#sequences[i] === this.#largest;
+    return kept ? this.#payloads[i]?.length ?? 0 : 0;
   }
 
   /** A copy of the packet leaves, known to the receiver's feedback as `copy`. */
@@ -93,5 +106,6 @@ export class RtpHistory {
     this.#sequences.fill(NONE);
     this.#payloads.fill(undefined);
     this.#last = NONE;
+    this.#largest = NONE;
   }
 }

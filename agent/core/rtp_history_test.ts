@@ -54,3 +54,23 @@ Deno.test("RtpHistory outlasts a keyframe at the highest rate, and forgets what 
   assert.equal(history.take(3, 0), null);
   assert.equal(history.last, null);
 });
+
+Deno.test("RtpHistory knows a large packet, until it is gone", () => {
+  const history = new RtpHistory();
+  const sized = (sequence: number, bytes: number) => ({
+    ...packet(sequence),
+    payload: new Uint8Array(bytes),
+  });
+  const largest = () => history.largest?.sequence ?? null;
+  assert.equal(largest(), null);
+  for (const [sequence, bytes] of [[1, 1_000], [2, 1_100], [3, 40]]) {
+    history.add(sized(sequence, bytes));
+  }
+  assert.equal(largest(), 2);
+  history.add(sized(2 + HISTORY_PACKETS, 30));
+  assert.equal(largest(), 2 + HISTORY_PACKETS);
+  history.add(sized(4, 900));
+  assert.equal(largest(), 4);
+  history.clear();
+  assert.equal(largest(), null);
+});

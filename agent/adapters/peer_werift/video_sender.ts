@@ -210,7 +210,10 @@ export class VideoSender {
           this.#transmit(departure.packet, departure.probe);
           break;
         case "repair":
-          this.#repeat(departure.packet.packet, departure.probe);
+          this.#repeat(departure.packet.packet, {
+            probe: departure.probe,
+            media: departure.packet.packet.sequence,
+          });
           break;
         case "padding":
           this.#pad(departure.bytes, departure.probe);
@@ -253,29 +256,35 @@ export class VideoSender {
   }
 
   /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
-  #repeat(packet: SentPacket, probe: number | null): void {
+  #repeat(
+    packet: SentPacket,
+    sent: { readonly probe: number | null; readonly media: number | null },
+  ): void {
     const payload = Buffer.alloc(RTX_HEADER_BYTES + packet.payload.length);
     payload.writeUInt16BE(packet.sequence, 0);
     payload.set(packet.payload, RTX_HEADER_BYTES);
-    const { payloadType: of, timestamp, marker, sequence: media } = packet;
-    this.#writeRtx(payload, { of, timestamp, marker, probe, media });
+    const { payloadType: of, timestamp, marker } = packet;
+    this.#writeRtx(payload, { of, timestamp, marker, ...sent });
   }
 
   /**
-   * Fills a probe: with the last packet once more, or on a slow link with bare padding, which
-   * every receiver counts and throws away.
+   * Fills a probe: with a large packet once more, for few of them make a rate, or on a slow link
+   * with bare padding, which every receiver counts and throws away.
    */
   #pad(bytes: number, probe: number): void {
-    const { last } = this.#history;
-    if (last === null) return;
-    if (bytes > MAX_PADDING_BYTES * 2 && last.payload.length > bytes / 2) {
-      this.#repeat(last, probe);
+    const { last, largest } = this.#history;
+    if (last === null || largest === null) return;
+    if (bytes > MAX_PADDING_BYTES * 2 && largest.payload.length > bytes / 2) {
+      this.#repeat(largest, { probe, media: null });
       return;
     }
-    const payload = Buffer.alloc(MAX_PADDING_BYTES);
-    payload[MAX_PADDING_BYTES - 1] = MAX_PADDING_BYTES;
     const { payloadType: of, timestamp } = last;
-    this.#writeRtx(payload, { of, timestamp, marker: false, probe, media: null, padding: true });
+    const rtx = { of, timestamp, marker: false, probe, media: null, padding: true };
+    for (let left = bytes; left > 0; left -= MAX_PADDING_BYTES + OVERHEAD_BYTES) {
+      const payload = Buffer.alloc(MAX_PADDING_BYTES);
+      payload[MAX_PADDING_BYTES - 1] = MAX_PADDING_BYTES;
+      this.#writeRtx(payload, rtx);
+    }
   }
 
   #writeRtx(

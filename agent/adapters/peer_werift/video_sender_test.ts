@@ -5,7 +5,10 @@ import { GenericNack, RtcpTransportLayerFeedback, RtpHeader } from "werift";
 import type { VideoCodec } from "@farglass/protocol";
 import type { VideoFormat } from "../../core/offer_sdp.ts";
 import type { EncodedFrame } from "../../core/ports.ts";
+import type { TransportFeedback } from "../../core/link_meter.ts";
+import { EXTENSION_URI } from "../../core/rtp_extensions.ts";
 import { payloadsOf } from "../../core/rtp_payloads.ts";
+import { within } from "../../../tests/support/process.ts";
 import { type RtcpPacket, type RtpTransport, videoLimits, VideoSender } from "./video_sender.ts";
 
 const SSRC = 1_111;
@@ -26,9 +29,16 @@ class Wire implements RtpTransport {
   readonly ready = true;
   readonly ssrc = SSRC;
   readonly rtxSsrc = RTX_SSRC;
-  readonly extensionIds = new Map<string, number>();
+  readonly extensionIds: ReadonlyMap<string, number>;
   readonly sent: Sent[] = [];
   #listener: (packet: RtcpPacket) => void = () => {};
+  #feedback: (feedback: TransportFeedback) => void = () => {};
+  #onSent: () => void = () => {};
+
+  /** `reports`: of transport-wide congestion control. */
+  constructor(reports = false) {
+    this.extensionIds = new Map(reports ? [[EXTENSION_URI.transportWideCc, 5]] : []);
+  }
 
   send({ packet, headerBytes }: Parameters<RtpTransport["send"]>[0]): void {
     const bytes = Buffer.from(packet);
@@ -36,13 +46,32 @@ class Wire implements RtpTransport {
       header: RtpHeader.deSerialize(bytes),
       payload: bytes.subarray(headerBytes),
     });
+    this.#onSent();
   }
   count(): void {}
   reportSoon(): void {}
   onRtcp(listener: (packet: RtcpPacket) => void): void {
     this.#listener = listener;
   }
-  onFeedback(): void {}
+  onFeedback(listener: (feedback: TransportFeedback) => void): void {
+    this.#feedback = listener;
+  }
+
+  /** All packets so far arrived now. */
+  reportAll(): void {
+    const nowMs = performance.now();
+    this.#feedback({ base: 1, receivedAtMs: this.sent.map((_, i) => nowMs + i / 10) });
+  }
+  /** So many bytes more came. */
+  async more(bytes: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const from = this.sent.length;
+    this.#onSent = () => {
+      const sum = this.sent.slice(from).reduce((total, { payload }) => total + payload.length, 0);
+      if (sum >= bytes) resolve();
+    };
+    await within(`${bytes} bytes more`, 700, promise);
+  }
 
   /** Sequence numbers of the media stream that did not come (RFC 4585 section 6.2.1). */
   nack(...lost: number[]): void {
@@ -54,8 +83,8 @@ class Wire implements RtpTransport {
   }
 }
 
-function start(formats: readonly VideoFormat[] = FORMATS) {
-  const wire = new Wire();
+function start(formats: readonly VideoFormat[] = FORMATS, reports = false) {
+  const wire = new Wire(reports);
   const asked: string[] = [];
   const sender = new VideoSender(wire, { mid: "0", formats }, videoLimits({}), {
     onKeyframeRequest: (reason) => asked.push(reason),
@@ -158,3 +187,19 @@ Deno.test("VideoSender: a picture of a codec that was not agreed on goes nowhere
   assert.equal(world.sender.send(picture("h265")), 0);
   assert.deepEqual(world.wire.sent, []);
 });
+
+for (const [what, bytes] of [["a large packet", 4_000], ["bare padding", 100]] as const) {
+  Deno.test(`VideoSender: a probe has its bytes after a small picture, by ${what}`, async () => {
+    using world = start(FORMATS, true);
+    const { wire, sender } = world;
+    const slice = new Uint8Array(bytes).fill(1);
+    slice[0] = 0x65;
+    sender.send({ ...picture("h264"), units: [slice] });
+    sender.send(picture("h264", false));
+    // The first probe: 15 ms at twice what it begins with (congestion.ts), headers included. Within
+    // 0.8 s, for then nothing was reported for so long that the path counts as gone.
+    const probe = wire.more(0.7 * 15 * 4_000 / 8);
+    wire.reportAll();
+    await probe;
+  });
+}
