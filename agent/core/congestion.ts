@@ -111,8 +111,12 @@ const MIN_PROBE_BYTES = 6_200;
 const MAX_PROBE_BYTES = 160 * 1024;
 /** A probe that brought at least this part of its rate is followed by the next at once. */
 const PROBE_AGAIN = 0.7;
+/** So does one that the sender could not send in time, if it still found so much more. */
+const PROBE_GAIN = 1.2;
 const PROBE_INTERVAL_MS = [1_500, 2_500, 4_000] as const;
 const PROBE_TIMEOUT_MS = 1_500;
+/** A still desktop asks for no more after so many probes in a row that found nothing. */
+const STILL_PROBES = 3;
 /** At the start the pacer's headroom is sought as well: up to so much above the maximum. */
 const HEADROOM = 8;
 /** REMB is believed for so long, and only while this part of the target is being sent. */
@@ -163,7 +167,9 @@ export function stepCongestion(state: CongestionState, event: CongestionEvent, n
       return [{ ...state, remb: { kbps: event.kbps, atMs: now } }, []];
     case "limit": {
       const limits = { ...state.limits, maxKbps: event.maxKbps };
-      return [decide({ ...state, limits }, state.estimateKbps, state.reason), []];
+      const raised = event.maxKbps > state.limits.maxKbps;
+      const vainProbes = raised ? 0 : state.vainProbes;
+      return [decide({ ...state, limits, vainProbes }, state.estimateKbps, state.reason), []];
     }
     case "tick":
       return onTick(state, event, now);
@@ -179,7 +185,21 @@ export function congestionDeadline(
   rttMs: number,
 ): number | null {
   if (state.silent) return state.beaconAtMs + BEACON_MS;
-  return waitingSinceMs === null ? null : waitingSinceMs + SILENT_MS + 2 * rttMs;
+  return waitingSinceMs === null ? stillDeadline(state) : waitingSinceMs + SILENT_MS + 2 * rttMs;
+}
+
+/**
+ * When a desktop that sends nothing has something to do: what was measured last shall not hold
+ * until the screen moves again, or its first moving pictures would be worse than they need be.
+ */
+function stillDeadline(state: CongestionState): number | null {
+  const { lastStepMs, draining, probe, vainProbes, limits } = state;
+  if (lastStepMs === null) return null;
+  // All was reported, so nothing stands in a queue any more.
+  if (draining) return lastStepMs;
+  if (probe !== null) return probe.sentMs + PROBE_TIMEOUT_MS;
+  const known = state.estimateKbps >= limits.maxKbps || vainProbes >= STILL_PROBES;
+  return known ? null : Math.max(lastStepMs, state.probeAtMs);
 }
 
 /**
@@ -224,6 +244,12 @@ function onTick(
   const due = congestionDeadline(state, waitingSinceMs, rttMs);
   if (due === null || now < due) return [state, []];
   if (state.silent) return [{ ...state, beaconAtMs: now }, [{ kind: "beacon" }]];
+  if (waitingSinceMs === null) {
+    if (state.draining) {
+      return [decide({ ...state, draining: false }, state.estimateKbps, "drained"), []];
+    }
+    return state.probe === null ? startProbe(state, now) : [vain(state, now), []];
+  }
   const silent = { ...state, silent: true, probe: null, draining: false, beaconAtMs: now };
   return [decide(silent, state.estimateKbps, "path-silent"), [{ kind: "silent" }, {
     kind: "beacon",
@@ -337,18 +363,21 @@ function onProbeResult(state: CongestionState, m: Measurement, now: number): Con
   if (m.probe?.id !== probe.id) {
     return now - probe.sentMs < PROBE_TIMEOUT_MS + m.rttMs ? state : vain(state, now);
   }
-  const { kbps } = m.probe;
+  const { kbps, saturated } = m.probe;
   const provenKbps = Math.max(state.provenKbps, kbps);
   const more = kbps >= PROBE_AGAIN * probe.kbps;
-  const kneeKbps = more || kbps === 0 ? state.kneeKbps : kbps;
+  // A sender that was too busy for its probe has learned no limit of the link.
+  const kneeKbps = more || !saturated || kbps === 0 ? state.kneeKbps : kbps;
   const done = { ...state, probe: null, provenKbps, kneeKbps };
   if (kbps <= state.estimateKbps) return more ? { ...done, probeAtMs: now } : vain(done, now);
-  const estimate = more ? kbps : DECREASE * kbps;
+  const through = more || !saturated;
+  const estimate = through ? kbps : DECREASE * kbps;
+  const again = more || (through && kbps > PROBE_GAIN * state.estimateKbps);
   return {
     ...decide(done, Math.max(state.estimateKbps, estimate), "probe"),
-    probeAtMs: more ? now : now + PROBE_INTERVAL_MS[0],
+    probeAtMs: again ? now : now + PROBE_INTERVAL_MS[0],
     vainProbes: 0,
-    kneeKbps: more ? null : kbps,
+    kneeKbps: more ? null : kneeKbps,
   };
 }
 
@@ -362,12 +391,19 @@ function maybeProbe(state: CongestionState, m: Measurement, now: number): Step {
   const { limits, provenKbps, estimateKbps } = state;
   if (state.probe !== null || state.draining || now < state.probeAtMs) return [state, []];
   if (m.queueMs > QUEUE_EMPTY_MS || m.loss - state.lossFloor > HIGH_LOSS) return [state, []];
-  // Above the maximum only on and on from the start: it is for the pacer, not for the picture.
-  const headroom = state.kneeKbps === null && state.vainProbes === 0;
-  const wanted = limits.maxKbps * (headroom ? HEADROOM : 1);
+  const wanted = limits.maxKbps * (seeksHeadroom(state) ? HEADROOM : 1);
   if (estimateKbps >= limits.maxKbps && provenKbps >= wanted) return [state, []];
-  if (estimateKbps >= limits.maxKbps && !headroom) return [state, []];
-  const kbps = PROBE_FACTOR * Math.max(estimateKbps, headroom ? provenKbps : 0);
+  if (estimateKbps >= limits.maxKbps && !seeksHeadroom(state)) return [state, []];
+  return startProbe(state, now);
+}
+
+/** Above the maximum only on and on from the start: it is for the pacer, not for the picture. */
+const seeksHeadroom = (state: CongestionState): boolean =>
+  state.kneeKbps === null && state.vainProbes === 0;
+
+function startProbe(state: CongestionState, now: number): Step {
+  const { provenKbps, estimateKbps } = state;
+  const kbps = PROBE_FACTOR * Math.max(estimateKbps, seeksHeadroom(state) ? provenKbps : 0);
   const bytes = Math.min(MAX_PROBE_BYTES, Math.max(MIN_PROBE_BYTES, kbps * PROBE_MS / 8));
   const id = state.nextProbe;
   return [

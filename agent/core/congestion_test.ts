@@ -141,21 +141,28 @@ const CASES: readonly {
   {
     name: "a probe that came through → its rate",
     state: { probe: { id: 3, kbps: 8_000, sentMs: 950 } },
-    event: measured({ probe: { id: 3, kbps: 7_900 }, sentKbps: 40 }),
+    event: measured({ probe: { id: 3, kbps: 7_900, saturated: false }, sentKbps: 40 }),
     target: 7_900,
     reason: "application-limited",
   },
   {
     name: "a probe that came through at half its rate → less than what came",
     state: { probe: { id: 3, kbps: 10_000, sentMs: 950 } },
-    event: measured({ probe: { id: 3, kbps: 5_000 }, sentKbps: 40 }),
+    event: measured({ probe: { id: 3, kbps: 5_000, saturated: true }, sentKbps: 40 }),
     target: 4_500,
+    reason: "application-limited",
+  },
+  {
+    name: "a probe that the sender was too slow for → its rate, and no limit of the link",
+    state: { probe: { id: 3, kbps: 10_000, sentMs: 950 } },
+    event: measured({ probe: { id: 3, kbps: 5_000, saturated: false }, sentKbps: 40 }),
+    target: 5_000,
     reason: "application-limited",
   },
   {
     name: "a probe slower than the estimate → nothing follows",
     state: { probe: { id: 3, kbps: 8_000, sentMs: 950 } },
-    event: measured({ probe: { id: 3, kbps: 1_000 }, sentKbps: 40 }),
+    event: measured({ probe: { id: 3, kbps: 1_000, saturated: true }, sentKbps: 40 }),
     target: 4_000,
     reason: "application-limited",
   },
@@ -174,7 +181,11 @@ Deno.test("congestion: probes double until one finds the limit, and no decision 
   const rates: number[] = [];
   for (let now = 0; now < 1_000; now += 100) {
     const { probe } = state;
-    const found = probe === null ? null : { id: probe.id, kbps: Math.min(9_000, probe.kbps) };
+    const found = probe === null ? null : {
+      id: probe.id,
+      kbps: Math.min(9_000, probe.kbps),
+      saturated: probe.kbps > 9_000,
+    };
     const [next, effects] = stepCongestion(state, measured({ sentKbps: 50, probe: found }), now);
     state = next;
     for (const effect of effects) if (effect.kind === "probe") rates.push(effect.kbps);
@@ -200,6 +211,33 @@ Deno.test("congestion: silence → beacons until something is reported, then a f
   assert.deepEqual(resumed, [{ kind: "resumed" }]);
   assert.equal(back.targetKbps, 3_000);
   assert.equal(back.reason, "path-back");
+});
+
+Deno.test("congestion: at rest probes go on, three in vain at most, and again for a new maximum", () => {
+  const tick = { kind: "tick", waitingSinceMs: null, rttMs: 20 } as const;
+  const until = (from: CongestionState, startMs: number, endMs: number) => {
+    let state = from;
+    let now = startMs;
+    const probes: number[] = [];
+    for (let steps = 0; steps < 100; steps++) {
+      const due = congestionDeadline(state, null, 20);
+      if (due === null || due > endMs) return { state, probes };
+      now = Math.max(now, due);
+      const [next, effects] = stepCongestion(state, tick, now);
+      state = next;
+      for (const effect of effects) if (effect.kind === "probe") probes.push(now);
+    }
+    assert.fail("more than a hundred steps at rest");
+  };
+  const rest = { ...STEADY, probeAtMs: 1_000, draining: true, targetKbps: 1_200 };
+  const first = until(rest, 900, 60_000);
+  assert.equal(first.state.targetKbps, 4_000);
+  // 1.5 s for each answer, then 1.5, 2.5 and 4 s of waiting.
+  assert.deepEqual(first.probes, [1_000, 4_000, 8_000]);
+  const [raised] = stepCongestion(first.state, { kind: "limit", maxKbps: 20_000 }, 60_000);
+  assert.deepEqual(until(raised, 60_000, 61_000).probes, [60_000]);
+  const [lowered] = stepCongestion(first.state, { kind: "limit", maxKbps: 3_000 }, 60_000);
+  assert.deepEqual(until(lowered, 60_000, 90_000).probes, []);
 });
 
 Deno.test("paceKbps: what the link passes once it was full, else a multiple or what is proved", () => {

@@ -19,6 +19,8 @@ export interface ProbeResult {
   readonly id: number;
   /** The lower of the rates at which it was sent and at which it came through. */
   readonly kbps: number;
+  /** It came through slower than it was sent, or was lost: the link is the limit, not the sender. */
+  readonly saturated: boolean;
 }
 
 /** The state of the way at one feedback. */
@@ -256,9 +258,10 @@ export class LinkMeter {
     this.#probe = null;
     const { arrived, reported, id } = probe;
     if (arrived.length < MIN_PROBE_PACKETS || arrived.length < reported * MIN_PROBE_ARRIVED) {
-      return { id, kbps: 0 };
+      return { id, kbps: 0, saturated: true };
     }
-    return { id, kbps: probeRate(arrived) * reported / arrived.length };
+    const { kbps, saturated } = probeRate(arrived);
+    return { id, kbps: kbps * reported / arrived.length, saturated };
   }
 }
 
@@ -284,17 +287,19 @@ function linkRate(arrivals: readonly Arrival[], base: number): number | null {
   return bytes * 8 / Math.max(RESOLUTION_MS * 2, busyMs);
 }
 
-function probeRate(arrived: readonly Arrival[]): number {
+function probeRate(arrived: readonly Arrival[]): Omit<ProbeResult, "id"> {
   const first = arrived[0];
   const last = arrived[arrived.length - 1];
   const bytes = arrived.reduce((sum, a) => sum + a.bytes, 0);
-  // Steps of the pacer: what left together with the last packet took no time of its own.
-  const tail = arrived.filter((a) => last.sentMs - a.sentMs < 1)
+  // Steps of the pacer: what left together with the first packet took no time of its own, and a
+  // late step makes up for the time since the one before.
+  const head = arrived.filter((a) => a.sentMs - first.sentMs < 1)
     .reduce((sum, a) => sum + a.bytes, 0);
   const sentMs = last.sentMs - first.sentMs;
   const receivedMs = last.receivedMs - first.receivedMs;
-  if (sentMs <= 0) return 0;
-  const sentRate = (bytes - tail) * 8 / sentMs;
+  if (sentMs <= 0) return { kbps: 0, saturated: false };
+  const sentRate = (bytes - head) * 8 / sentMs;
   const receivedRate = (bytes - first.bytes) * 8 / Math.max(RESOLUTION_MS * 2, receivedMs);
-  return receivedRate < SATURATED * sentRate ? SATURATED_USE * receivedRate : sentRate;
+  const saturated = receivedRate < SATURATED * sentRate;
+  return { kbps: saturated ? SATURATED_USE * receivedRate : sentRate, saturated };
 }

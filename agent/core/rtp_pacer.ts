@@ -49,7 +49,9 @@ export class RtpPacer<M extends Paced, R extends Paced> {
   #budget = 0;
   #repairBudget = 0;
   #filledMs: number | null = null;
-  #probe: { readonly id: number; readonly kbps: number; left: number } | null = null;
+  #probe:
+    | { readonly id: number; readonly kbps: number; left: number; begun: boolean }
+    | null = null;
 
   get waitingBytes(): number {
     return this.#mediaBytes + this.#repairBytes;
@@ -94,7 +96,7 @@ export class RtpPacer<M extends Paced, R extends Paced> {
 
   /** Sends `bytes` at `kbps` from now on, with padding when nothing waits. */
   startProbe(id: number, kbps: number, bytes: number): void {
-    this.#probe = { id, kbps, left: bytes };
+    this.#probe = { id, kbps, left: bytes, begun: false };
     this.#budget = Math.min(this.#budget, 0);
   }
 
@@ -118,18 +120,27 @@ export class RtpPacer<M extends Paced, R extends Paced> {
       const bytes = next.kind === "padding" ? next.bytes : next.packet.bytes;
       this.#budget -= bytes;
       room -= bytes;
-      if (this.#probe !== null && (this.#probe.left -= bytes) <= 0) this.#probe = null;
+      this.#spend(bytes);
       out.push(next);
     }
     return out;
+  }
+
+  #spend(bytes: number): void {
+    if (this.#probe === null) return;
+    this.#probe.begun = true;
+    this.#probe.left -= bytes;
+    if (this.#probe.left <= 0) this.#probe = null;
   }
 
   #fill(nowMs: number, paceKbps: number): void {
     const kbps = this.#probe?.kbps ?? paceKbps;
     const sinceMs = Math.max(0, nowMs - (this.#filledMs ?? nowMs - PACER_STEP_MS));
     this.#filledMs = Math.max(nowMs, this.#filledMs ?? nowMs);
-    const waited = this.#media.length > 0 && nowMs > this.#media[0].queuedMs;
-    const burstMs = waited && this.#probe === null ? MAX_CATCH_UP_MS : PACER_STEP_MS;
+    // A probe begins with one step's worth, so that it takes some time; then its rate counts.
+    const behind = this.#probe?.begun ??
+      (this.#media.length > 0 && nowMs > this.#media[0].queuedMs);
+    const burstMs = behind ? MAX_CATCH_UP_MS : PACER_STEP_MS;
     const most = Math.max(MIN_BURST_BYTES, kbps * burstMs / BITS);
     const grown = Math.min(sinceMs, 1_000) * kbps / BITS;
     this.#budget = Math.min(most, this.#budget + grown);

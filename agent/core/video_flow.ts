@@ -212,8 +212,10 @@ export class VideoFlow<M extends Paced, R extends Paced> {
     const watch = this.options.feedback
       ? congestionDeadline(this.#congestion, this.#meter.waitingSinceMs, this.roundTripMs)
       : null;
-    if (step === null || watch === null) return step ?? watch;
-    return Math.min(step, watch);
+    // The rate that was told is without what was repeated in the last second.
+    const repaired = this.#repairs.length === 0 ? null : this.#repairs[0].atMs + REPAIR_WINDOW_MS;
+    const due = Math.min(step ?? Infinity, watch ?? Infinity, repaired ?? Infinity);
+    return due === Infinity ? null : due;
   }
 
   #step(event: CongestionEvent, nowMs: number): void {

@@ -26,6 +26,8 @@ class Simulation {
   now = 0;
   /** Part of its target that the encoder uses. */
   load = 1;
+  /** How often the sender comes round to it. */
+  stepMs = 1;
   /** What patches send beside it, and whether the flow is told. */
   patchKbps = 0;
   tells = true;
@@ -57,14 +59,21 @@ class Simulation {
     return this.flow.network.targetKbps;
   }
 
+  /** What the encoder was told. */
+  get rate(): number {
+    return this.#target.bitrateKbps;
+  }
+
   run(forMs: number, look: () => void = () => {}): void {
     const until = this.now + forMs;
     for (; this.now < until; this.now++) {
       for (const feedback of this.up.pull(this.now)) this.flow.onFeedback(feedback, this.now);
       if (this.now >= this.#nextPictureMs) this.#encode();
       this.#patch();
-      this.flow.tick(this.now);
-      this.#send();
+      if (this.now % this.stepMs === 0) {
+        this.flow.tick(this.now);
+        this.#send();
+      }
       for (const packet of this.down.pull(this.now)) this.#receive(packet);
       if (this.now >= this.#nextFeedbackMs) this.#report();
       look();
@@ -146,6 +155,17 @@ Deno.test("VideoFlow: without a bottleneck probes reach the limit in half a seco
   sim.run(500);
   assert.equal(sim.target, 12_000);
 });
+
+for (const stepMs of [5, 8, 13]) {
+  Deno.test(`VideoFlow: a sender that looks every ${stepMs} ms finds the limit by probes, and no other`, () => {
+    const sim = new Simulation({ delayMs: 10 });
+    sim.load = 0.02;
+    sim.stepMs = stepMs;
+    sim.run(5_000);
+    assert.equal(sim.target, 12_000);
+    assert.equal(sim.flow.network.decisions["queue-standing"], undefined);
+  });
+}
 
 Deno.test("VideoFlow: a still desktop reaches the limit by probes and stays there", () => {
   const sim = new Simulation({ delayMs: 10 });
@@ -280,6 +300,34 @@ Deno.test("VideoFlow: a change of the maximum holds at once, down and up", () =>
   // Nothing has filled the link since, and nothing has to be found out anew.
   sim.flow.limit(12_000, sim.now);
   assert.equal(sim.target, 12_000);
+});
+
+Deno.test("VideoFlow: a wider maximum is found out while nothing moves", () => {
+  const sim = new Simulation({ kbps: 2_000, delayMs: 5 });
+  sim.run(1_000);
+  sim.load = 0;
+  sim.down.set({ kbps: 50_000, delayMs: 5 }, sim.now);
+  sim.run(500);
+  sim.flow.limit(11_000, sim.now);
+  sim.flow.limit(12_000, sim.now);
+  assert.ok(sim.target < 4_000, `${sim.target} kb/s before`);
+  sim.run(5_000);
+  assert.equal(sim.target, 12_000);
+});
+
+Deno.test("VideoFlow: what was repeated is taken off for a second, also when nothing follows", () => {
+  const sim = new Simulation({ kbps: 6_000, delayMs: 5 });
+  sim.run(4_000);
+  sim.load = 0;
+  sim.run(10_000);
+  const before = sim.rate;
+  for (let i = 0; i < 100; i++) sim.flow.addRepair({ bytes: 1_200, picture: 0 }, sim.now);
+  sim.run(500);
+  assert.ok(sim.rate < 0.9 * before, `${sim.rate} of ${before} kb/s with repetitions`);
+  const due = sim.flow.deadlineMs(sim.now);
+  assert.ok(due !== null && due <= sim.now + 1_000, `looks again at ${due}`);
+  sim.run(1_500);
+  assert.ok(sim.rate > 0.95 * before, `${sim.rate} of ${before} kb/s a second later`);
 });
 
 Deno.test("videoRate: rather fewer pictures than unreadable ones", () => {
