@@ -292,7 +292,10 @@ function makeSignalling(
     wallClock: clock,
     policy: policyOf(settings, webrtc),
     webrtcFor: (desktopId) => webrtcCapsFor(webrtc, { desktopId, nowSeconds: clock() / 1000 }),
-    direct: backend?.direct === true ? (linkId, drafts) => hub.direct(linkId, drafts) : null,
+    links: backend === null ? null : {
+      has: (linkId) => hub.linkOf(linkId) !== null,
+      direct: (linkId, drafts) => backend.direct ? hub.direct(linkId, drafts) : null,
+    },
     onRoute: (route) => relay.route(route),
     onUnroute: (sessionId) => relay.unroute(sessionId),
     originOf: (linkId) => {

@@ -28,7 +28,7 @@ import type { EventOrigin } from "../core/telemetry/drafts.ts";
 import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
 import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 import { traceIdIn } from "../core/trace.ts";
-import { DirectWrites, type MakeDirect } from "./direct_writes.ts";
+import { DirectWrites, type OwnLinks } from "./direct_writes.ts";
 import { publishOutgoing } from "./outgoing.ts";
 import { type DispatchOptions, type Job, takeBatch } from "./shell_jobs.ts";
 import { StepTrace } from "./step_trace.ts";
@@ -50,8 +50,8 @@ export interface ControllerShellOptions {
   readonly wallClock?: () => number;
   /** Mints the `webrtc` block of DESKTOP_CAPS. */
   readonly webrtcFor: (desktopId: string) => WebrtcCaps;
-  /** Numbers what goes to a link of this node, to be kept with the decision; see LinkHub. */
-  readonly direct?: MakeDirect | null;
+  /** The links of this node; null or left out where there is no other. */
+  readonly links?: OwnLinks | null;
   readonly onRoute: (route: Route) => void;
   readonly onUnroute: (sessionId: string) => void;
   /** Who is behind a link of this node, for telemetry. */
@@ -94,7 +94,7 @@ export class ControllerShell {
 
   constructor(options: ControllerShellOptions) {
     this.#options = options;
-    this.#writes = new DirectWrites(options.store, options.direct ?? null);
+    this.#writes = new DirectWrites(options.store, options.links ?? null);
   }
 
   /** Arms the deadlines of what the store already holds. */
@@ -254,7 +254,7 @@ export class ControllerShell {
         // Which of them it was, they find out alone.
         if (saved === "duplicate") return jobs.length > 1 ? "apart" : [[]];
         if (saved === "conflict") {
-          stored = await store.load(desktopId);
+          stored = await store.recall(desktopId);
           continue;
         }
       }

@@ -5,8 +5,12 @@
 import type { Draft } from "@farglass/protocol";
 import type { DesktopStore, DesktopWrite, Direct, Outgoing, Saved } from "../core/ports.ts";
 
-/** Numbers messages for a link; null when they have to go as mail. */
-export type MakeDirect = (linkId: string, drafts: readonly Draft[]) => Direct | null;
+/** What a decision needs of the links of its node. */
+export interface OwnLinks {
+  has(linkId: string): boolean;
+  /** Numbers messages for a link; null when they have to go as mail. */
+  direct(linkId: string, drafts: readonly Draft[]): Direct | null;
+}
 
 /** What is numbered for a write that fails has to be filled, which costs more than mail. */
 const CONTESTED_WRITES = 16;
@@ -14,22 +18,27 @@ const CONTESTED_WRITES = 16;
 /** Writes to the store, directly where it pays. */
 export class DirectWrites {
   readonly #store: DesktopStore;
-  readonly #direct: MakeDirect | null;
+  readonly #links: OwnLinks | null;
   /** Desktops that another node writes, too, and how many writes they are still taken for such. */
   readonly #contested = new Map<string, number>();
 
-  constructor(store: DesktopStore, direct: MakeDirect | null) {
+  /** Links are null where all are of this node. */
+  constructor(store: DesktopStore, links: OwnLinks | null) {
     this.#store = store;
-    this.#direct = direct;
+    this.#links = links;
   }
 
   /** As DesktopStore.save. */
-  async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
-    const { out = [] } = write;
-    const direct = this.#directs(desktopId, out);
+  async save(desktopId: string, revision: number, said: DesktopWrite): Promise<Saved> {
+    const { out = [] } = said;
+    const links = this.#links;
+    if (links === null) return await this.#store.save(desktopId, revision, said);
+    const drafts = draftsOf(out);
+    const write = { ...said, away: [...drafts.keys()].filter((linkId) => !links.has(linkId)) };
+    const direct = this.#directs(desktopId, drafts);
     if (direct.length === 0) return await this.#store.save(desktopId, revision, write);
-    const links = new Set(direct.map(({ linkId }) => linkId));
-    const rest = out.filter((o) => o.kind !== "mail" || !links.has(o.linkId));
+    const taken = new Set(direct.map(({ linkId }) => linkId));
+    const rest = out.filter((o) => o.kind !== "mail" || !taken.has(o.linkId));
     let kept = 0;
     const counted = direct.map((one) => ({
       ...one,
@@ -46,18 +55,13 @@ export class DirectWrites {
     }
   }
 
-  #directs(desktopId: string, out: readonly Outgoing[]): readonly Direct[] {
-    const make = this.#direct;
-    if (make === null) return [];
-    const drafts = new Map<string, Draft[]>();
-    for (const o of out) {
-      if (o.kind !== "mail") continue;
-      const known = drafts.get(o.linkId);
-      if (known === undefined) drafts.set(o.linkId, [o.draft]);
-      else known.push(o.draft);
-    }
-    if (drafts.size === 0 || this.#isContested(desktopId)) return [];
-    return [...drafts].flatMap(([linkId, of]) => make(linkId, of) ?? []);
+  #directs(
+    desktopId: string,
+    drafts: ReadonlyMap<string, readonly Draft[]>,
+  ): readonly Direct[] {
+    const links = this.#links;
+    if (links === null || drafts.size === 0 || this.#isContested(desktopId)) return [];
+    return [...drafts].flatMap(([linkId, of]) => links.direct(linkId, of) ?? []);
   }
 
   #isContested(desktopId: string): boolean {
@@ -66,4 +70,16 @@ export class DirectWrites {
     else this.#contested.delete(desktopId);
     return left > 0;
   }
+}
+
+/** Messages by their link, in order. */
+function draftsOf(out: readonly Outgoing[]): ReadonlyMap<string, readonly Draft[]> {
+  const drafts = new Map<string, Draft[]>();
+  for (const o of out) {
+    if (o.kind !== "mail") continue;
+    const known = drafts.get(o.linkId);
+    if (known === undefined) drafts.set(o.linkId, [o.draft]);
+    else known.push(o.draft);
+  }
+  return drafts;
 }

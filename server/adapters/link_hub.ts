@@ -255,6 +255,7 @@ export class LinkHub {
 
   #onMail(entry: Entry, mail: LinkMail): void {
     if (this.#links.get(entry.linkId) !== entry || !isMail(mail)) return;
+    this.#options.sharing?.heard(mail);
     if (entry.shared !== null) entry.shared.onMail(mail);
     else if ("draft" in mail) this.#step(entry, { kind: "send", draft: mail.draft });
   }

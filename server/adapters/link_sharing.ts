@@ -1,5 +1,12 @@
 /** Makes links known to the other nodes, and takes theirs over. */
-import { type Bus, type LinkRecord, type LinkStore, linkTopic, type Log } from "../core/ports.ts";
+import {
+  type Bus,
+  type LinkMail,
+  type LinkRecord,
+  type LinkStore,
+  linkTopic,
+  type Log,
+} from "../core/ports.ts";
 import { type Identity, keyOf } from "./link_types.ts";
 import { SharedLink, type SharedLinkEvents } from "./shared_link.ts";
 
@@ -8,6 +15,8 @@ export interface LinkSharingOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly newId: () => string;
+  /** Another node's write, as its mail tells it. */
+  readonly onChange: (desktopId: string, change: unknown) => void;
 }
 
 /** The hub's part that knows the store of links; the caller has subscribed to the link's topic. */
@@ -16,6 +25,12 @@ export class LinkSharing {
 
   constructor(options: LinkSharingOptions) {
     this.#options = options;
+  }
+
+  /** To be called before the link takes the mail: what it answers is decided on the newer state. */
+  heard(mail: LinkMail): void {
+    if (!("change" in mail) || mail.change === undefined) return;
+    this.#options.onChange(mail.desktopId, mail.change);
   }
 
   async create(

@@ -99,7 +99,8 @@ export async function openRedisBackend(
   });
   const links = new RedisLinkStore({ client, nodeId, linkMs, onCorrupt });
   const places = new RedisOperatorPlaces(client, desktopMs);
-  const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID });
+  const onChange = (desktopId: string, change: unknown) => store.changed(desktopId, change);
+  const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID, onChange });
   const stops: (() => void)[] = [];
   let nodes: RedisNodes | null = null;
   return {

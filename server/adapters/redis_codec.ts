@@ -149,19 +149,64 @@ export function changeOf(
   }
   for (const key of endedBefore.keys()) drop.push(`e:${key}`);
   const { sessions, ended, ...head } = after;
-  const text = JSON.stringify({
-    ...head,
-    live: Object.keys(sessions),
-    past: ended.map((s) => s.sessionId),
-  });
   // Links, caps and the lists change seldom; a signal changes its session only.
   const same = before !== null && set.every(([field]) => field.startsWith("s:")) &&
     drop.length === 0 && before.link === after.link && before.caps === after.caps &&
     before.agent === after.agent &&
     Object.keys(before.sessions).length === Object.keys(sessions).length &&
     Object.keys(sessions).every((key) => before.sessions[key] !== undefined);
-  if (!same || options.head === true) set.push(["d", text]);
+  if (!same || options.head === true) {
+    const past = ended.map((s) => s.sessionId);
+    set.push(["d", JSON.stringify({ ...head, live: Object.keys(sessions), past })]);
+  }
   return { set, drop };
+}
+
+const toldSchema = v.looseObject({
+  v: v.number(),
+  rev: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  set: v.record(v.string(), v.unknown()),
+});
+
+/** A write as it is told to other nodes: the fields it has set, as values. */
+export interface Told {
+  readonly v: number;
+  /** The revision it has made. */
+  readonly rev: number;
+  readonly set: Readonly<Record<string, unknown>>;
+}
+
+/** Checks the envelope only; null when it is none or a newer node's, which is for that to read. */
+export const toldOf = (told: unknown): Told | null =>
+  v.is(toldSchema, told) && told.v <= STORE_VERSION ? told : null;
+
+/** What `known` is after the write that follows it; null where the store itself has to be read. */
+export function applyTold({ revision, desktop, corrupt }: Stored, told: Told): Stored | null {
+  const { rev, set } = told;
+  if (rev !== revision + 1 || corrupt !== undefined) return null;
+  const head = set.d;
+  if (head !== undefined && (!v.is(headSchema, head) || head.desktopId !== desktop.desktopId)) {
+    return null;
+  }
+  const sessions: Record<string, SessionState> = {};
+  for (const key of head?.live ?? Object.keys(desktop.sessions)) {
+    const session = set[`s:${key}`] ?? desktop.sessions[key];
+    if (session !== desktop.sessions[key]) {
+      if (!v.is(sessionSchema, session) || session.sessionId !== key) return null;
+    }
+    if (session === undefined) return null;
+    sessions[key] = session as SessionState;
+  }
+  if (head === undefined) return { revision: rev, desktop: { ...desktop, sessions } };
+  const { live: _live, past, ...rest } = head;
+  const before = new Map(desktop.ended.map((s) => [s.sessionId, s]));
+  const ended: EndedSession[] = [];
+  for (const key of past) {
+    const session = set[`e:${key}`] ?? before.get(key);
+    if (!before.has(key) && !v.is(endedSchema, session)) return null;
+    ended.push(session as EndedSession);
+  }
+  return { revision: rev, desktop: { ...rest, sessions, ended } as unknown as DesktopState };
 }
 
 export type Decoded =

@@ -9,15 +9,15 @@ import {
   type Stored,
 } from "../core/ports.ts";
 import { scriptOf } from "./redis_client.ts";
-import { changeOf } from "./redis_codec.ts";
+import { type Change, changeOf, STORE_VERSION } from "./redis_codec.ts";
 import { channelOf, linkKey, mailKey, stateKey } from "./redis_keys.ts";
 import { numberAt } from "./shared_link.ts";
 
 /**
  * KEYS: state, then the mail's and links' keys.
  * ARGV: revision, stateMs, linkMs, delete?, links with messages dealt with, (key index, first and
- * last number)…, sets, (field, value)…, drops, field…, mails, (key index, channel, draft)…,
- * notices, (channel, message)…, prefix, directs, (link's and mail's key index, owner, acked, field
+ * last number)…, sets, (field, value)…, drops, field…, mails, (key index, channel, tell?, draft)…,
+ * notices, (channel, message)…, prefix, start of a change, directs, (link's and mail's key index, owner, acked, field
  * of the mail taken, channel, messages, (seq, draft without its brace, numbers)…)…
  *
  * `saved`, `duplicate`, `conflict`, or the indices of the directs that went as mail.
@@ -40,6 +40,7 @@ if tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') ~= revision then return '
 if delete then redis.call('DEL', KEYS[1]) end
 local fields = {}
 for _ = 1, 2 * tonumber(take()) do fields[#fields + 1] = take() end
+local sets = #fields
 local drops = {}
 for _ = 1, tonumber(take()) do drops[#drops + 1] = take() end
 if not delete then
@@ -50,16 +51,26 @@ if not delete then
 end
 for _, one in ipairs(handled) do redis.call('HSET', one[1], 'q', one[3]) end
 local mails = {}
-for i = 1, tonumber(take()) do mails[i] = { KEYS[tonumber(take())], take(), take() } end
+for i = 1, tonumber(take()) do mails[i] = { KEYS[tonumber(take())], take(), take(), take() } end
 local notices = {}
 for i = 1, tonumber(take()) do notices[i] = { take(), take() } end
-local prefix = take()
-local function post(key, channel, draft)
+local prefix, start = take(), take()
+local change
+local function changed()
+  if not change then
+    local set = {}
+    for i = 1, sets, 2 do set[#set + 1] = '"' .. fields[i] .. '":' .. fields[i + 1] end
+    change = start .. revision + 1 .. ',"set":{' .. table.concat(set, ',') .. '}}'
+  end
+  return change
+end
+local function post(key, channel, draft, tell)
   local n = redis.call('HINCRBY', key, 'n', 1)
   redis.call('HSET', key, 'm:' .. n, draft)
-  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. '}')
+  local told = tell == '1' and changed() or ''
+  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. told .. '}')
 end
-for _, mail in ipairs(mails) do post(mail[1], mail[2], mail[3]) end
+for _, mail in ipairs(mails) do post(mail[1], mail[2], mail[4], mail[3]) end
 local posted = {}
 for d = 1, tonumber(take()) do
   local key, mail = KEYS[tonumber(take())], KEYS[tonumber(take())]
@@ -108,7 +119,7 @@ export function saveArguments(
   write: DesktopWrite,
   { before, desktopMs, linkMs }: SaveTimes & { readonly before: Stored | null },
 ) {
-  const { desktop, out = [], handled = [], direct = [] } = write;
+  const { desktop, out = [], handled = [], direct = [], away = [] } = write;
   const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
   const change = desktop === null
     ? { set: [], drop: [] }
@@ -130,6 +141,11 @@ export function saveArguments(
     if (run === undefined) runs.set(linkId, { first: seq, last: seq });
     else run.last = seq;
   }
+  const told = desktop !== null && corrupt.length === 0 && isTellable(change)
+    ? new Set(away.slice(0, MAX_TOLD))
+    : new Set();
+  // Only the first message to a link tells it.
+  const tell = (linkId: string) => told.delete(linkId) ? "1" : "0";
   const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
   const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
     o.kind === "notice"
@@ -147,6 +163,7 @@ export function saveArguments(
     ...mails.flatMap(({ linkId, draft }) => [
       mailIndex(linkId),
       channelOf(linkTopic(linkId)),
+      tell(linkId),
       JSON.stringify(draft),
     ]),
     notices.length,
@@ -154,7 +171,7 @@ export function saveArguments(
       channelOf(topic),
       JSON.stringify(topic === DESKTOPS_TOPIC ? notice : message),
     ]),
-    ...[`{"desktopId":${JSON.stringify(desktopId)},"n":`, direct.length],
+    ...[`{"desktopId":${JSON.stringify(desktopId)},"n":`, CHANGE_START, direct.length],
     ...direct.flatMap((one) => [
       index(linkKey(one.linkId)),
       mailIndex(one.linkId),
@@ -163,6 +180,19 @@ export function saveArguments(
   ];
   return { keys, args };
 }
+
+/** See Told. */
+const CHANGE_START = `,"change":{"v":${STORE_VERSION},"rev":`;
+
+/** Nodes that are told a change; more than these read it themselves when they need it. */
+const MAX_TOLD = 4;
+/** A change of more UTF-16 units is read by those who need it. */
+const MAX_TOLD_SIZE = 32_768;
+
+/** Whether its fields may be written as a JSON object, and are few enough to be sent along. */
+const isTellable = ({ set }: Change): boolean =>
+  set.every(([field]) => /^[\w:-]+$/.test(field)) &&
+  set.reduce((sum, [, value]) => sum + value.length, 0) <= MAX_TOLD_SIZE;
 
 const directArguments = (desktopId: string, { linkId, owner, acked, entries }: Direct) => [
   ...[owner, acked, `c:${desktopId}`, channelOf(linkTopic(linkId)), entries.length],

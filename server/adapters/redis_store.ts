@@ -13,7 +13,14 @@ import { newlyEnded, StoreNewer } from "../core/ports.ts";
 import type { DesktopState, EndedRecord, EndedSession } from "../core/state.ts";
 import type { OnCorrupt } from "./corruption.ts";
 import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
-import { decodeDesktop, type Fields, toFields } from "./redis_codec.ts";
+import {
+  applyTold,
+  decodeDesktop,
+  type Fields,
+  toFields,
+  type Told,
+  toldOf,
+} from "./redis_codec.ts";
 import { RedisHistory } from "./redis_history.ts";
 import { DESKTOPS_KEY, sessionKey, stateKey } from "./redis_keys.ts";
 import { SAVE, saveArguments } from "./redis_save.ts";
@@ -58,6 +65,8 @@ export class RedisDesktopStore implements DesktopStore {
   readonly #options: RedisStoreOptions;
   readonly #history: RedisHistory;
   readonly #known = new Map<string, Stored>();
+  /** Another node's write that does not follow what is known. */
+  readonly #ahead = new Map<string, Told>();
   /** Ended sessions as last seen, also of desktops that another node has written since. */
   readonly #ended = new Map<string, readonly EndedSession[]>();
   /** Desktops by the last whole list and what was heard since; null when that may be wrong. */
@@ -86,7 +95,7 @@ export class RedisDesktopStore implements DesktopStore {
         }
         return decoded.stored;
       case "newer":
-        this.#known.delete(desktopId);
+        this.#drop(desktopId);
         this.#options.log.write("debug", "store-newer", { desktopId });
         throw new StoreNewer("desktop");
       case "broken":
@@ -95,6 +104,8 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async recall(desktopId: string): Promise<Stored | null> {
+    // What came between was not heard.
+    if (this.#ahead.has(desktopId)) this.#drop(desktopId);
     return this.#known.get(desktopId) ?? await this.load(desktopId);
   }
 
@@ -102,10 +113,7 @@ export class RedisDesktopStore implements DesktopStore {
     const { client, desktopMs, linkMs } = this.#options;
     // The change is written, not the whole, so what it is based on must be known.
     const base = revision === 0 ? null : await this.recall(desktopId);
-    if (revision !== (base?.revision ?? 0)) {
-      this.#known.delete(desktopId);
-      return "conflict";
-    }
+    if (revision !== (base?.revision ?? 0)) return this.#outdated(desktopId, revision, "conflict");
     const direct = (write.direct ?? []).filter(({ entries }) => entries.length > 0);
     const times = { before: base, desktopMs, linkMs };
     const { keys, args } = saveArguments(desktopId, { ...write, direct }, times);
@@ -128,13 +136,12 @@ export class RedisDesktopStore implements DesktopStore {
         ...this.#history.keep(desktopId, ended),
       ]);
       if (saved === "duplicate" || saved === "conflict") {
-        this.#known.delete(desktopId);
-        return saved;
+        return this.#outdated(desktopId, revision, saved);
       }
       const posted = Array.isArray(saved) ? saved : [];
       direct.forEach(({ settle }, i) => settle(!posted.includes(i + 1)));
     } catch (error) {
-      this.#known.delete(desktopId);
+      this.#drop(desktopId);
       // Nothing was written: decide again without it.
       if (isWrongType(error)) {
         const mail = keys.filter((key) => key !== keys[0] && !key.endsWith(":link"));
@@ -150,6 +157,24 @@ export class RedisDesktopStore implements DesktopStore {
       this.#remember(desktopId, { revision: revision + 1, desktop: write.desktop });
     }
     return "saved";
+  }
+
+  /** A write was refused: what it was based on is forgotten, unless something newer is known. */
+  #outdated(desktopId: string, revision: number, saved: Saved): Saved {
+    if ((this.#known.get(desktopId)?.revision ?? 0) <= revision) this.#drop(desktopId);
+    return saved;
+  }
+
+  /** What another node has written, as its mail says; it need not be read then. */
+  changed(desktopId: string, change: unknown): void {
+    const known = this.#known.get(desktopId);
+    const told = toldOf(change);
+    if (known === undefined || told !== null && told.rev <= known.revision) return;
+    const next = told === null ? null : applyTold(known, told);
+    if (next !== null) return this.#remember(desktopId, next);
+    // Perhaps a write of this node between the two has not been answered yet.
+    if (told !== null && told.rev > known.revision + 1) this.#ahead.set(desktopId, told);
+    else this.#drop(desktopId);
   }
 
   async list(): Promise<readonly DesktopState[]> {
@@ -183,7 +208,7 @@ export class RedisDesktopStore implements DesktopStore {
     const { desktopId, revision } = notice;
     const known = this.#known.get(desktopId);
     if (known !== undefined && known.revision < (revision ?? Infinity)) {
-      this.#known.delete(desktopId);
+      this.#drop(desktopId);
     }
     for (const heard of this.#hearing) heard.add(desktopId);
     if (revision === null) this.#members?.delete(desktopId);
@@ -276,8 +301,13 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   #forget(desktopId: string): void {
-    this.#known.delete(desktopId);
+    this.#drop(desktopId);
     this.#ended.delete(desktopId);
+  }
+
+  #drop(desktopId: string): void {
+    this.#known.delete(desktopId);
+    this.#ahead.delete(desktopId);
   }
 
   /** A key of another type is a foreign value, not a failure. */
@@ -319,8 +349,11 @@ export class RedisDesktopStore implements DesktopStore {
       const [oldest] = this.#known.keys();
       this.#forget(oldest);
     }
+    const told = this.#ahead.get(desktopId);
+    this.#ahead.delete(desktopId);
     this.#known.set(desktopId, stored);
     this.#ended.set(desktopId, stored.desktop.ended);
+    if (told !== undefined) this.changed(desktopId, told);
   }
 }
 

@@ -39,7 +39,13 @@ export const linkTopic = (linkId: string): string => `link:${linkId}`;
 /** What a link's topic carries. */
 export type LinkMail =
   /** `n` counts the mail of this desktop for this link from 1, without a gap. */
-  | { readonly desktopId: string; readonly n: number; readonly draft: Draft }
+  | {
+    readonly desktopId: string;
+    readonly n: number;
+    readonly draft: Draft;
+    /** What the write has changed, for another node than the writer's; the store reads it. */
+    readonly change?: unknown;
+  }
   /** Nothing is lost when this is: not kept anywhere. */
   | { readonly draft: Draft }
   /** Another node took the link over. */
@@ -76,6 +82,8 @@ export interface DesktopWrite {
   readonly out?: readonly Outgoing[];
   /** The store settles with true what it has kept so; the caller the rest with false. */
   readonly direct?: readonly Direct[];
+  /** Links of other nodes among the receivers: those nodes are told what has changed. */
+  readonly away?: readonly string[];
   /** Of each link in ascending order. */
   readonly handled?: readonly Handled[];
 }
@@ -106,12 +114,12 @@ export interface DesktopStore {
   /** Left out where the state is somewhere else. */
   readonly atOnce?: AtOnce | undefined;
   load(desktopId: string): Promise<Stored | null>;
-  /** What this node last knew, perhaps outdated: `save` finds out. */
+  /** What this node last knew, perhaps outdated: `save` finds out, and then it is newer. */
   recall(desktopId: string): Promise<Stored | null>;
   /**
    * Writes if the stored revision is still `revision` (0: there is none), and with it, in one
    * step, the index of its sessions and what leaves. `conflict` when another writer was quicker:
-   * load and decide again.
+   * recall and decide again.
    */
   save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved>;
   list(): Promise<readonly DesktopState[]>;

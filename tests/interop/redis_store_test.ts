@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
+import { changeOf } from "../../server/adapters/redis_codec.ts";
 import { mailKey, sessionKey, stateKey } from "../../server/adapters/redis_keys.ts";
 import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
 import { RedisOnceStore } from "../../server/adapters/redis_once_store.ts";
@@ -13,7 +14,7 @@ import {
   desktopStoreContract,
   onceStoreContract,
 } from "../../server/adapters/store_contract.ts";
-import { DESKTOPS_TOPIC } from "../../server/core/ports.ts";
+import { DESKTOPS_TOPIC, linkTopic } from "../../server/core/ports.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import {
   ControllerDriver,
@@ -48,6 +49,8 @@ async function open(settings: Partial<typeof DEFAULT_SETTINGS.redis> = {}) {
   return { redis, client, bus, store, options, lines, lost, close };
 }
 
+type Opened = Awaited<ReturnType<typeof open>>;
+
 desktopStoreContract("RedisDesktopStore", open);
 busContract("RedisBus", open);
 bytesContract("RedisBus", open);
@@ -79,6 +82,108 @@ Deno.test("RedisDesktopStore: two nodes with caches of their own never both deci
   assert.equal((await store.recall(DESKTOP))?.revision, 1, "the first node does not know yet");
   assert.equal(await store.save(DESKTOP, 1, { desktop }), "conflict");
   assert.deepEqual(await store.load(DESKTOP), { revision: 2, desktop: ended });
+  await close();
+});
+
+/** A second node's store that hears what the mail for a link of its own tells. */
+async function openListener({ options, bus }: Pick<Opened, "options" | "bus">) {
+  const other = new RedisDesktopStore(options);
+  const revisions: (number | null)[] = [];
+  let held: (() => void)[] | null = null;
+  bus.subscribe(linkTopic("away"), (mail) => {
+    const { desktopId, change } = mail as { desktopId: string; change?: { rev: number } };
+    const hear = () => {
+      revisions.push(change?.rev ?? null);
+      if (change !== undefined) other.changed(desktopId, change);
+    };
+    if (held === null) hear();
+    else held.push(hear);
+  });
+  await bus.settled(linkTopic("away"));
+  return {
+    other,
+    heard: (count: number) => poll("mail", 5_000, () => revisions.length >= count || null),
+    revisions,
+    /** What comes waits until the answer of this call is called. */
+    hold() {
+      const waiting: (() => void)[] = held = [];
+      return async (count: number) => {
+        await poll("mail", 5_000, () => waiting.length >= count || null);
+        held = null;
+        for (const hear of waiting) hear();
+      };
+    },
+  };
+}
+
+const draft = { type: "PING", payload: {} } as const;
+const toAway = { out: [{ kind: "mail", linkId: "away", draft }], away: ["away"] } as const;
+
+Deno.test("RedisDesktopStore: a node knows from its link's mail what another has written, and reads nothing", async () => {
+  const opened = await open();
+  const { store, client, options, close } = opened;
+  const { other, heard, revisions } = await openListener(opened);
+  const driver = new ControllerDriver();
+  let revision = 0;
+  const events = [...SCRIPTS.connected, on.kill(), ...SCRIPTS.connected.slice(1, 3)];
+  for (const event of events) {
+    const after = driver.run(event).desktop!;
+    const two = { ...toAway, out: [...toAway.out, ...toAway.out] };
+    assert.equal(await store.save(DESKTOP, revision++, { desktop: after, ...two }), "saved");
+    if (revision === 1) await other.load(DESKTOP);
+    await heard(2 * revision);
+    const { sent } = client;
+    const known = await other.recall(DESKTOP);
+    assert.equal(client.sent, sent, "nothing was read");
+    assert.deepEqual(known, await new RedisDesktopStore(options).load(DESKTOP));
+    assert.equal(known?.revision, revision);
+  }
+  // The first message of a write tells it, the others need not.
+  assert.deepEqual(revisions, events.flatMap((_, i) => [i + 1, null]));
+  // It decides at once, and the first one hears of it by its conflict only.
+  assert.equal(await other.save(DESKTOP, revision, { desktop: driver.desktop }), "saved");
+  assert.equal(await store.save(DESKTOP, revision, { desktop: driver.desktop }), "conflict");
+  assert.equal((await store.recall(DESKTOP))?.revision, revision + 1);
+  await close();
+});
+
+Deno.test("RedisDesktopStore: a node that missed a write, or heard it before its own answer, is right all the same", async () => {
+  const opened = await open();
+  const { store, client, close } = opened;
+  const { other, heard, hold } = await openListener(opened);
+  const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).desktop!;
+  await store.save(DESKTOP, 0, { desktop });
+  await other.load(DESKTOP);
+  // Nobody tells this one.
+  await store.save(DESKTOP, 1, { desktop: ended });
+  await store.save(DESKTOP, 2, { desktop: ended, ...toAway });
+  await heard(1);
+  assert.deepEqual(await other.recall(DESKTOP), { revision: 3, desktop: ended });
+  // Its own write is answered after what followed it was heard.
+  const own = other.save(DESKTOP, 3, { desktop });
+  const set = changeOf(desktop, ended).set.map(([field, text]) => [field, JSON.parse(text)]);
+  other.changed(DESKTOP, { v: 1, rev: 5, set: Object.fromEntries(set) });
+  assert.equal(await own, "saved");
+  await store.load(DESKTOP);
+  assert.equal(await store.save(DESKTOP, 4, { desktop: ended }), "saved");
+  let { sent } = client;
+  assert.deepEqual(await other.recall(DESKTOP), await store.recall(DESKTOP));
+  assert.equal(client.sent, sent);
+  // What it hears late changes nothing, and a refused write leaves the newer state known.
+  const release = hold();
+  await store.save(DESKTOP, 5, { desktop, ...toAway });
+  assert.equal(await other.save(DESKTOP, 5, { desktop: ended }), "conflict");
+  assert.equal((await other.recall(DESKTOP))?.revision, 6);
+  await release(1);
+  sent = client.sent;
+  assert.deepEqual(await other.recall(DESKTOP), { revision: 6, desktop });
+  assert.equal(client.sent, sent);
+  // Foreign words make it look itself.
+  other.changed(DESKTOP, { v: 1, rev: 7, set: { d: "foreign" } });
+  assert.deepEqual(await other.recall(DESKTOP), { revision: 6, desktop });
+  other.changed(DESKTOP, "foreign");
+  other.changed(DESKTOP, { v: 1, rev: 9, set: {} });
+  assert.deepEqual(await other.recall(DESKTOP), { revision: 6, desktop });
   await close();
 });
 
