@@ -100,7 +100,7 @@ export interface VideoTarget extends VideoRate {
 }
 
 /** How well a still picture looks, where the rate allows a choice. */
-export const VIDEO_QUALITIES = ["sharp", "balanced", "smooth"] as const;
+export const VIDEO_QUALITIES = ["sharp", "balanced", "moving", "smooth"] as const;
 export type VideoQuality = (typeof VIDEO_QUALITIES)[number];
 
 export interface VideoKnobs extends VideoRate {

@@ -23,7 +23,7 @@ const MOVE_STEPS_PER_SECOND = 30;
 const LINES_PER_SECOND = 20;
 const EXACT_TIMEOUT_MS = 5_000;
 /** Film and screen change 30 times a second, so that one look may be a picture off by luck. */
-const LOOKS_PER_PHASE = 8;
+const LOOKS_PER_PHASE = 24;
 /** The X screen rests when so many looks in a row find it the same. */
 const STILL_LOOKS = 3;
 const LOOK_PAUSE_SECONDS = 0.1;
