@@ -13,6 +13,7 @@ import { nextDeadline, step } from "../core/controller.ts";
 import type { ControllerEvent, Effect } from "../core/events.ts";
 import type { ControllerPolicy } from "../core/policy.ts";
 import {
+  type AtOnce,
   type Bus,
   DESKTOPS_TOPIC,
   type DesktopStore,
@@ -26,11 +27,12 @@ import {
 import type { DesktopState, SessionEvent } from "../core/state.ts";
 import type { EventOrigin } from "../core/telemetry/drafts.ts";
 import type { Telemetry, Tracer } from "../core/telemetry/ports.ts";
-import { stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
+import { isForward, stepEvents, type ToldStep } from "../core/telemetry/step_events.ts";
 import { traceIdIn } from "../core/trace.ts";
+import { DesktopTimers } from "./desktop_timers.ts";
 import { DirectWrites, type OwnLinks } from "./direct_writes.ts";
 import { publishOutgoing } from "./outgoing.ts";
-import { type DispatchOptions, type Job, takeBatch } from "./shell_jobs.ts";
+import { type DispatchOptions, type Job, takeBatch, type Todo } from "./shell_jobs.ts";
 import { StepTrace } from "./step_trace.ts";
 
 type Route = Extract<Effect, { kind: "route" }>;
@@ -71,16 +73,6 @@ type Step = Omit<ToldStep, "now" | "ttlSeconds"> & { readonly trace: StepTrace }
 /** The effects of each event of a batch, or that they have to be tried one by one. */
 type Decided = readonly (readonly Effect[])[] | "apart";
 
-/** `at` is when it fires, by `performance.now()`. */
-interface Timer {
-  readonly at: number;
-  readonly timer: ReturnType<typeof setTimeout>;
-}
-
-/** A timer that fires this much too early or late is left alone; an early tick arms it anew. */
-const TIMER_SLACK_MS = 50;
-/** setTimeout cannot wait longer; the tick is armed again then. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A store that refuses although it is there is not asked in a tight circle. */
 const UNAVAILABLE_PAUSE_MS = 100;
 
@@ -88,9 +80,11 @@ const UNAVAILABLE_PAUSE_MS = 100;
 export class ControllerShell {
   readonly #options: ControllerShellOptions;
   readonly #queues = new Map<string, { readonly waiting: Job[]; readonly done: Promise<void> }>();
-  readonly #timers = new Map<string, Timer>();
+  readonly #timers = new DesktopTimers((desktopId) => this.#tick(desktopId));
   readonly #writes: DirectWrites;
   #closed = false;
+  /** A decision at once is on its way to the links. */
+  #deciding = false;
 
   constructor(options: ControllerShellOptions) {
     this.#options = options;
@@ -120,12 +114,41 @@ export class ControllerShell {
     event: ControllerEvent,
     options: DispatchOptions = {},
   ): Promise<readonly Effect[]> {
-    const { promise, resolve, reject } = Promise.withResolvers<readonly Effect[]>();
+    return this.#queue(desktopId, { event, options, trace: this.#traceOf(event, options) });
+  }
+
+  /**
+   * As `dispatch`, with nothing to wait for where the state is in this process and no earlier
+   * event of the desktop waits: the effects themselves then, and a promise otherwise.
+   */
+  decide(
+    desktopId: string,
+    event: ControllerEvent,
+    options: DispatchOptions = {},
+  ): readonly Effect[] | Promise<readonly Effect[]> {
+    const todo = { event, options, trace: this.#traceOf(event, options) };
+    const { atOnce } = this.#options.store;
+    // What a decision sends may kill a link, which is an event that comes after it.
+    const mustWait = atOnce === undefined || this.#deciding || this.#queues.has(desktopId);
+    if (mustWait) return this.#queue(desktopId, todo);
+    this.#deciding = true;
+    try {
+      return this.#decideAtOnce(desktopId, atOnce, todo) ?? this.#queue(desktopId, todo);
+    } catch (error) {
+      return Promise.reject(error);
+    } finally {
+      this.#deciding = false;
+    }
+  }
+
+  #traceOf(event: ControllerEvent, { caller = null }: DispatchOptions): StepTrace {
     const { tracer = null, clock, wallClock = clock } = this.#options;
-    const { caller = null } = options;
-    const startMs = tracer === null ? 0 : wallClock();
-    const trace = new StepTrace(tracer, event, { caller, startMs });
-    const job = { event, options, trace, resolve, reject };
+    return new StepTrace(tracer, event, { caller, startMs: tracer === null ? 0 : wallClock() });
+  }
+
+  #queue(desktopId: string, todo: Todo): Promise<readonly Effect[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Effect[]>();
+    const job = { ...todo, resolve, reject };
     const queue = this.#queues.get(desktopId);
     if (queue !== undefined) {
       queue.waiting.push(job);
@@ -141,56 +164,60 @@ export class ControllerShell {
   /** Stops the timers and waits for what is running. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    this.#timers.close();
     await Promise.all([...this.#queues.values()].map(({ done }) => done));
   }
 
   async #work(desktopId: string, waiting: Job[]): Promise<void> {
     while (waiting.length > 0) {
       const jobs = takeBatch(waiting);
-      if (!this.#settleAtOnce(desktopId, jobs)) await this.#settle(desktopId, jobs);
+      const { atOnce } = this.#options.store;
+      if (atOnce === undefined) await this.#settle(desktopId, jobs);
+      else await this.#settleAtOnce(desktopId, atOnce, jobs);
     }
     this.#queues.delete(desktopId);
   }
 
+  async #settleAtOnce(desktopId: string, atOnce: AtOnce, jobs: readonly Job[]): Promise<void> {
+    for (const job of jobs) {
+      let effects: readonly Effect[] | null;
+      try {
+        effects = this.#decideAtOnce(desktopId, atOnce, job);
+      } catch (error) {
+        job.reject(error);
+        continue;
+      }
+      if (effects !== null) job.resolve(effects);
+      else await this.#settle(desktopId, [job]);
+    }
+  }
+
   /**
-   * The straight path of a store in memory, with nothing to wait for. False, and nothing is done:
-   * it is no such store, or the batch is no plain one.
+   * The straight path of a store in memory. Null, and nothing is done: there is nothing to write,
+   * or the step broke; the long way tells. Throws what its links made of it once it is written.
    */
-  #settleAtOnce(desktopId: string, jobs: readonly Job[]): boolean {
-    const { atOnce } = this.#options.store;
-    if (atOnce === undefined) return false;
-    let steps: readonly Step[];
+  #decideAtOnce(desktopId: string, atOnce: AtOnce, todo: Todo): readonly Effect[] | null {
+    let decided: Step;
     try {
-      const stored = atOnce.recall(desktopId);
-      const decided = this.#steps(stored?.desktop ?? null, jobs);
-      if (decided === "apart") return false;
-      steps = decided;
+      decided = this.#step(atOnce.recall(desktopId)?.desktop ?? null, todo);
     } catch {
       // It breaks again on the long way, which tells the caller.
-      return false;
+      return null;
     }
-    const { before } = steps[0];
-    const { after } = steps[steps.length - 1];
+    const { before, after, effects } = decided;
+    const steps = [decided];
     const out = this.#outOf(steps);
-    if (after === before && (before === null || out.length === 0)) return false;
-    try {
-      atOnce.save(desktopId, { desktop: after, out });
-      this.#written(desktopId, steps);
-    } catch (error) {
-      for (const job of jobs) job.reject(error);
-      return true;
-    }
-    jobs.forEach((job, i) => job.resolve(steps[i].effects));
-    return true;
+    if (after === before && (before === null || out.length === 0)) return null;
+    atOnce.save(desktopId, { desktop: after, out });
+    this.#written(desktopId, steps);
+    return effects;
   }
 
   /** What of these steps leaves this node. */
   #outOf(steps: readonly Step[]): readonly Outgoing[] {
     const out: Outgoing[] = [];
     for (const { effects, trace } of steps) {
-      for (const effect of effects) out.push(...this.#outgoing(trace.outgoing(effect)));
+      for (const effect of effects) this.#addOutgoing(out, trace.outgoing(effect));
     }
     return out;
   }
@@ -201,7 +228,8 @@ export class ControllerShell {
     const { before } = steps[0];
     const { after } = steps[steps.length - 1];
     // Of a state that stays the deadline does, too.
-    if (after !== before || !this.#timers.has(desktopId)) this.#arm(desktopId, after);
+    const known = after !== null && after === before && this.#timers.knows(desktopId, after);
+    if (!known) this.#arm(desktopId, after);
   }
 
   /** Never rejects: the callers of `dispatch` get what became of their event. */
@@ -266,13 +294,11 @@ export class ControllerShell {
 
   /** Steps through a batch; `apart` when one of several breaks, so that the others are spared. */
   #steps(stored: DesktopState | null, jobs: readonly Job[]): readonly Step[] | "apart" {
-    const { clock, policy } = this.#options;
     let before = stored;
     try {
-      return jobs.map(({ event, trace, options: { origin = this.#originOf(event) } }) => {
-        const [after, effects] = step(before, trace.enter(before), clock(), policy);
-        const one = { before, after, event, effects, origin, trace };
-        before = after;
+      return jobs.map((job) => {
+        const one = this.#step(before, job);
+        before = one.after;
         return one;
       });
     } catch (error) {
@@ -281,19 +307,27 @@ export class ControllerShell {
     }
   }
 
+  #step(before: DesktopState | null, { event, options, trace }: Todo): Step {
+    const { clock, policy } = this.#options;
+    const [after, effects] = step(before, trace.enter(before), clock(), policy);
+    const done = { before, after, event, effects };
+    // Asked before anything is sent: a link that is gone afterwards is still known.
+    const { origin = isForward(done) ? null : this.#originOf(event) } = options;
+    return { before, after, event, effects, origin, trace };
+  }
+
   /** A step that is stored. */
-  #carryOut({ trace, ...told }: Step): void {
-    const { before, after, effects } = told;
+  #carryOut(done: Step): void {
+    const { trace, before, after, effects } = done;
     for (const effect of effects) this.#perform(effect, after, before);
     const { tracer = null, clock, wallClock = clock } = this.#options;
     if (tracer !== null) {
       const endMs = wallClock();
       trace.end({ before, after, effects, endMs, aheadMs: endMs - clock() });
     }
-    this.#tell(told);
+    if (!isForward(done)) this.#tell(done);
   }
 
-  /** Asked before the step: a link that is gone afterwards is still known. */
   #originOf(event: ControllerEvent): EventOrigin | null {
     const linkId = "linkId" in event
       ? event.linkId
@@ -303,7 +337,7 @@ export class ControllerShell {
     return linkId === null ? null : this.#options.originOf?.(linkId) ?? null;
   }
 
-  #tell(step: Omit<Step, "trace">): void {
+  #tell(step: Step): void {
     const { telemetry, policy, clock, wallClock = clock } = this.#options;
     const ttlSeconds = Math.round((policy.credentialTtlMs ?? 0) / 1000);
     const now = wallClock();
@@ -340,59 +374,41 @@ export class ControllerShell {
     const { clock, policy } = this.#options;
     const now = clock();
     const at = nextDeadline(desktop, now, policy);
-    if (at === null) this.#disarm(desktopId);
-    else this.#armAt(desktopId, at - now);
+    if (at === null) this.#timers.rest(desktopId, desktop);
+    else this.#timers.arm(desktopId, at - now);
   }
 
-  #disarm(desktopId: string): void {
-    clearTimeout(this.#timers.get(desktopId)?.timer);
-    this.#timers.delete(desktopId);
-  }
-
-  /** Most steps leave the deadline as it was. */
-  #armAt(desktopId: string, waitMs: number): void {
-    const at = performance.now() + waitMs;
-    const armed = this.#timers.get(desktopId);
-    if (armed !== undefined && Math.abs(armed.at - at) < TIMER_SLACK_MS) return;
-    this.#disarm(desktopId);
-    if (this.#closed) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(desktopId);
-      this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
-        // Newer nodes look after it.
-        if (cause instanceof StoreNewer) return;
-        if (cause instanceof StoreUnavailable) return this.#armAt(desktopId, TICK_RETRY_MS);
-        this.#options.log.write("error", "controller-failed", {
-          desktopId,
-          error: String(cause),
-        });
-      });
-    }, Math.min(MAX_TIMER_MS, Math.max(0, waitMs)));
-    this.#timers.set(desktopId, { at, timer });
+  #tick(desktopId: string): void {
+    this.dispatch(desktopId, { kind: "tick" }).catch((cause) => {
+      // Newer nodes look after it.
+      if (cause instanceof StoreNewer) return;
+      if (cause instanceof StoreUnavailable) return this.#timers.arm(desktopId, TICK_RETRY_MS);
+      this.#options.log.write("error", "controller-failed", { desktopId, error: String(cause) });
+    });
   }
 
   /** What of an effect leaves this node. */
-  #outgoing(effect: Effect): readonly Outgoing[] {
+  #addOutgoing(out: Outgoing[], effect: Effect): void {
     switch (effect.kind) {
       case "send":
-        return [{ kind: "mail", linkId: effect.linkId, draft: effect.draft }];
-      case "reject":
-        if (effect.linkId === null) return [];
-        return [{ kind: "mail", linkId: effect.linkId, draft: errorDraft(effect.error, effect) }];
+        return void out.push({ kind: "mail", linkId: effect.linkId, draft: effect.draft });
+      case "reject": {
+        const { linkId, error } = effect;
+        if (linkId === null) return;
+        return void out.push({ kind: "mail", linkId, draft: errorDraft(error, effect) });
+      }
       case "issue-caps":
-        return this.#issueCaps(effect);
+        return void out.push(...this.#issueCaps(effect));
       case "route":
-      case "unroute":
-        return [{
-          kind: "notice",
-          topic: ROUTES_TOPIC,
-          message: { sessionId: effect.sessionId },
-        }];
+      case "unroute": {
+        const { sessionId } = effect;
+        return void out.push({ kind: "notice", topic: ROUTES_TOPIC, message: { sessionId } });
+      }
       case "desktops-changed":
-        return [{ kind: "notice", topic: DESKTOPS_TOPIC, message: null }];
+        return void out.push({ kind: "notice", topic: DESKTOPS_TOPIC, message: null });
       case "event":
       case "revoke":
-        return [];
+        return;
       default:
         return never(effect);
     }

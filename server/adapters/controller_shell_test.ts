@@ -24,6 +24,7 @@ async function withShell(
   test: (parts: {
     readonly shell: ControllerShell;
     readonly store: WatchedStore;
+    readonly bus: MemoryBus;
     readonly dispatch: (event: ControllerEvent, seq?: number) => Promise<readonly Effect[]>;
     readonly toAgent: unknown[];
   }) => Promise<void>,
@@ -58,12 +59,14 @@ async function withShell(
     return shell.dispatch(DESKTOP, event, seq === 0 ? {} : { handled: { linkId, seq } });
   };
   for (const event of SCRIPTS.answered) await dispatch(event);
+  // The queue goes a moment after its last event.
+  await new Promise((turn) => setImmediate(turn));
   const toAgent: unknown[] = [];
   bus.subscribe(linkTopic(AGENT_LINK), (mail) => {
     toAgent.push((mail as { draft: { payload: unknown } }).draft.payload);
   });
   store.writes = [];
-  await test({ shell, store, dispatch, toAgent });
+  await test({ shell, store, bus, dispatch, toAgent });
   await shell.close();
 }
 
@@ -132,6 +135,47 @@ Deno.test("shell: a store in memory is written without a wait, with the same eff
     assert.deepEqual(order, ["1 sent", "first"]);
     assert.deepEqual(await shell.dispatch("unknown", { kind: "tick" }), []);
   }, { atOnce: true });
+});
+
+Deno.test("shell: with the state in memory an event is decided within the call", async () => {
+  await withShell(async ({ shell, dispatch, toAgent }) => {
+    const now = shell.decide(DESKTOP, on.candidate("console", 1, 40_001));
+    assert.ok(!(now instanceof Promise));
+    assert.deepEqual([now.map(({ kind }) => kind), ports(toAgent)], [["send"], [40_001]]);
+    // Not past one that waits.
+    const first = dispatch(on.candidate("console", 1, 40_002));
+    const second = shell.decide(DESKTOP, on.candidate("console", 1, 40_003));
+    assert.ok(second instanceof Promise);
+    assert.deepEqual(ports(toAgent), [40_001]);
+    await Promise.all([first, second]);
+    assert.deepEqual(ports(toAgent), [40_001, 40_002, 40_003]);
+    await assert.rejects(
+      Promise.resolve(shell.decide(DESKTOP, { kind: "no such" } as unknown as ControllerEvent)),
+    );
+  }, { atOnce: true });
+});
+
+Deno.test("shell: what a decision at once leads to is decided after it", async () => {
+  await withShell(async ({ shell, bus, toAgent }) => {
+    let led: Promise<readonly Effect[]> | null = null;
+    const stop = bus.subscribe(linkTopic(AGENT_LINK), () => {
+      const decided = led ?? shell.decide(DESKTOP, on.candidate("console", 1, 40_002));
+      assert.ok(decided instanceof Promise);
+      led = decided;
+    });
+    shell.decide(DESKTOP, on.candidate("console", 1, 40_001));
+    assert.deepEqual(ports(toAgent), [40_001]);
+    await led;
+    stop();
+    assert.deepEqual(ports(toAgent), [40_001, 40_002]);
+  }, { atOnce: true });
+});
+
+Deno.test("shell: where the state is elsewhere, decide waits as dispatch does", async () => {
+  await withShell(async ({ shell, toAgent }) => {
+    await shell.decide(DESKTOP, on.candidate("console", 1, 40_001));
+    assert.deepEqual(ports(toAgent), [40_001]);
+  });
 });
 
 for (const atOnce of [false, true]) {

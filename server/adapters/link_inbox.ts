@@ -16,31 +16,23 @@ export class LinkInbox {
 
   /** `after` is called when `run` has settled, however. */
   add(run: Work["run"], after: Work["after"] = () => {}): void {
-    this.#waiting.push({ run, after });
-    if (!this.#busy) this.#next();
+    if (this.#busy || this.#waiting.length > 0) this.#waiting.push({ run, after });
+    else this.#start(run, after);
   }
 
-  #next(): void {
-    let work = this.#waiting.shift();
-    while (work !== undefined) {
-      const { run, after } = work;
-      const running = run();
-      if (running !== undefined && "queued" in running) {
-        running.queued.then(after, after);
-        work = this.#waiting.shift();
-        continue;
+  #start(run: Work["run"], after: Work["after"]): void {
+    const running = run();
+    if (running === undefined) return after();
+    if ("queued" in running) return void running.queued.then(after, after);
+    this.#busy = true;
+    // Who gave the work answers for its failure.
+    running.then(after, after).finally(() => {
+      this.#busy = false;
+      while (!this.#busy) {
+        const work = this.#waiting.shift();
+        if (work === undefined) return;
+        this.#start(work.run, work.after);
       }
-      if (running !== undefined) {
-        this.#busy = true;
-        // Who gave the work answers for its failure.
-        running.then(after, after).finally(() => {
-          this.#busy = false;
-          this.#next();
-        });
-        return;
-      }
-      after();
-      work = this.#waiting.shift();
-    }
+    });
   }
 }

@@ -131,6 +131,7 @@ export function changeOf(
   after: DesktopState,
   options: { readonly head?: boolean } = {},
 ): Change {
+  if (before === after && options.head !== true) return UNCHANGED;
   const set: [string, string][] = [];
   const drop: string[] = [];
   const endedBefore = new Map(before?.ended.map((s) => [s.sessionId, s]));
@@ -161,6 +162,8 @@ export function changeOf(
   }
   return { set, drop };
 }
+
+const UNCHANGED: Change = { set: [], drop: [] };
 
 const toldSchema = v.looseObject({
   v: v.number(),

@@ -365,7 +365,9 @@ const isNotice = (notice: unknown): notice is NonNullable<DesktopNotice> =>
 
 /** Ids of the sessions that a write begins. */
 const newSessions = (before: DesktopState | null, after: DesktopState | null): string[] =>
-  after === null ? [] : [...Object.keys(after.sessions), ...after.ended.map((s) => s.sessionId)]
-    .filter((id) =>
-      before?.sessions[id] === undefined && !before?.ended.some((s) => s.sessionId === id)
-    );
+  after === null || after === before
+    ? []
+    : [...Object.keys(after.sessions), ...after.ended.map((s) => s.sessionId)]
+      .filter((id) =>
+        before?.sessions[id] === undefined && !before?.ended.some((s) => s.sessionId === id)
+      );

@@ -16,10 +16,14 @@ export interface DispatchOptions {
   readonly wait?: boolean;
 }
 
-export interface Job {
+/** One event to decide. */
+export interface Todo {
   readonly event: ControllerEvent;
   readonly options: DispatchOptions;
   readonly trace: StepTrace;
+}
+
+export interface Job extends Todo {
   resolve(effects: readonly Effect[]): void;
   reject(error: unknown): void;
 }

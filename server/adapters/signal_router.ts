@@ -18,6 +18,7 @@ import type { HubLink, LinkHandlers } from "./link_types.ts";
 import type { LinkHubOptions } from "./link_hub_options.ts";
 import type { OperatorSessions } from "./operator_sessions.ts";
 import type { Relay } from "./relay.ts";
+import type { DispatchOptions } from "./shell_jobs.ts";
 import { refusal } from "./retry_after.ts";
 import type { TraceReports } from "./trace_reports.ts";
 
@@ -133,8 +134,11 @@ export class SignalRouter implements LinkHandlers {
       case "DESKTOP_KILL": {
         const { role } = identity;
         const event: MessageEvent = { kind: "message", from: role, linkId: link.linkId, message };
+        const { desktopId } = message;
+        const decided = this.#options.shell.decide(desktopId, event, optionsOf(link, message));
+        if (!(decided instanceof Promise)) return;
         // The desktop's queue keeps their order and decides together what has come meanwhile.
-        return { queued: this.#dispatch(link, message.desktopId, event, message) };
+        return { queued: this.#run(link, decided, message) };
       }
       case "HELLO":
       case "WELCOME":
@@ -260,13 +264,7 @@ export class SignalRouter implements LinkHandlers {
     event: ControllerEvent,
     message?: Message,
   ): Promise<readonly Effect[]> {
-    const { linkId } = link;
-    const numbered = message !== undefined && message.seq > 0;
-    const handled = numbered ? { linkId, seq: message.seq } : null;
-    const caller = message?.traceparent === undefined
-      ? null
-      : parseTraceparent(message.traceparent);
-    return this.#options.shell.dispatch(desktopId, event, { handled, caller, wait: true });
+    return this.#options.shell.dispatch(desktopId, event, optionsOf(link, message));
   }
 
   async #patiently<T>(attempt: () => Promise<T>): Promise<T> {
@@ -332,6 +330,14 @@ export class SignalRouter implements LinkHandlers {
     for (const { linkId } of links) this.#options.hub().send(linkId, list);
     return desktops.length * DESKTOP_BYTES * links.length;
   }
+}
+
+function optionsOf(link: HubLink, message: Message | undefined): DispatchOptions {
+  if (message === undefined) return { wait: true };
+  const { seq, traceparent } = message;
+  const handled = seq > 0 ? { linkId: link.linkId, seq } : null;
+  const caller = traceparent === undefined ? null : parseTraceparent(traceparent);
+  return { handled, caller, wait: true };
 }
 
 const refOf = (message: Message): MessageRef => ({

@@ -48,8 +48,10 @@ export function stepEvents(step: ToldStep): readonly EventDraft[] {
 
 const NOTHING: readonly EventDraft[] = [];
 
-/** Most steps only pass a message on. */
-const isForward = ({ before, after, event, effects }: ToldStep): boolean =>
+/** Most steps only pass a message on: nothing to tell. */
+export const isForward = (
+  { before, after, event, effects }: Pick<ToldStep, "before" | "after" | "event" | "effects">,
+): boolean =>
   before === after && event.kind === "message" && event.message.type !== "DESKTOP_KILL" &&
   effects.every(({ kind }) => kind === "send");
 
