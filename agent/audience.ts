@@ -35,6 +35,7 @@ import type {
   VideoTarget,
 } from "./core/ports.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
+import type { PatchSource } from "./core/shared_patches.ts";
 import { presetKnobs, softer } from "./core/video_presets.ts";
 import { DisplayView, type PlaceOnDisplay } from "./display_view.ts";
 import { VideoPool, type VideoStatus, type VideoWish } from "./video_pool.ts";
@@ -167,7 +168,15 @@ export class Audience {
 
   leave(viewer: PipelineViewer): void {
     this.setVideo(viewer, false);
+    const view = this.viewOf(viewer);
     this.#seats.delete(viewer);
+    this.#vacate(view);
+  }
+
+  /** A display that nobody sees holds no pixels. */
+  #vacate(view: DisplayView | null): void {
+    const seen = [...this.#seats.values()].some((seat) => seat.view === view);
+    if (!seen) view?.patches.clear();
   }
 
   // --- what one viewer sees -------------------------------------------------------------------
@@ -189,6 +198,12 @@ export class Audience {
   }
   hash(viewer: PipelineViewer, picture: Picture): number {
     return this.viewOf(viewer)?.hash(picture) ?? 0;
+  }
+  /** What the viewers of the same display by patches share; only while there is a picture. */
+  patches(viewer: PipelineViewer): PatchSource {
+    const view = this.viewOf(viewer);
+    if (view === null) throw new Error("A viewer of no display has no patches");
+    return view.patches;
   }
   captured(viewer: PipelineViewer): number {
     return this.#seats.get(viewer)?.captured ?? 0;
@@ -319,6 +334,7 @@ export class Audience {
     if (from === to) return false;
     if (seat.video) from?.video.leave(viewer);
     seat.view = to;
+    this.#vacate(from);
     to?.touch(this.ports.now());
     const before = seat.format.available;
     seat.format = choose(seat);

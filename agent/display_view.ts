@@ -6,6 +6,7 @@ import type { Rect } from "@farglass/protocol";
 import { cropFrame, sameRect } from "./core/displays.ts";
 import { hashPicture, type Picture } from "./core/picture.ts";
 import type { Frame } from "./core/ports.ts";
+import { PatchSource } from "./core/shared_patches.ts";
 import type { VideoPool } from "./video_pool.ts";
 
 /** A place on a display, and whether what was asked about lies there. */
@@ -18,6 +19,8 @@ export interface PlaceOnDisplay {
 
 export class DisplayView {
   readonly video: VideoPool;
+  /** What its viewers by patches share. */
+  readonly patches = new PatchSource();
   #area: Rect;
   #sinceMs: number | null = null;
   /** Everything may look different in the next picture. */
@@ -76,6 +79,7 @@ export class DisplayView {
     this.#whole = false;
     this.#hash = null;
     const changed = { ...part, damage };
+    this.patches.damage(damage);
     // The encoder reads the pixels before anything else can run.
     this.video.frame(changed);
     return changed;

@@ -16,6 +16,7 @@ import { backoffDelayMs } from "./core/backoff.ts";
 import type { DisplayLayout } from "./core/displays.ts";
 import type { Picture } from "./core/picture.ts";
 import type { Capture, CursorShape, Frame, InputSink, VideoRate } from "./core/ports.ts";
+import type { PatchSource } from "./core/shared_patches.ts";
 import type { KeyframeReason } from "./core/video_pacer.ts";
 import { presetKnobs } from "./core/video_presets.ts";
 import type { PlaceOnDisplay } from "./display_view.ts";
@@ -119,6 +120,10 @@ export class Pipeline {
   /** Hash of what `viewer` sees now, computed once for all who see it. */
   hash(viewer: PipelineViewer, picture: Picture): number {
     return this.#audience.hash(viewer, picture);
+  }
+  /** What `viewer` shares with others who see the same by patches. */
+  patches(viewer: PipelineViewer): PatchSource {
+    return this.#audience.patches(viewer);
   }
   videoAvailable(viewer: PipelineViewer): boolean {
     return this.#audience.videoAvailable(viewer);

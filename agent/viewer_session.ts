@@ -81,6 +81,7 @@ export class ViewerSession implements PipelineViewer {
     const { pipeline } = ports;
     this.#engine = new DiffEngine({
       deflate: (bytes) => ports.deflate(bytes),
+      source: () => pipeline.patches(this),
       hash: (picture) => pipeline.hash(this, picture),
       observe: (...patch) => this.#hybrid.sent(...patch),
     });

@@ -1,8 +1,8 @@
 /**
  * One viewer's diff stream: exact, bounded, self-healing. Damage accumulates while there is no
- * credit; then damaged tiles are compared in full with what this viewer was sent, and the changed
- * pixels go out as they are at that moment. The reference advances only with what was sent, and
- * what was sent but not confirmed is sent again. Pure: the clock and the compressor are arguments.
+ * credit; then damaged tiles are compared in full, once for all viewers, and what this one lacks
+ * goes out as it is at that moment. What was sent but not confirmed is sent again. Pure: the clock
+ * and the compressor are arguments.
  */
 import {
   DIFF_STREAMS,
@@ -14,14 +14,19 @@ import {
   type VideoRegions,
 } from "@farglass/protocol";
 import { DiffFlow, type FlowMark } from "./diff_flow.ts";
-import { PatchPacker } from "./patch_packer.ts";
 import { hashPicture, type Picture, wordsOf } from "./picture.ts";
-import { copyWords, TileMap, type Words } from "./tile_map.ts";
+import { PatchSource, SharedPatches } from "./shared_patches.ts";
+import { TileMap, type Words } from "./tile_map.ts";
 import { TilePass } from "./tile_pass.ts";
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
   readonly deflate: (bytes: Uint8Array) => Uint8Array;
+  /**
+   * What the viewers of the shown display share; told of damage by whoever owns it, before any
+   * engine is. Without it the engine has its own.
+   */
+  readonly source?: () => PatchSource;
   /** Hash of a picture; viewers of one desktop can share a memoised one. */
   readonly hash?: (picture: Picture) => number;
   /** Told of each patch that is sent, and of about how many bytes it takes. */
@@ -71,14 +76,15 @@ export interface DiffEngineStats {
 
 /** The diff stream of one viewer. */
 export class DiffEngine {
-  readonly #options: Required<Omit<DiffEngineOptions, "deflate">>;
+  readonly #options: Required<DiffEngineOptions>;
+  readonly #own: PatchSource | null;
   #shared: SharedScreen | null = null;
   /** The last version that was told, and the picture whose time was told with nothing missing. */
   #toldVersion = 0;
   #currentAtMs = -Infinity;
   #tiles = new TileMap(0, 0);
   #pass = new TilePass(this.#tiles);
-  #reference: Uint32Array = new Uint32Array(0);
+  #patches: SharedPatches;
   #open: SentFrame | null = null;
   #inFlight: SentFrame[] = [];
   #nextFrame = 1;
@@ -93,12 +99,14 @@ export class DiffEngine {
   /** The next frame is a whole picture and proves itself by its hash. */
   #proveNext = false;
   readonly #flow = new DiffFlow();
-  readonly #packer: PatchPacker;
   #stats = { framesSent: 0, messagesSent: 0, bytesSent: 0, framesLost: 0, mismatches: 0 };
 
   constructor(options: DiffEngineOptions) {
-    this.#options = { hash: hashPicture, observe: () => {}, ...options };
-    this.#packer = new PatchPacker(options.deflate);
+    const own = options.source === undefined ? new PatchSource() : null;
+    const source = options.source ?? (() => own!);
+    this.#own = own;
+    this.#options = { hash: hashPicture, observe: () => {}, ...options, source };
+    this.#patches = new SharedPatches(0, 0, options.deflate);
   }
 
   get stats(): DiffEngineStats {
@@ -127,6 +135,7 @@ export class DiffEngine {
   /** Notes what changed on the screen. */
   damage(rects: readonly Rect[], nowMs: number): void {
     if (rects.length === 0) return;
+    this.#own?.damage(rects);
     for (const rect of rects) this.#tiles.change(rect, nowMs);
     if (this.#hasWork) this.#behindSinceMs ??= nowMs;
     this.#lastChangeMs = nowMs;
@@ -149,6 +158,8 @@ export class DiffEngine {
   /** Forgets what the viewer has: the next frame is the whole picture. Frame numbers go on. */
   reset(nowMs: number): void {
     this.#tiles.loseAll();
+    // It may be asked for because something changed unnoticed.
+    this.#patches.tiles.doubt();
     this.#pass.restart();
     this.#open = null;
     this.#inFlight = [];
@@ -292,12 +303,13 @@ export class DiffEngine {
     return true;
   }
 
-  /** Follows the picture's size; a new one holds no tile back. */
+  /** Follows the picture's size and display; a new one holds no tile back. */
   fit(picture: Picture, nowMs: number): void {
-    if (picture.width === this.#tiles.width && picture.height === this.#tiles.height) return;
+    const patches = this.#options.source().of(picture, this.#options.deflate);
+    if (patches === this.#patches) return;
+    this.#patches = patches;
     this.#tiles = new TileMap(picture.width, picture.height);
     this.#pass = new TilePass(this.#tiles);
-    this.#reference = new Uint32Array(picture.width * picture.height);
     this.reset(nowMs);
   }
 
@@ -311,10 +323,11 @@ export class DiffEngine {
     if (frame.rects.length > 0) this.#lastChangeMs = nowMs;
   }
 
-  /** Compares further tiles until there is enough for one message or the pass is over. */
+  /** Looks at further tiles until there is enough for one message or the pass is over. */
   #scan(now: Words): void {
-    const wanted = this.#packer.targetWords(this.#flow.messageBytes);
-    this.#pass.advance(now, this.#reference, { wanted, begun: this.#open !== null });
+    const wanted = this.#patches.targetWords(this.#flow.messageBytes);
+    const source = { now, shared: this.#patches.tiles };
+    this.#pass.advance(source, { wanted, begun: this.#open !== null });
   }
 
   #pullPatches(now: Words, picture: Picture, nowMs: number): Uint8Array {
@@ -322,7 +335,7 @@ export class DiffEngine {
     this.#open = open;
     const frameBytes = this.#flow.frameBytes(this.bytesInFlight - open.bytes, nowMs);
     const most = Math.min(this.#flow.messageBytes, Math.max(MIN_BYTES, frameBytes - open.bytes));
-    const { patches, body, deflated } = this.#packer.pack(this.#pass.pending, now, most);
+    const { patches, body, deflated } = this.#patches.pack(this.#pass.pending, now, most);
     this.#commit(patches);
     const { done } = this.#pass;
     const full = open.bytes + body.length >= frameBytes;
@@ -381,17 +394,9 @@ export class DiffEngine {
     this.#stats.framesSent++;
   }
 
-  /** The viewer now has (or will have) these pixels, which stand in the packer. */
+  /** The viewer now has (or will have) the newest pixels of these. */
   #commit(patches: readonly Rect[]): void {
-    const width = this.#tiles.width;
-    let at = 0;
-    for (const patch of patches) {
-      for (let dy = 0; dy < patch.height; dy++) {
-        const to = (patch.y + dy) * width + patch.x;
-        copyWords(this.#packer.words, at, { to: this.#reference, at: to, count: patch.width });
-        at += patch.width;
-      }
-    }
+    for (const patch of patches) this.#tiles.sent(patch, this.#patches.tiles);
     const lastPatch = patches.at(-1);
     if (lastPatch === undefined) return;
     const partial = this.#pass.pending[patches.length - 1];

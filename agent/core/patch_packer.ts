@@ -22,17 +22,23 @@ const MAX_DEFLATED_RUNS_PER_PIXEL = 1.5;
 /** What is longer than wanted by more than this is cut: a slow link would take long for it. */
 const OVERSHOOT = 1.5;
 const LEAST_CUT_BYTES = 4 * 1024;
+/** No message's body is longer with one patch. */
+export const LARGEST_BODY_BYTES = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - MAX_REGIONS_BYTES -
+  PATCH_ENTRY_BYTES;
 const BODY_ROOM_BYTES = MAX_DIFF_MESSAGE_BYTES - DIFF_HEADER_BYTES - MAX_REGIONS_BYTES;
+
+/** A message for which `most` bytes are wanted is cut when it is longer than this. */
+export const longestBody = (most: number): number => Math.max(LEAST_CUT_BYTES, most) * OVERSHOOT;
 
 /** One message's body: the pixels of `patches`, row by row. */
 export interface PackedPatches {
-  readonly patches: Rect[];
+  readonly patches: readonly Rect[];
   /** Runs; a view that the next call overwrites unless it is deflated. */
   readonly body: Uint8Array;
   readonly deflated: boolean;
 }
 
-/** One viewer's packer; it learns how well the screen compresses. */
+/** One picture's packer; it learns how well that compresses. */
 export class PatchPacker {
   readonly #deflate: (bytes: Uint8Array) => Uint8Array;
   /** Raw bytes per sent byte of late: how much to try in one message. */
@@ -45,14 +51,9 @@ export class PatchPacker {
     this.#deflate = deflate;
   }
 
-  /** The pixels that were packed last. */
-  get words(): Uint32Array {
-    return this.#blob;
-  }
-
   /** Pixels that one message of `most` bytes promises to hold. */
   targetWords(most: number): number {
-    const room = Math.min(BODY_ROOM_BYTES - PATCH_ENTRY_BYTES, most);
+    const room = Math.min(LARGEST_BODY_BYTES, most);
     return Math.min(MAX_RAW_BYTES, Math.floor(room * this.#ratio)) / BYTES_PER_PIXEL;
   }
 
@@ -63,7 +64,7 @@ export class PatchPacker {
    */
   pack(wanted: readonly Rect[], now: Words, most: number): PackedPatches {
     let { patches, words } = this.#copy(wanted, now, this.targetWords(most));
-    let limit = Math.max(LEAST_CUT_BYTES, most) * OVERSHOOT;
+    let limit = longestBody(most);
     for (;;) {
       const runs = this.#packRuns(patches);
       const room = Math.min(limit, BODY_ROOM_BYTES - patches.length * PATCH_ENTRY_BYTES);

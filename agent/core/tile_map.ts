@@ -1,15 +1,16 @@
 /**
- * Which parts of the screen a viewer may not have yet, in tiles, and the comparison that finds
- * the changed pixels inside them. Every pixel of a damaged tile is compared: no hash, no sampling.
+ * Which parts of the screen a viewer may not have yet, in tiles, and which version of each tile it
+ * has: what changed since then is asked of the tiles that all viewers share.
  */
 import type { Rect } from "@farglass/protocol";
+import type { SharedTiles } from "./shared_tiles.ts";
 
 export const TILE_WIDTH_PX = 64;
 export const TILE_HEIGHT_PX = 32;
 /** The fourth byte of a BGRX pixel is undefined. */
 export const COLOUR_MASK = 0xffffff;
 
-/** The tile may differ from the viewer's reference: compare it. */
+/** The tile may differ from what the viewer has. */
 const DAMAGED = 1;
 /** Nobody knows what the viewer has here: send it whole. */
 const UNKNOWN = 2;
@@ -17,6 +18,10 @@ const UNKNOWN = 2;
 const HELD = 4;
 /** What changed here is text or a click, not motion: it goes before everything else. */
 const FRESH = 8;
+
+/** Nothing of the tile waits to be sent; it does, and the viewer may have had anything. */
+const NOT_TAKEN = -1;
+const ANYTHING = -2;
 
 /** Damage of at most two tiles is text or a click, however often it comes. */
 const SMALL_PX = 2 * TILE_WIDTH_PX * TILE_HEIGHT_PX;
@@ -71,6 +76,11 @@ export class TileMap {
   readonly #freshInRow: Uint16Array;
   /** When each tile changed last. */
   readonly #changedMs: Float64Array;
+  /** The version of each tile that the viewer has, or has yet to be sent of what was taken. */
+  readonly #have: Float64Array;
+  /** Of tiles that were taken and may not have been sent whole: the version before, or these. */
+  readonly #before: Float64Array;
+  #taken = false;
   #fresh = 0;
   #count = 0;
   #held = 0;
@@ -82,6 +92,8 @@ export class TileMap {
     this.#marked = new Uint16Array(this.rows);
     this.#freshInRow = new Uint16Array(this.rows);
     this.#changedMs = new Float64Array(this.cols * this.rows).fill(-Infinity);
+    this.#have = new Float64Array(this.cols * this.rows);
+    this.#before = new Float64Array(this.cols * this.rows).fill(NOT_TAKEN);
   }
 
   /** Tiles that have to be looked at. */
@@ -118,9 +130,20 @@ export class TileMap {
     });
   }
 
-  /** The pixels may differ from what the viewer has. */
-  damage(rect: Rect): void {
-    eachTile(this, rect, (at, _col, row) => this.#flag(at, row, DAMAGED));
+  /** Of what was taken these pixels were not sent, and are to be taken again. */
+  giveBack(rect: Rect): void {
+    eachTile(this, rect, (at, _col, row) => {
+      const before = this.#before[at];
+      if (before >= 0) this.#have[at] = before;
+      this.#flag(at, row, before >= 0 ? DAMAGED : UNKNOWN);
+    });
+  }
+
+  /** Whatever was taken has been sent, or given back. */
+  settle(): void {
+    if (!this.#taken) return;
+    this.#before.fill(NOT_TAKEN);
+    this.#taken = false;
   }
 
   /** The pixels were sent, but may not have arrived. */
@@ -177,40 +200,63 @@ export class TileMap {
   }
 
   /**
-   * Compares the marked tiles of `row` with `reference` (packed, `width` words a row), clears
-   * them and appends the changed rectangles to `into`, tight and merged; `only` the fresh ones.
+   * Takes the marked tiles of `row`, clears them and appends what the viewer lacks of them to
+   * `into`, tight and merged; `only` the fresh ones.
    */
   takeRow(
     row: number,
-    now: Words,
-    reference: Uint32Array,
+    { now, shared }: Source,
     into: MutableRect[],
     only: "all" | "fresh" = "all",
   ): void {
     const wanted = only === "fresh" ? FRESH : 0xff;
-    const y = row * TILE_HEIGHT_PX;
-    const height = Math.min(TILE_HEIGHT_PX, this.height - y);
     const rowStart = into.length;
-    const compared = comparison(now, reference, this.width);
+    const compared = shared.comparison(now);
     let run: MutableRect | null = null;
-    for (let col = 0; col < this.cols; col++) {
-      const at = row * this.cols + col;
+    for (let col = 0, at = row * this.cols; col < this.cols; col++, at++) {
       const flags = this.#flags[at];
       if ((flags & wanted) === 0 || (flags & HELD) !== 0) continue;
       this.#flags[at] = 0;
       this.#countTile(row, flags, -1);
-      const x = col * TILE_WIDTH_PX;
-      const width = Math.min(TILE_WIDTH_PX, this.width - x);
-      const tile: MutableRect = { x, y, width, height };
-      const changed = (flags & UNKNOWN) !== 0 ? tile : tighten(tile, compared);
+      const tile = shared.tile(col, row);
+      shared.refresh(at, tile, compared);
+      const whole = (flags & UNKNOWN) !== 0;
+      const have = this.#have[at];
+      const changed = whole ? tile : shared.changedSince(at, tile, have);
+      this.#have[at] = shared.versionOf(at);
       if (changed === null) continue;
+      if (this.#before[at] === NOT_TAKEN) this.#before[at] = whole ? ANYTHING : have;
+      this.#taken = true;
       if (run !== null && absorb(run, changed)) continue;
       run = changed;
       into.push(run);
     }
     joinWithRowAbove(into, rowStart);
   }
+
+  /**
+   * `patch` was sent as the shared tiles are now: what changed since it was taken is not to be sent
+   * once more.
+   */
+  sent(patch: Rect, shared: SharedTiles): void {
+    eachTile(this, patch, (at, col, row) => {
+      const have = this.#have[at];
+      if (shared.versionOf(at) === have) return;
+      const changed = shared.changedSince(at, shared.tile(col, row), have);
+      if (changed === null || holds(patch, changed)) this.#have[at] = shared.versionOf(at);
+    });
+  }
 }
+
+/** The screen, and what its viewers share of it. */
+export interface Source {
+  readonly now: Words;
+  readonly shared: SharedTiles;
+}
+
+const holds = (outer: Rect, inner: Rect): boolean =>
+  inner.x >= outer.x && inner.x + inner.width <= outer.x + outer.width &&
+  inner.y >= outer.y && inner.y + inner.height <= outer.y + outer.height;
 
 /** A rectangle under construction. */
 export interface MutableRect {
@@ -218,82 +264,6 @@ export interface MutableRect {
   y: number;
   width: number;
   height: number;
-}
-
-/** A picture and what it is compared with, pixel by pixel and two pixels at a time. */
-interface Comparison {
-  readonly now: Words;
-  readonly reference: Uint32Array;
-  readonly width: number;
-  /**
-   * Pairs of pixels as numbers of 64 bits, where both have even rows: equal numbers are equal
-   * colours (nought and minus nought differ in a fourth byte only), which is asked twice as
-   * quickly. Unequal numbers may still be equal colours; that is asked pixel by pixel.
-   */
-  readonly pairs: { readonly now: Float64Array; readonly reference: Float64Array } | null;
-}
-
-function comparison(now: Words, reference: Uint32Array, width: number): Comparison {
-  const { words, stride } = now;
-  const even = (stride | width) % 2 === 0 && words.byteOffset % 8 === 0 &&
-    reference.byteOffset % 8 === 0;
-  const pairsOf = ({ buffer, byteOffset, length }: Uint32Array) =>
-    new Float64Array(buffer, byteOffset, length >>> 1);
-  const pairs = even ? { now: pairsOf(words), reference: pairsOf(reference) } : null;
-  return { now, reference, width, pairs };
-}
-
-/** The smallest rectangle that holds every changed pixel of `tile`, or null. */
-function tighten(tile: MutableRect, compared: Comparison): MutableRect | null {
-  const { now: { words, stride }, reference, width, pairs } = compared;
-  let left = tile.width;
-  let right = -1;
-  let top = -1;
-  let bottom = -1;
-  for (let dy = 0; dy < tile.height; dy++) {
-    const a = (tile.y + dy) * stride + tile.x;
-    const b = (tile.y + dy) * width + tile.x;
-    let first = 0;
-    if (pairs !== null) first = equalFromStart(pairs, { a, b, length: tile.width });
-    while (first < tile.width && ((words[a + first] ^ reference[b + first]) & COLOUR_MASK) === 0) {
-      first++;
-    }
-    if (first === tile.width) continue;
-    if (top < 0) top = dy;
-    bottom = dy;
-    if (first < left) left = first;
-    let last = tile.width - 1;
-    if (pairs !== null) {
-      while (last - 1 > right && pairs.now[a + last >> 1] === pairs.reference[b + last >> 1]) {
-        last -= 2;
-      }
-    }
-    while (last > right && ((words[a + last] ^ reference[b + last]) & COLOUR_MASK) === 0) last--;
-    if (last > right) right = last;
-  }
-  if (top < 0) return null;
-  return {
-    x: tile.x + left,
-    y: tile.y + top,
-    width: right - left + 1,
-    height: bottom - top + 1,
-  };
-}
-
-/** How many pixels are surely equal from `a` and `b` on, which are even as `length` is. */
-function equalFromStart(
-  pairs: NonNullable<Comparison["pairs"]>,
-  row: { readonly a: number; readonly b: number; readonly length: number },
-): number {
-  const { now, reference } = pairs;
-  const end = row.a + row.length >> 1;
-  let a = row.a >> 1;
-  let b = row.b >> 1;
-  while (a < end && now[a] === reference[b]) {
-    a++;
-    b++;
-  }
-  return (a << 1) - row.a;
 }
 
 /** Widens `run` by `next`, which lies to its right, when that costs few pixels more. */

@@ -1,6 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { SharedTiles } from "./shared_tiles.ts";
 import { type MutableRect, TILE_HEIGHT_PX, TileMap } from "./tile_map.ts";
 
 /** Fourth bytes that make two pixels a number, none, an endless one, or minus nought. */
@@ -17,15 +18,22 @@ const screens = fc.record({
 Deno.test("TileMap: every changed colour is inside a rectangle, and no rectangle without one", () => {
   fc.assert(fc.property(screens, ({ width, height, padding, fourth, changes }) => {
     const stride = width + padding;
-    const reference = new Uint32Array(width * height).fill(0xf00001);
+    const shared = new SharedTiles(width, height);
+    const before = { words: new Uint32Array(stride * height).fill(0xf00001), stride };
+    const all = { x: 0, y: 0, width, height };
+    shared.refreshUnder([all], before);
+    const reference = shared.reference.slice();
     const words = new Uint32Array(stride * height).map((_, i) =>
       0xf00001 | fourth[i % fourth.length] << 24
     );
     for (const [x, y, bits] of changes) words[y % height * stride + x % width] ^= bits;
     const map = new TileMap(width, height);
-    map.damage({ x: 0, y: 0, width, height });
+    map.lose(all);
+    map.takeRow(0, { now: before, shared }, []);
+    map.change(all, 0);
+    shared.damage(all);
     const found: MutableRect[] = [];
-    map.takeRow(0, { words, stride }, reference, found);
+    map.takeRow(0, { now: { words, stride }, shared }, found);
     const differs = (x: number, y: number) =>
       ((words[y * stride + x] ^ reference[y * width + x]) & 0xffffff) !== 0;
     const inside = ({ x, y, width, height }: MutableRect, px: number, py: number) =>
@@ -43,4 +51,58 @@ Deno.test("TileMap: every changed colour is inside a rectangle, and no rectangle
       assert.ok(changed, JSON.stringify(rect));
     }
   }));
+});
+
+Deno.test("TileMap.sent: what changed beside the patch before it left is still to be sent", () => {
+  const now = { words: new Uint32Array(64 * 32), stride: 64 };
+  const shared = new SharedTiles(64, 32);
+  const map = new TileMap(64, 32);
+  const all = { x: 0, y: 0, width: 64, height: 32 };
+  shared.refreshUnder([all], now);
+  const change = (x: number) => {
+    now.words[x]++;
+    shared.damage({ x, y: 0, width: 1, height: 1 });
+    map.change({ x, y: 0, width: 1, height: 1 }, 0);
+  };
+  const take = () => {
+    const found: MutableRect[] = [];
+    map.takeRow(0, { now, shared }, found);
+    return found;
+  };
+  map.lose(all);
+  assert.deepEqual(take(), [all]);
+  change(5);
+  const [patch] = take();
+  change(9);
+  shared.refreshUnder([patch], now);
+  map.sent(patch, shared);
+  assert.deepEqual(take(), [{ x: 9, y: 0, width: 1, height: 1 }]);
+  // A patch that holds all that changed leaves nothing.
+  change(9);
+  shared.refreshUnder([all], now);
+  map.sent(all, shared);
+  assert.deepEqual(take(), []);
+});
+
+Deno.test("TileMap.giveBack: what was taken and not sent is taken again, with what came since", () => {
+  const now = { words: new Uint32Array(64 * 32), stride: 64 };
+  const shared = new SharedTiles(64, 32);
+  const map = new TileMap(64, 32);
+  const paint = (x: number) => {
+    now.words[x]++;
+    shared.damage({ x, y: 0, width: 1, height: 1 });
+    map.change({ x, y: 0, width: 1, height: 1 }, 0);
+  };
+  const take = () => {
+    const found: MutableRect[] = [];
+    map.takeRow(0, { now, shared }, found);
+    return found;
+  };
+  paint(3);
+  const first = take();
+  paint(7);
+  const second = take();
+  for (const rect of [...first, ...second]) map.giveBack(rect);
+  map.settle();
+  assert.deepEqual(take(), [{ x: 3, y: 0, width: 5, height: 1 }]);
 });

@@ -1,8 +1,8 @@
 /**
- * In which order a viewer's changed tiles are compared and sent: what is typed first, everything
+ * In which order a viewer's changed tiles are looked at and sent: what is typed first, everything
  * else row after row, so that every place of the screen has its turn. Pure.
  */
-import type { MutableRect, TileMap, Words } from "./tile_map.ts";
+import type { MutableRect, Source, TileMap } from "./tile_map.ts";
 
 /** So many small changes at once are not typed, and have no precedence. */
 const MAX_FRESH_TILES = 96;
@@ -19,7 +19,7 @@ export class TilePass {
   /** Found to differ, not yet sent, in the order in which they leave. */
   readonly pending: MutableRect[] = [];
   readonly #tiles: TileMap;
-  /** The next row of tiles to compare. */
+  /** The next row of tiles to look at. */
   #row = 0;
   #freshRow = 0;
   #freshFilled = false;
@@ -36,42 +36,45 @@ export class TilePass {
   /** Begins anew from the top. */
   restart(): void {
     this.pending.length = 0;
+    this.#tiles.settle();
     this.#row = 0;
   }
 
-  /** Begins anew; what was found and not sent is to be compared again. */
+  /** Begins anew; what was found and not sent is to be found again. */
   giveBack(): void {
-    for (const rect of this.pending) this.#tiles.damage(rect);
+    for (const rect of this.pending) this.#tiles.giveBack(rect);
     this.restart();
   }
 
-  /** Compares further tiles with `reference` until enough is pending, or the pass is over. */
-  advance(now: Words, reference: Uint32Array, { wanted, begun }: PassStep): void {
-    const compare = { now, reference };
+  /** Looks at further tiles until enough is pending, or the pass is over. */
+  advance(source: Source, { wanted, begun }: PassStep): void {
     const { rows, fresh } = this.#tiles;
+    if (this.pending.length === 0) this.#tiles.settle();
     let found = this.pending.reduce((sum, rect) => sum + rect.width * rect.height, 0);
     if (fresh > MAX_FRESH_TILES || this.#freshFilled) this.#freshFilled = false;
     else if (fresh > 0) {
-      found += this.#takeFresh(compare, wanted);
+      found += this.#takeFresh(source, wanted);
       // The others have every second message at least.
       this.#freshFilled = found > wanted;
     }
     if (!begun && this.#row >= rows) this.#row = 0;
     while (this.#row < rows && found <= wanted) {
       const row = this.#row++;
-      if (this.#tiles.countInRow(row) > 0) found += this.#take(row, compare, this.pending);
+      if (this.#tiles.countInRow(row) > 0) found += this.#take(row, source, this.pending);
     }
   }
 
-  #takeFresh(compare: Compare, wanted: number): number {
+  #takeFresh(source: Source, wanted: number): number {
     const first: MutableRect[] = [];
     const { rows } = this.#tiles;
     let found = 0;
-    for (let i = 0; i < rows && found <= wanted; i++) {
-      const row = this.#freshRow++ % rows;
-      if (this.#tiles.freshInRow(row) > 0) found += this.#take(row, compare, first, "fresh");
+    let looked = 0;
+    while (looked < rows && found <= wanted) {
+      const row = (this.#freshRow + looked++) % rows;
+      if (this.#tiles.freshInRow(row) > 0) found += this.#take(row, source, first, "fresh");
     }
-    this.#freshRow %= rows;
+    // After a whole round all viewers begin at the same row again, and share what is packed.
+    this.#freshRow = looked === rows ? 0 : (this.#freshRow + looked) % rows;
     this.pending.unshift(...first);
     return found;
   }
@@ -79,21 +82,16 @@ export class TilePass {
   /** Takes the tiles of one row; returns the pixels that came to `into`. */
   #take(
     row: number,
-    { now, reference }: Compare,
+    source: Source,
     into: MutableRect[],
     only: "all" | "fresh" = "all",
   ): number {
     const before = into.length;
     const tallest = into.at(-1)?.height ?? 0;
-    this.#tiles.takeRow(row, now, reference, into, only);
+    this.#tiles.takeRow(row, source, into, only);
     let found = 0;
     if (before > 0) found += into[before - 1].width * (into[before - 1].height - tallest);
     for (const rect of into.slice(before)) found += rect.width * rect.height;
     return found;
   }
-}
-
-interface Compare {
-  readonly now: Words;
-  readonly reference: Uint32Array;
 }
