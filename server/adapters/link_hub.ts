@@ -398,7 +398,8 @@ export class LinkHub {
     const { sent } = entry.state.link;
     const [state, effects] = linkStep(entry.state, event, clock());
     entry.state = state;
-    this.#watch.changed(entry);
+    // What it sends does not move its deadline.
+    if (event.kind !== "send" && event.kind !== "handled") this.#watch.changed(entry);
     const { shared } = entry;
     if (shared !== null) {
       const added = state.link.sent > sent ? state.link.unacked.last : undefined;

@@ -22,7 +22,8 @@ server.on("connection", (socket) => {
       for (const member of room) member.send("ready");
       return;
     }
-    for (const other of room) if (other !== socket) other.send(data.toString());
+    // As the library's own example does: the bytes as they came, never a string.
+    for (const other of room) if (other !== socket) other.send(data, { binary: false });
   });
   socket.on("close", () => room?.splice(room.indexOf(socket), 1));
 });
