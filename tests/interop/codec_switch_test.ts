@@ -63,7 +63,11 @@ for (const [library, create] of LIBRARIES) {
         const [shown] = await viewer.pixels([[320, 120]]);
         return shown !== undefined && colourDistance(shown, colour) < 30;
       });
-      assert.equal(String(await viewer.page.evaluate(CODEC)).toLowerCase(), `video/${codec}`);
+      // Chromium's statistics may be some tens of ms old.
+      await viewer.until(
+        `${codec} in the statistics`,
+        async () => String(await viewer.page.evaluate(CODEC)).toLowerCase() === `video/${codec}`,
+      );
     }
     const inbound = await viewer.inbound();
     assert.equal(inbound?.packetsLost, 0);
