@@ -10,7 +10,8 @@
  * ten browsers would take more than this machine has, and the agent would be measured in what is
  * left. They are a process of their own, whose use is told apart. `phases` says where the agent's
  * own thread spends its time (percent of a core, sampled apart from the other figures); `threads`
- * says what the native ones use, among which are those that encrypt and send.
+ * says what the native ones use, among which are those that encrypt and send; `limits` compares
+ * both and says what the further viewers cost most.
  */
 import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
@@ -137,6 +138,28 @@ try {
 } finally {
   await Deno.remove(dir, { recursive: true });
 }
+const MEGABYTE_KBIT = 8_000;
+/** The peer library's threads: they encrypt, send and hear the answers. */
+const NATIVE = /^(RTC|SCTP|juice)/;
+const nativePercent = (threads: Readonly<Record<string, number>>): number =>
+  Object.entries(threads).filter(([name]) => NATIVE.test(name)).reduce((sum, [, p]) => sum + p, 0);
+
+/**
+ * What the further viewers cost, in percent of a core by phase, the largest first: that limits.
+ * `msPerMegabyte` is what each megabyte costs that they are sent.
+ */
+const limits = Object.fromEntries(scenes.map((scene) => {
+  const [one, many] = all.map(({ results }) => results.find((one) => one.scene === scene)!);
+  const before: Record<string, number> = { ...one.phases, native: nativePercent(one.threads) };
+  const after = { ...many.phases, native: nativePercent(many.threads) };
+  const growth = Object.entries(after)
+    .map(([phase, percent]) => [phase, round(percent - (before[phase] ?? 0))!] as const)
+    .filter(([, percent]) => percent > 0.5)
+    .sort((a, b) => b[1] - a[1]);
+  const megabytes = (many.kilobitsPerSecond! * most - one.kilobitsPerSecond!) / MEGABYTE_KBIT;
+  const msPerMegabyte = round((many.cpuPercent - one.cpuPercent) * 10 / megabytes);
+  return [scene, { growth: Object.fromEntries(growth), msPerMegabyte }];
+}));
 /** How often the cost of one viewer: of a picture that every viewer gets, and as it was. */
 const ratios = Object.fromEntries(scenes.map((scene) => {
   const [one, many] = all.map(({ results }) => results.find((one) => one.scene === scene)!);
@@ -146,7 +169,7 @@ const ratios = Object.fromEntries(scenes.map((scene) => {
 console.log(
   JSON.stringify({
     ...{ bench: "viewers", machine: machine(), transport, width, height, rects: Number(rects) },
-    ...{ seconds, ratios, runs: all },
+    ...{ seconds, ratios, limits, runs: all },
   }),
 );
 Deno.exit(0);
