@@ -234,13 +234,13 @@ function hold({ engine }: Viewer, every: number): void {
   else engine.share(shared, (col, row) => (col + row) % every === 0);
 }
 
-function run(steps: readonly Step[]): void {
+/** Carries the steps out, and proves that every viewer is exact at rest. */
+function run(steps: readonly Step[]): readonly Viewer[] {
   const displays = [
     new Display(new Screen(SIZE.width, SIZE.height)),
     new Display(new Screen(SIZE.width, SIZE.height)),
   ];
   const viewers = Array.from({ length: VIEWERS }, (_, i) => new Viewer(displays[i === 3 ? 1 : 0]));
-  const sneaked = steps.some((step) => step.do === "sneak");
   let now = 0;
   for (const step of steps) {
     now++;
@@ -299,18 +299,29 @@ function run(steps: readonly Step[]): void {
     viewer.settle(now + 60_000);
     viewer.assertExact();
     assert.equal(viewer.engine.proved, true);
-    // What was sent was right, and not only made right after the proof had failed.
-    if (!sneaked) assert.equal(viewer.engine.stats.mismatches, 0);
   }
+  return viewers;
 }
 
 const stepsArb = fc.array(stepArb, { minLength: 20, maxLength: 150, size: "max" });
+/** Shrinking goes on for no longer, so that a failure is told before whoever waits gives up. */
+const LIMITS = { interruptAfterTimeLimit: 30_000, markInterruptAsFailure: true };
 
-Deno.test("property: viewers of two displays, drops, skips, slow links, held tiles, resizes → each exact", () => {
-  const announced = stepsArb.map((steps) => steps.filter((step) => step.do !== "sneak"));
-  fc.assert(fc.property(announced, run), { numRuns: 200 });
+Deno.test("property: viewers of two displays, held tiles, slow links, resizes → never a wrong pixel", () => {
+  // Nothing gets lost or is given up, and nothing changes unnoticed: no proof ever fails.
+  const reliable = stepsArb.map((steps) =>
+    steps.filter((step) => step.do !== "sneak" && step.do !== "wait")
+      .map((step) => {
+        if (step.do === "deliver") return { ...step, fate: "arrive" as const };
+        return step.do === "answer" ? { ...step, newestFirst: false } : step;
+      })
+  );
+  const property = fc.property(reliable, (steps) => {
+    for (const { engine } of run(steps)) assert.equal(engine.stats.mismatches, 0);
+  });
+  fc.assert(property, { numRuns: 200, ...LIMITS });
 });
 
-Deno.test("property: the same with changes that nobody announced → each exact by its proof", () => {
-  fc.assert(fc.property(stepsArb, run), { numRuns: 100 });
+Deno.test("property: the same with drops, skips, answers out of order and unannounced changes → exact in the end", () => {
+  fc.assert(fc.property(stepsArb, (steps) => void run(steps)), { numRuns: 150, ...LIMITS });
 });
