@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { type Log, StoreUnavailable } from "../core/ports.ts";
+import { SharedTimeout } from "./shared_timeout.ts";
 
 /** The `redis` block of the settings. */
 export interface RedisSettings {
@@ -67,6 +68,7 @@ export class RedisClient {
   readonly #upListeners = new Set<() => void>();
   readonly #downListeners = new Set<() => void>();
   #waiting = Promise.withResolvers<void>();
+  readonly #patience = new SharedTimeout(COMMAND_TIMEOUT_MS);
   readonly #revivals = new Map<Client, ReturnType<typeof setTimeout>>();
   #up = false;
   #closed = false;
@@ -78,6 +80,7 @@ export class RedisClient {
     // Rejected at close, also when nobody waits.
     this.#waiting.promise.catch(() => {});
     this.#lanes = Array.from({ length: make.lanes }, () => make.commands());
+    for (const lane of this.#lanes) if (lane instanceof Redis) patient(lane);
     this.listener = make.listener(this.#lanes[0]);
     for (const client of [...this.#lanes, this.listener]) {
       client.on("error", (cause: Error) => {
@@ -129,22 +132,26 @@ export class RedisClient {
   }
 
   /** One command; rejects with StoreUnavailable when Redis cannot do it now. */
-  async call(command: string, ...args: Argument[]): Promise<unknown> {
+  call(command: string, ...args: Argument[]): Promise<unknown> {
     this.#sent++;
     const start = performance.now();
-    const done = (outcome: "ok" | "error") =>
-      this.#onCommand(outcome, (performance.now() - start) / 1_000);
-    try {
-      // The library takes any bytes; its type names Node's Buffer only.
-      const answer = await this.#laneOf(command, args).call(
-        ...[command, ...args] as [string, ...(string | number)[]],
-      );
-      done("ok");
-      return answer;
-    } catch (cause) {
-      done("error");
-      throw this.#explain(cause);
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const fail = (cause: unknown) => {
+      if (wait.onLate === null) return;
+      this.#patience.end(wait);
+      this.#onCommand("error", (performance.now() - start) / 1_000);
+      reject(this.#explain(cause));
+    };
+    const wait = this.#patience.begin(start, () => fail(new Error("No answer in time")));
+    // The library takes any bytes; its type names Node's Buffer only.
+    const asked = [command, ...args] as [string, ...(string | number)[]];
+    this.#laneOf(command, args).call(...asked).then((answer) => {
+      if (wait.onLate === null) return;
+      this.#patience.end(wait);
+      this.#onCommand("ok", (performance.now() - start) / 1_000);
+      resolve(answer);
+    }, fail);
+    return promise;
   }
 
   /** Several commands in one round trip where they go to one server. */
@@ -188,6 +195,7 @@ export class RedisClient {
     this.#closed = true;
     this.#up = false;
     this.#waiting.reject(new StoreUnavailable("closed"));
+    this.#patience.close();
     for (const timer of this.#revivals.values()) clearTimeout(timer);
     for (const client of [...this.#lanes, this.listener]) client.disconnect();
   }
@@ -232,6 +240,12 @@ export class RedisClient {
     if (cause.name === "ReplyError") return cause;
     return new StoreUnavailable("unreachable", { cause });
   }
+}
+
+/** Of a connection that stands RedisClient waits itself; the library for what makes it one. */
+function patient(lane: Redis): void {
+  lane.on("ready", () => lane.options.commandTimeout = undefined);
+  lane.on("close", () => lane.options.commandTimeout = COMMAND_TIMEOUT_MS);
 }
 
 /** Of the hash tag where there is one, as a Cluster does. */
