@@ -11,15 +11,10 @@ applyStoredTheme();
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("The page has no element #root");
-/** The browser may have to start a process to tell what its hardware decodes. */
-const HARDWARE_ANSWER_MS = 500;
 
-const page = createRoot(root);
-await Promise.race([
-  findHardwareDecoders(),
-  new Promise((resolve) => setTimeout(resolve, HARDWARE_ANSWER_MS)),
-]);
-page.render(
+// The browser may have to start a process to tell; only an offer waits for the answer.
+findHardwareDecoders();
+createRoot(root).render(
   <StrictMode>
     <ErrorBoundary>
       <App client={createConsoleClient()} />

@@ -55,13 +55,25 @@ const OFFERED: readonly VideoCodec[] = ["h264", "vp8"];
 const NEWER: readonly VideoCodec[] = ["av1", "h265"];
 const TYPICAL = { width: 1920, height: 1080, bitrate: 4_000_000, framerate: 30 } as const;
 
+/** An offer waits no longer than until so long after the question; a later one knows the answer. */
+const HARDWARE_ANSWER_MS = 500;
+
 let inHardware: readonly VideoCodec[] = [];
+/** Resolves when it is known what hardware decodes, or nobody waits for it any more. */
+let hardwareKnown: Promise<unknown> = Promise.resolve();
 
 /**
  * Asks which of the newer formats this browser decodes in hardware (Media Capabilities,
- * `powerEfficient`). Peer connections that are made later offer those, too.
+ * `powerEfficient`). Offers that are made after the answer have those, too.
  */
-export async function findHardwareDecoders(): Promise<void> {
+export function findHardwareDecoders(): void {
+  hardwareKnown = Promise.race([
+    askDecoders(),
+    new Promise((resolve) => setTimeout(resolve, HARDWARE_ANSWER_MS)),
+  ]);
+}
+
+async function askDecoders(): Promise<void> {
   const found = await Promise.all(NEWER.map(async (codec) => {
     const video = { contentType: MIME_TYPES[codec], ...TYPICAL };
     try {
@@ -83,10 +95,10 @@ const isFormat = (codec: VideoCodec) => ({ mimeType }: RTCRtpCodec): boolean =>
 const receivable = (): readonly RTCRtpCodec[] =>
   globalThis.RTCRtpReceiver?.getCapabilities?.("video")?.codecs ?? [];
 
-/** What this browser can be sent. */
+/** What this browser can be sent, whatever its hardware decodes. */
 function decodableCodecs(): readonly VideoCodec[] {
   const all = receivable();
-  return offered().filter((codec) => all.some(isFormat(codec)));
+  return OFFERED.filter((codec) => all.some(isFormat(codec)));
 }
 
 /** The formats to offer, with those for repair, as this browser lists them. */
@@ -137,7 +149,7 @@ export class PeerConnection {
   #stream: MediaStream | null = null;
   #sound: RTCRtpReceiver | null = null;
   readonly #soundStream = new MediaStream();
-  #video: RTCRtpReceiver | null = null;
+  #video: RTCRtpTransceiver | null = null;
   /** All channels and the video share one (RFC 8843). */
   #dtls: RTCDtlsTransport | null = null;
   #layers: { ice: string; dtls: string } = { ice: "new", dtls: "new" };
@@ -248,9 +260,7 @@ export class PeerConnection {
 
   #receiveVideo(): void {
     const transceiver = this.#pc.addTransceiver("video", { direction: "recvonly" });
-    const codecs = wantedFormats();
-    if (codecs.length > 0) transceiver.setCodecPreferences?.(codecs);
-    this.#video = transceiver.receiver;
+    this.#video = transceiver;
     this.#stream = new MediaStream([transceiver.receiver.track]);
     playSoon(transceiver.receiver);
   }
@@ -267,7 +277,7 @@ export class PeerConnection {
    * the sender's playout-delay extension says comes first in browsers that know it.
    */
   setPlayout(minMs: number): void {
-    if (this.#video !== null && !this.#closed) playSoon(this.#video, minMs);
+    if (this.#video !== null && !this.#closed) playSoon(this.#video.receiver, minMs);
   }
 
   /** What was handed over to be played last. */
@@ -316,6 +326,10 @@ export class PeerConnection {
 
   async #offer(): Promise<void> {
     try {
+      await hardwareKnown;
+      if (this.#closed) return;
+      const codecs = wantedFormats();
+      if (codecs.length > 0) this.#video?.setCodecPreferences?.(codecs);
       const made = await this.#pc.createOffer();
       if (this.#closed) return;
       const offer = { type: made.type, sdp: inStereo(made.sdp ?? "") };

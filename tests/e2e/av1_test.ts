@@ -159,3 +159,30 @@ e2eTest(
     });
   },
 );
+
+/** Runs in the page: a browser that never says what its hardware decodes. */
+function silentAboutHardware(): void {
+  navigator.mediaCapabilities.decodingInfo = () => new Promise(() => {});
+}
+
+e2eTest(
+  "a browser that never says what its hardware decodes: the page is painted at once and connects",
+  async () => {
+    await using world = await startWorld({ size: SIZE });
+    await using opened = await world.open({
+      init: silentAboutHardware,
+      // No timer of the page ends before the clock goes on: what is painted waits for none.
+      prepare: async ({ clock }) => {
+        await clock.install();
+        await clock.pauseAt(Date.now() + 1_000);
+      },
+    });
+    const { page, context } = opened;
+    await page.getByTestId("stage").waitFor({ timeout: 20_000 });
+    assert.notEqual((await hud(page)).transport, "rtp");
+    await context.clock.resume();
+    await waitForTransport(page, "rtp");
+    await waitForCodec(page, "H264");
+    await waitForVideoPicture(page, world.xvfb.display);
+  },
+);
