@@ -33,7 +33,7 @@ const NO: QuickCheck = () => false;
 export function quickCheck(schema: Part): QuickCheck {
   if (schema.pipe === undefined) return plain(schema);
   const [first, ...actions] = schema.pipe;
-  return actions.reduce((before, action) => both(before, actionCheck(action)), plain(first));
+  return actions.reduce((before, action) => both(before, actionCheck(action)), quickCheck(first));
 }
 
 const both = (one: QuickCheck, other: QuickCheck): QuickCheck => (value) =>

@@ -97,6 +97,13 @@ Deno.test("quickCheck: a yes is the schema's yes, whatever is changed in a messa
   assert.ok(yes > 100, `${yes}`);
 });
 
+Deno.test("quickCheck: a pipe of a pipe checks both", () => {
+  const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+  const schema = v.pipe(count, v.maxValue(9));
+  const taken = [0, 9, -1, 10, 1.5].map((value) => holds(schema, value));
+  assert.deepEqual(taken, [true, true, false, false, false]);
+});
+
 Deno.test("quickCheck: ids are what the schema takes for ids", () => {
   const schema = v.pipe(v.string(), v.uuid());
   const check = quickCheck(schema);
