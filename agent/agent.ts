@@ -354,6 +354,7 @@ export class Agent {
       sound,
       onListening: (yes) =>
         log("info", `${operator} ${yes ? "hears this desktop" : "does not hear it any more"}`),
+      onChoice: (payload) => this.#sendFor({ type: "VIEWER_CHOICE", ...ids, payload }),
       now,
       deflate,
       base64,

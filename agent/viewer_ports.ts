@@ -1,5 +1,5 @@
 /** What one viewer's shell asks of the agent. */
-import type { CodedError, ControlMessage } from "@farglass/protocol";
+import type { CodedError, ControlMessage, ViewerChoice } from "@farglass/protocol";
 import type { Pipeline } from "./pipeline.ts";
 import type { ViewerTrace } from "./session_trace.ts";
 import type { Sound } from "./sound.ts";
@@ -11,6 +11,8 @@ export interface ViewerPorts {
   readonly sound?: Sound | null;
   /** The operator began or ceased to hear the desktop. */
   onListening?(listening: boolean): void;
+  /** What the operator listens to or looks at has changed. */
+  onChoice?(choice: ViewerChoice): void;
   now(): number;
   deflate(bytes: Uint8Array): Uint8Array;
   base64(bytes: Uint8Array): string;

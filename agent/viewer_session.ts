@@ -45,6 +45,7 @@ import { DiffCarrier } from "./diff_carrier.ts";
 import { DiffPump } from "./diff_pump.ts";
 import type { PlaceOnDisplay } from "./display_view.ts";
 import type { PipelineViewer } from "./pipeline.ts";
+import { ViewerChoices } from "./viewer_choices.ts";
 import { addDecisions, pongOf, type ViewerFacts } from "./viewer_facts.ts";
 import { type Greeted, greeting, screenTold } from "./viewer_greeting.ts";
 import type { ViewerPorts } from "./viewer_ports.ts";
@@ -67,6 +68,7 @@ export class ViewerSession implements PipelineViewer {
   readonly #tally = new DecisionTally();
   readonly #cursor: CursorFeed;
   readonly #sound: ViewerSound;
+  readonly #choices: ViewerChoices;
   #state: ViewerState;
   /** The peer whose message is being answered. */
   #replyTo: PeerSlot | null = null;
@@ -112,9 +114,13 @@ export class ViewerSession implements PipelineViewer {
       shown: () => this.#state.transport !== "none",
       byChannel: () => this.#peers.hasControlChannel,
     });
+    this.#choices = new ViewerChoices(ports, pipeline.shown(this).id);
     this.#sound = new ViewerSound(ports, {
       peer: () => this.#peers.active?.peer,
-      changed: () => this.#applyTarget(),
+      changed: (listening) => {
+        this.#applyTarget();
+        this.#choices.sound(listening);
+      },
     });
     if (pipeline.picture(this) !== null) this.#ports.trace?.captured();
   }
@@ -261,6 +267,7 @@ export class ViewerSession implements PipelineViewer {
     this.#step({ kind: "ended" });
     this.#sound.set(false);
     this.#closed = true;
+    this.#choices.close();
     this.#pump.close();
     clearTimeout(this.#timer);
     this.#cursor.close();
@@ -298,13 +305,17 @@ export class ViewerSession implements PipelineViewer {
 
   onMoved(removed: boolean): void {
     this.#step({ kind: "moved" });
+    const { id } = this.#ports.pipeline.shown(this);
+    this.#choices.display(id, removed ? "display-removed" : undefined);
     const screen = this.#screen(removed ? "display-removed" : undefined);
     this.#step({ kind: "screen", screen, path: null });
     this.#engine.begin(this.#ports.now());
     if (this.#state.transport === "hybrid") this.#hybrid.begin();
     // None of the displays that may be seen is connected.
-    if (this.#ports.pipeline.shown(this).id === null) this.onFault("capture-failed");
-    this.#placeCursor();
+    if (id === null) this.onFault("capture-failed");
+    // The display is another one, and so is the cursor's place on it.
+    const cursor = this.#ports.pipeline.cursor(this);
+    if (cursor !== null) this.#cursor.position(cursor.place);
     this.#pump.run();
   }
 
@@ -450,15 +461,11 @@ export class ViewerSession implements PipelineViewer {
     const { pipeline } = this.#ports;
     const before = pipeline.shown(this).id;
     const known = pipeline.setDisplay(this, display);
-    if (pipeline.shown(this).id !== before) this.#engine.begin(this.#ports.now());
+    const { id } = pipeline.shown(this);
+    if (id !== before) this.#engine.begin(this.#ports.now());
+    this.#choices.display(id, "operator-choice");
     this.#step({ kind: "screen", screen: this.#screen(), path });
     if (!known) this.#ports.refuse(codedError("display-unknown"), "VIEWER_CONTROL");
-  }
-
-  /** The display is another one, and so is the cursor's place on it. */
-  #placeCursor(): void {
-    const cursor = this.#ports.pipeline.cursor(this);
-    if (cursor !== null) this.#cursor.position(cursor.place);
   }
 
   #sendControl(message: ControlMessage, path: ControlPath | null): void {

@@ -4,18 +4,23 @@
  */
 import assert from "node:assert/strict";
 import {
+  codedError,
   type ControlMessage,
   decodeDiff,
   encodeDiffAck,
   encodeInput,
+  err,
   type InputMessage,
   ok,
   type VideoCodec,
+  type ViewerChoice,
 } from "@farglass/protocol";
 import { DiffReceiver } from "../tests/support/diff_receiver.ts";
+import { CHOICE_INTERVAL_MS } from "./core/choice_pacer.ts";
 import type { Display } from "./core/displays.ts";
 import type { CaptureEvents, Frame, Peer, PeerChannel, SoundFrame } from "./core/ports.ts";
 import { Pipeline } from "./pipeline.ts";
+import { Sound } from "./sound.ts";
 import { ViewerSession } from "./viewer_session.ts";
 
 const WIDTH = 320;
@@ -77,6 +82,8 @@ class World implements AsyncDisposable {
   readonly played: InputMessage[] = [];
   readonly relayed: ControlMessage[] = [];
   readonly refused: string[] = [];
+  readonly chosen: ViewerChoice[] = [];
+  sound: Sound | null = null;
   readonly tasks: (() => void)[] = [];
   now = 0;
   #events: CaptureEvents | null = null;
@@ -123,6 +130,8 @@ class World implements AsyncDisposable {
     const viewer = new ViewerSession(
       {
         pipeline: this.pipeline,
+        sound: this.sound,
+        onChoice: (choice) => this.chosen.push(choice),
         now: () => this.now,
         deflate: (bytes) => bytes.slice(),
         base64: () => "",
@@ -377,4 +386,51 @@ Deno.test("another display: its size and a new stream of its pixels only; input 
   assert.deepEqual(world.refused, ["display-unknown"]);
   assert.equal(world.pipeline.shown(viewer).id, "RIGHT");
   viewer.close();
+});
+
+/** Goes on when the pace lets the next choice be told. */
+async function untilTold(world: World, count: number): Promise<readonly ViewerChoice[]> {
+  while (world.chosen.length < count) {
+    world.now += CHOICE_INTERVAL_MS;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return world.chosen;
+}
+
+Deno.test("what the operator hears and sees is told to the server, whichever way it was chosen", async () => {
+  const half = WIDTH / 2;
+  const display = (id: string, x: number): Display => ({
+    ...{ id, name: id, x, y: 0, width: half, height: HEIGHT, primary: x === 0, rotation: 0 },
+  });
+  await using world = new World([display("LEFT", 0), display("RIGHT", half)]);
+  world.sound = new Sound({
+    openCapture: () => Promise.resolve(err({ code: "no-sound-server", message: "none" })),
+    openEncoder: () => Promise.resolve(err(codedError("encoder-failed"))),
+    random: () => 0,
+    log() {},
+  }, { allowed: true, bitrateKbps: 96 });
+  const viewer = await world.viewer(new FakePeer());
+  const byChannel = (message: ControlMessage) =>
+    viewer.onChannelMessage(1, "control", JSON.stringify(message));
+  const shows = (epoch: number, display?: string): ControlMessage => ({
+    ...{ op: "select", transport: "diff-dc", epoch, display },
+  });
+  byChannel(shows(1));
+  byChannel({ op: "sound", on: true });
+  byChannel({ op: "sound", on: true });
+  byChannel(shows(2, "LEFT"));
+  byChannel(shows(3, "LEFT"));
+  byChannel(shows(4, "NONE"));
+  viewer.onRelayControl({ ...shows(5, "all") } as ControlMessage);
+  viewer.onRelayControl({ op: "sound", on: false });
+  const reason = "operator-choice";
+  assert.deepEqual(await untilTold(world, 4), [
+    { kind: "sound", on: true },
+    { kind: "display", from: "all", to: "LEFT", reason },
+    { kind: "display", from: "LEFT", to: "all", reason },
+    { kind: "sound", on: false },
+  ]);
+  viewer.close();
+  await world.sound.close();
+  assert.equal(world.chosen.length, 4, "who goes has ceased to listen before");
 });

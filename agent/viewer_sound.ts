@@ -13,7 +13,7 @@ export class ViewerSound implements SoundListener {
   /** `peer` is the one in use; `changed` hears that the operator began or ceased to listen. */
   constructor(
     private readonly ports: Pick<ViewerPorts, "sound" | "onListening">,
-    private readonly on: { peer(): Peer | undefined; changed(): void },
+    private readonly on: { peer(): Peer | undefined; changed(listening: boolean): void },
   ) {}
 
   get listening(): boolean {
@@ -34,7 +34,7 @@ export class ViewerSound implements SoundListener {
     this.#wanted = granted;
     if (granted) sound?.listen(this);
     else sound?.leave(this);
-    this.on.changed();
+    this.on.changed(granted);
     this.ports.onListening?.(granted);
   }
 

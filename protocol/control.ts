@@ -210,6 +210,19 @@ export const controlMessageSchema = v.variant("op", [
 export type ControlMessage = v.InferOutput<typeof controlMessageSchema>;
 export type ControlOf<Op extends ControlMessage["op"]> = Extract<ControlMessage, { op: Op }>;
 
+/** What the agent tells the server of an operator's choices, which came by the control channel. */
+export const viewerChoiceSchema = v.variant("kind", [
+  v.object({ kind: v.literal("sound"), on: v.boolean() }),
+  /** Null while none of the displays that may be seen is there. */
+  v.object({
+    kind: v.literal("display"),
+    from: v.nullable(displayIdSchema),
+    to: v.nullable(displayIdSchema),
+    reason: v.optional(v.picklist(REASON_CODES)),
+  }),
+]);
+export type ViewerChoice = v.InferOutput<typeof viewerChoiceSchema>;
+
 /** Names and options of the data channels; the console opens them (W3C WebRTC section 6.2). */
 export const CHANNELS = {
   control: { label: "control", ordered: true },

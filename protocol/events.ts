@@ -4,6 +4,7 @@
  * have no field that could.
  */
 import * as v from "valibot";
+import { displayIdSchema } from "./control.ts";
 import { ERROR_CODES, type ErrorCode, ERRORS } from "./errors.ts";
 import { evidenceSchema, policySchema } from "./messages.ts";
 import { type Reason, REASON_CODES, REASONS, STAGES, TRANSPORTS } from "./vocabulary.ts";
@@ -136,6 +137,25 @@ export const SECURITY_EVENTS = [
     severity: "low",
     text: "An operator may use pointer and keyboard of the desktop",
     details: {},
+  }),
+  define({
+    action: "sound-started",
+    severity: "low",
+    text: "An operator began to listen to the desktop's sound",
+    details: {},
+  }),
+  define({
+    action: "sound-stopped",
+    severity: "informational",
+    text: "An operator listens to the desktop's sound no longer",
+    details: {},
+  }),
+  define({
+    action: "display-changed",
+    severity: "informational",
+    text: "An operator is shown another display of the desktop, or all of them",
+    /** Ids of displays as DESKTOP_CAPS names them, or `all`; absent where none is shown. */
+    details: { from: v.optional(displayIdSchema), to: v.optional(displayIdSchema) },
   }),
   define({
     action: "desktop-webrtc-state",

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type CodedError, codedError, ERROR_CODES } from "./errors.ts";
-import { controlMessageSchema, displayIdSchema } from "./control.ts";
+import { controlMessageSchema, displayIdSchema, viewerChoiceSchema } from "./control.ts";
 import {
   MAX_CANDIDATE_BYTES,
   MAX_DISPLAYS,
@@ -397,6 +397,12 @@ const schemas = {
       ),
     }),
   }),
+  /** Agent → server: what an operator chose by the control channel, which the server does not see. */
+  VIEWER_CHOICE: v.object({
+    type: v.literal("VIEWER_CHOICE"),
+    ...sessionHeader,
+    payload: viewerChoiceSchema,
+  }),
   DESKTOP_KILL: v.object({
     type: v.literal("DESKTOP_KILL"),
     ...desktopHeader,
@@ -450,6 +456,7 @@ export const SENDERS: Readonly<Record<MessageType, readonly Sender[]>> = {
   RELAY_CONGESTION: ["server"],
   TRACE_SPANS: ["console"],
   MEDIA_REPORT: ["agent", "console"],
+  VIEWER_CHOICE: ["agent"],
   DESKTOP_KILL: ["agent", "server"],
 };
 

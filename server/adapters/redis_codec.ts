@@ -48,6 +48,7 @@ const sessionSchema = v.looseObject({
   selected: transport,
   retries: v.number(),
   viewOnly: v.boolean(),
+  listening: v.optional(v.boolean()),
   candidatePair: v.nullable(candidatePairSchema),
   negotiation: v.looseObject({
     generation: v.number(),

@@ -131,6 +131,7 @@ export class SignalRouter implements LinkHandlers {
       case "DESKTOP_TRANSPORT_FALLBACK":
       case "DESKTOP_TRANSPORT_RESTORED":
       case "VIEWER_CONTROL":
+      case "VIEWER_CHOICE":
       case "DESKTOP_KILL": {
         const { role } = identity;
         const event: MessageEvent = { kind: "message", from: role, linkId: link.linkId, message };

@@ -10,7 +10,7 @@ import { newDesktop, onCaps, onLink } from "./presence.ts";
 import { onAttach, onDecision, onEnded, onKill, onRequest } from "./sessions.ts";
 import { onSignal } from "./signals.ts";
 import { consoleLinkId, type DesktopState, type SessionState } from "./state.ts";
-import { onPeerState, onTransportChange, onViewerControl } from "./transports.ts";
+import { onPeerState, onTransportChange, onViewerChoice, onViewerControl } from "./transports.ts";
 import { headerOf, issueCaps, put, reject, sendConsole, type Work } from "./work.ts";
 
 export type Stepped = readonly [DesktopState | null, readonly Effect[]];
@@ -111,7 +111,12 @@ function missing(work: Work, sessionId: string) {
     : "session-not-found";
 }
 
-const LATE: ReadonlySet<string> = new Set(["PEER_STATE", "VIEWER_CONTROL", "SESSION_ENDED"]);
+const LATE: ReadonlySet<string> = new Set([
+  "PEER_STATE",
+  "VIEWER_CONTROL",
+  "VIEWER_CHOICE",
+  "SESSION_ENDED",
+]);
 
 /** The session a message names, if its sender has a part in it. */
 function ownSession(
@@ -159,6 +164,8 @@ function onMessage(work: Work, event: Extract<ControllerEvent, { kind: "message"
       return onTransportChange(work, session, source, message);
     case "VIEWER_CONTROL":
       return onViewerControl(work, session, source, message.payload);
+    case "VIEWER_CHOICE":
+      return onViewerChoice(work, session, source, message.payload);
     default:
       return never(message);
   }

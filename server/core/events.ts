@@ -24,6 +24,7 @@ export type ControllerMessage = Extract<
       | "DESKTOP_TRANSPORT_FALLBACK"
       | "DESKTOP_TRANSPORT_RESTORED"
       | "VIEWER_CONTROL"
+      | "VIEWER_CHOICE"
       | "DESKTOP_KILL";
   }
 >;

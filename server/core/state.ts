@@ -125,6 +125,8 @@ export interface SessionState {
   /** What is left of the offers this session may make now. */
   readonly offers: Bucket;
   readonly viewOnly: boolean;
+  /** The operator listens to the desktop, as the agent says; absent in what an older node wrote. */
+  readonly listening?: boolean;
   readonly candidatePair: CandidatePair | null;
   readonly negotiation: Negotiation;
   /** Signals that wait for their end or for the description they belong to. */

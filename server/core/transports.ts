@@ -1,4 +1,4 @@
-/** What the two peers and the console report of the media: PEER_STATE, fallbacks, VIEWER_CONTROL. */
+/** What the two peers and the console report of the media: PEER_STATE, fallbacks, VIEWER_CONTROL, VIEWER_CHOICE. */
 import {
   type CodedError,
   codedError,
@@ -187,4 +187,18 @@ export function onViewerControl(
   if (payload.op === "selected" && payload.transport !== session.selected) {
     put(work, { ...session, selected: payload.transport });
   }
+}
+
+/** What the operator listens to; which display is shown concerns nobody here but the audit. */
+export function onViewerChoice(
+  work: Work,
+  session: SessionState,
+  source: Source,
+  payload: MessageOf<"VIEWER_CHOICE">["payload"],
+): void {
+  if (session.stage === "requested") {
+    return reject(work, { ...source, sessionId: session.sessionId }, "out-of-state");
+  }
+  if (payload.kind !== "sound" || payload.on === (session.listening ?? false)) return;
+  put(work, { ...session, listening: payload.on });
 }

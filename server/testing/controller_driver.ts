@@ -124,6 +124,8 @@ export const on = {
     on.change("DESKTOP_TRANSPORT_RESTORED", from, to, reason),
   control: (from: "agent" | "console", payload: PayloadOf<"VIEWER_CONTROL">): ControllerEvent =>
     message(from, { type: "VIEWER_CONTROL", payload }),
+  choice: (payload: PayloadOf<"VIEWER_CHOICE">): ControllerEvent =>
+    message("agent", { type: "VIEWER_CHOICE", payload }),
   ended: (from: "agent" | "console", reason: Reason = "operator-disconnect"): ControllerEvent =>
     message(from, {
       type: "SESSION_ENDED",

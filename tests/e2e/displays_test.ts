@@ -11,9 +11,21 @@ import {
   waitFor,
   waitForTransport,
 } from "../support/console_page.ts";
-import { chooseTransport, e2eTest, waitForExactPicture } from "../support/e2e.ts";
+import {
+  chooseTransport,
+  e2eTest,
+  securityEvents,
+  waitForExactPicture,
+  withEvents,
+} from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
-import { startAgent, startPainter, startServer, type TestAgent } from "../support/stack.ts";
+import {
+  startAgent,
+  startPainter,
+  startServer,
+  type TestAgent,
+  type TestServer,
+} from "../support/stack.ts";
 import { startXephyr, xrandr } from "../support/xephyr.ts";
 import { startXorgDummy, type XorgDummy } from "../support/xorg_dummy.ts";
 
@@ -151,6 +163,7 @@ interface Desk extends AsyncDisposable {
   open(init: () => void, desktopId?: string): Promise<ConsolePage>;
   /** An agent with two displays that shows those of them that `shared` says. */
   startSynthetic(shared: string): Promise<TestAgent>;
+  readonly server: TestServer;
 }
 
 /** Two displays of the same size, each in its own colour. */
@@ -159,7 +172,7 @@ async function startDesk(): Promise<Desk> {
   const xorg = stack.use(await startXorgDummy("800x600"));
   await xorg.plug("DUMMY1", "800x600", { rightOf: "DUMMY0" });
   const { display } = xorg;
-  const server = stack.use(await startServer());
+  const server = stack.use(await startServer(withEvents("ocsf")));
   const agent = stack.use(await startAgent({ server, capture: "x11", display, hybrid: true }));
   const painter = stack.use(await startPainter("solid", { display, args: ["--colour", "205080"] }));
   const browser = stack.use(await launchChromium());
@@ -167,6 +180,7 @@ async function startDesk(): Promise<Desk> {
   return {
     display,
     xorg,
+    server,
     fill: (rect) => painter.ask(`rect ${rect}`, /"done"/),
     open: async (init, desktopId = agent.desktopId) => {
       const consoleUrl = await server.freshLink();
@@ -181,6 +195,22 @@ async function startDesk(): Promise<Desk> {
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** Changes of the display in the `nth` session of the server, once there are so many. */
+const changesOf = ({ server }: Desk, nth: number, least: number) =>
+  poll(`${least} changes of display in session ${nth}`, 10_000, async () => {
+    const events = await securityEvents(server);
+    const of = (code: string) => events.filter((event) => event["metadata.event_code"] === code);
+    const id = of("session-started")[nth]?.["unmapped.session_id"];
+    const changes = of("display-changed").filter((event) => event["unmapped.session_id"] === id);
+    return changes.length < least
+      ? null
+      : changes.map((event) =>
+        `${event["unmapped.detail_from"]}→${event["unmapped.detail_to"]} ${event.status_code} by ${
+          event["actor.user.type"]
+        }`
+      );
+  });
 
 /** Both, then each from the menu: the last picture stays until the next one is there. */
 async function switchDisplays(page: Page): Promise<void> {
@@ -274,6 +304,22 @@ e2eTest(
       await second.page.getByTestId("screen-cursor").waitFor({ state: "hidden" });
     });
 
+    await t.step(
+      "who watches over sessions hears of each change, by whom and in which",
+      async () => {
+        const [direct] = await changesOf(desk, 0, 2);
+        assert.equal(direct, "all→DUMMY1 operator-choice by User");
+        // The second one began with the remembered choice; the third is the one by the relay.
+        assert.deepEqual(await changesOf(desk, 1, 1), ["all→DUMMY1 operator-choice by User"]);
+        assert.deepEqual(await changesOf(desk, 2, 4), [
+          "all→DUMMY1 operator-choice by User",
+          "DUMMY1→DUMMY0 operator-choice by User",
+          "DUMMY0→DUMMY1 operator-choice by User",
+          "DUMMY1→DUMMY0 operator-choice by User",
+        ]);
+      },
+    );
+
     await t.step("a display that is not shared is in no choice and no picture", async () => {
       await using agent = await desk.startSynthetic("Synthetic 2");
       await using second = await desk.open(noPeers, agent.desktopId);
@@ -302,6 +348,14 @@ e2eTest(
         await waitForPicture(page, { width: 1440, height: 600, colours: [COLOURS.left] });
         await pick(page, "DUMMY1");
         await waitForPicture(page, { width: 640, height: 480, colours: [COLOURS.left] });
+        await poll("the removal among the events", 10_000, async () => {
+          const events = await securityEvents(desk.server);
+          return events.some((event) =>
+            event["metadata.event_code"] === "display-changed" &&
+            event.status_code === "display-removed" && event["actor.user.type"] === "System" &&
+            event["unmapped.detail_from"] === "DUMMY1" && event["unmapped.operator_id"]
+          ) || null;
+        });
         assert.equal(await peersOf(page), before);
       },
     );

@@ -4,7 +4,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { hud, waitFor, waitForTransport } from "../support/console_page.ts";
-import { chooseTransport, e2eTest, startWorld, statusOf, type World } from "../support/e2e.ts";
+import {
+  chooseTransport,
+  e2eTest,
+  securityEvents,
+  startWorld,
+  statusOf,
+  withEvents,
+  type World,
+} from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 import { startPulse, type TestPulse, wavOf } from "../support/pulse.ts";
 import { ROOT, startAgent, startPainter } from "../support/stack.ts";
@@ -62,12 +70,35 @@ async function hears(page: Page, hz: number | null): Promise<void> {
 const listeningStreams = async (pulse: TestPulse): Promise<number> =>
   (await pulse.pactl("list", "short", "source-outputs")).split("\n").filter(Boolean).length;
 
+/** Who watches over sessions hears of each time that the operator listened. */
+async function checkListening(world: World): Promise<void> {
+  const told = await poll("three events of sound", 10_000, async () => {
+    const events = await securityEvents(world.server);
+    const sound = events.filter((event) => `${event["event.action"]}`.startsWith("sound-"));
+    return sound.length >= 3 ? sound : null;
+  });
+  assert.deepEqual(told.map((event) => event["event.action"]), [
+    "sound-started",
+    "sound-stopped",
+    "sound-started",
+  ]);
+  for (const event of told) {
+    assert.equal(event["event.outcome"], "success");
+    assert.deepEqual(event["event.category"], ["session"]);
+    assert.equal(event["labels.actor_kind"], "operator");
+    assert.equal(event["labels.desktop_id"], world.agent.desktopId);
+    assert.equal(event["labels.session_id"], told[0]["labels.session_id"]);
+    assert.match(`${event["user.id"]} ${event["user.name"]}`, /^\w{8,} .+$/);
+  }
+}
+
 e2eTest(
   "sound: off until the operator wants it, muted at either end, follows the output",
   async () => {
     await using pulse = await startPulse(["first", "second"]);
     await using world = await startWorld({
       size: SIZE,
+      server: withEvents("ecs"),
       agent: { flags: ["--audio"], env: pulse.env },
     });
     const stopTone = await pulse.tone("first", 440);
@@ -127,6 +158,7 @@ e2eTest(
     await hears(page, 1000);
     await stopSecond();
     await hears(page, null);
+    await checkListening(world);
 
     // Another visit begins as this one ended; a click on the way there lets the browser play.
     await page.reload();

@@ -1,5 +1,6 @@
 /** What most end-to-end tests need at once: X screen, server, agent, browser. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { askAgent } from "../../agent/adapters/control_socket.ts";
 import type { AgentStatus } from "../../agent/agent.ts";
@@ -139,4 +140,27 @@ export function eventsOf(server: TestServer, type: string): Record<string, unkno
   return server.process.stderrLines
     .filter((line) => line.startsWith("{") && line.includes(`"${type}"`))
     .map((line) => JSON.parse(line));
+}
+
+/** A server whose file sink has every event for security teams, in this shape. */
+export const withEvents = (format: "ecs" | "ocsf"): ServerOptions => ({
+  config: { telemetry: { format, sinks: [{ type: "file", path: EVENT_FILE }] } },
+});
+const EVENT_FILE = "events.jsonl";
+
+/** The events that `withEvents` has so far, in order; fields by their path, with dots. */
+export async function securityEvents(
+  { dataDir }: TestServer,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const text = await Deno.readTextFile(join(dataDir, EVENT_FILE)).catch(() => "");
+  // The last line may be half written.
+  const lines = text.split("\n").slice(0, -1);
+  return lines.map((line) => Object.fromEntries(flat(JSON.parse(line), "")));
+}
+
+function flat(value: unknown, path: string): [string, unknown][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [[path, value]];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    flat(inner, path === "" ? key : `${path}.${key}`)
+  );
 }

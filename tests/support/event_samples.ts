@@ -20,6 +20,9 @@ export const SAMPLE_DETAILS: { readonly [A in EventAction]: SecurityEventOf<A>["
   "session-started": { transport: "rtp", waitMs: 812 },
   "session-ended": { by: "operator", durationMs: 61_000 },
   "control-taken": {},
+  "sound-started": {},
+  "sound-stopped": {},
+  "display-changed": { from: "DP-1", to: "all" },
   "control-released": { heldMs: 60_000 },
   "desktop-webrtc-state": {
     stage: "connected",

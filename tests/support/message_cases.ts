@@ -327,6 +327,20 @@ export const MESSAGE_CASES: readonly MessageCase[] = [
     },
   },
   {
+    name: "VIEWER_CHOICE of sound",
+    from: "agent",
+    message: { type: "VIEWER_CHOICE", ...SESSION, payload: { kind: "sound", on: true } },
+  },
+  {
+    name: "VIEWER_CHOICE",
+    from: "agent",
+    message: {
+      type: "VIEWER_CHOICE",
+      ...SESSION,
+      payload: { kind: "display", from: null, to: "HDMI-1", reason: "operator-choice" },
+    },
+  },
+  {
     name: "SESSION_REQUEST in a trace",
     from: "console",
     message: {
@@ -444,6 +458,9 @@ export const BAD_TEXTS: readonly BadText[] = [
   changed("MEDIA_REPORT", "payload.decisions", { mood: 1 }),
   changed("MEDIA_REPORT", "payload.decisions", { loss: -1 }),
   changed("MEDIA_REPORT", "payload.decisions", { loss: 1e9 }),
+  changed("VIEWER_CHOICE", "payload.kind", "mood"),
+  changed("VIEWER_CHOICE", "payload.to", "x".repeat(65)),
+  changed("VIEWER_CHOICE", "payload.reason", "because"),
   changed("TRACE_SPANS", "payload.spans", []),
   changed("TRACE_SPANS", "payload.spans", Array(17).fill(SPAN)),
   changed("TRACE_SPANS", "payload.spans", [{ ...SPAN, name: "https://example.com/?token=1" }]),

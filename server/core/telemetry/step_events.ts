@@ -38,6 +38,8 @@ export function stepEvents(step: ToldStep): readonly EventDraft[] {
   return [
     ...policyChange(step),
     ...controlChanges(step),
+    ...soundChanges(step),
+    ...displayChange(step),
     ...killed(step),
     ...step.effects.flatMap((effect) => {
       if (effect.kind === "reject") return [rejected(step, effect)];
@@ -53,6 +55,7 @@ export const isForward = (
   { before, after, event, effects }: Pick<ToldStep, "before" | "after" | "event" | "effects">,
 ): boolean =>
   before === after && event.kind === "message" && event.message.type !== "DESKTOP_KILL" &&
+  event.message.type !== "VIEWER_CHOICE" &&
   effects.every(({ kind }) => kind === "send");
 
 const desktopOf = ({ before, after }: ToldStep): DesktopState | null => after ?? before;
@@ -157,6 +160,41 @@ function controlChanges(step: ToldStep): EventDraft[] {
         : { action: "control-taken", ...common, details: {} },
     ];
   });
+}
+
+/** The operator began or ceased to listen, in the middle of a session. */
+function soundChanges(step: ToldStep): EventDraft[] {
+  const { before, after } = step;
+  if (before === null || after === null) return [];
+  return Object.values(after.sessions).flatMap((session): EventDraft[] => {
+    const known = before.sessions[session.sessionId];
+    const listening = session.listening ?? false;
+    if (known === undefined || (known.listening ?? false) === listening) return [];
+    const action = listening ? "sound-started" : "sound-stopped";
+    return [{ action, ...byOperator(step, session), details: {} }];
+  });
+}
+
+/** What the operator is shown is no part of any state. */
+function displayChange(step: ToldStep): EventDraft[] {
+  const { event, effects } = step;
+  if (event.kind !== "message" || event.message.type !== "VIEWER_CHOICE") return [];
+  const { sessionId, payload } = event.message;
+  const session = desktopOf(step)?.sessions[sessionId];
+  if (session === undefined || payload.kind !== "display") return [];
+  if (effects.some(({ kind }) => kind === "reject")) return [];
+  const { from, to, reason } = payload;
+  const base = reason === "operator-choice"
+    ? byOperator(step, session)
+    : sessionBase(step, session, step.now);
+  const details = { ...from === null ? {} : { from }, ...to === null ? {} : { to } };
+  return [{ action: "display-changed", ...base, ...reason && { reason }, details }];
+}
+
+/** What the agent reports of its operator: where that one sits its link does not tell. */
+function byOperator(step: ToldStep, session: SessionState): Base {
+  const { source: _agents, ...base } = sessionBase(step, session, step.now);
+  return { ...base, actor: operatorActor(session.operator) };
 }
 
 /** In these stages the operator sees the desktop. */
@@ -302,6 +340,7 @@ function ended(
     const heldMs = Math.max(0, event.at - liveSince(session));
     told.push({ action: "control-released", ...common, details: { heldMs } });
   }
+  if (session.listening) told.push({ action: "sound-stopped", ...common, details: {} });
   const durationMs = Math.max(0, event.at - session.createdAtMs);
   told.push({ action: "session-ended", ...common, outcome, details: { by, durationMs } });
   return told;

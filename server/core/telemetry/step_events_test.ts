@@ -231,3 +231,50 @@ Deno.test("stepEvents: descriptions and candidates are in no event", () => {
     assert.ok(!text.includes(secret), secret);
   }
 });
+
+Deno.test("stepEvents: who listens to the desktop, until the session's end", () => {
+  const driver = new ControllerDriver();
+  tell(driver, ...SCRIPTS.connected);
+  const sound = (on_: boolean) => on.choice({ kind: "sound", on: on_ });
+  const [started, ...more] = tell(driver, sound(true), sound(true));
+  assert.deepEqual(more, []);
+  assert.equal(started.action, "sound-started");
+  assert.deepEqual(
+    [started.actor, started.source, started.operator?.id, started.sessionId],
+    [CONSOLE_ORIGIN.actor, undefined, "op", SESSION],
+  );
+  assert.equal(started.target?.desktopId, DESKTOP);
+  assert.deepEqual(actions(tell(driver, sound(false), sound(false))), ["sound-stopped"]);
+  tell(driver, sound(true));
+  const told = actions(tell(driver, on.ended("console")));
+  assert.deepEqual(told.slice(-3), ["control-released", "sound-stopped", "session-ended"]);
+  // What the agent says of a session that is over is no news, and no error.
+  assert.deepEqual(tell(driver, sound(false)), []);
+});
+
+Deno.test("stepEvents: which display is shown, by whose choice", () => {
+  const driver = new ControllerDriver();
+  tell(driver, ...SCRIPTS.connected);
+  const [chosen, removed, none] = tell(
+    driver,
+    on.choice({ kind: "display", from: "DP-1", to: "all", reason: "operator-choice" }),
+    on.choice({ kind: "display", from: "all", to: "DP-2", reason: "display-removed" }),
+    on.choice({ kind: "display", from: "DP-2", to: null }),
+  );
+  assert.deepEqual(only([chosen], "display-changed")[0].details, { from: "DP-1", to: "all" });
+  assert.deepEqual([chosen.actor, chosen.reason], [CONSOLE_ORIGIN.actor, "operator-choice"]);
+  assert.deepEqual([removed.actor, removed.reason], [AGENT_ORIGIN.actor, "display-removed"]);
+  assert.equal(removed.operator?.id, "op");
+  assert.deepEqual(only([none], "display-changed")[0].details, { from: "DP-2" });
+});
+
+Deno.test("stepEvents: choices are told of approved sessions only, and by their agent", () => {
+  const driver = new ControllerDriver();
+  tell(driver, ...SCRIPTS.requested);
+  const choice = on.choice({ kind: "sound", on: true });
+  assert.deepEqual(actions(tell(driver, choice)), ["message-rejected"]);
+  tell(driver, on.decision("accept"));
+  assert.ok(choice.kind === "message");
+  assert.deepEqual(actions(tell(driver, { ...choice, linkId: "stranger" })), ["message-rejected"]);
+  assert.deepEqual(actions(tell(driver, choice)), ["sound-started"]);
+});
