@@ -53,41 +53,12 @@ Deno.test("TileMap: every changed colour is inside a rectangle, and no rectangle
   }));
 });
 
-Deno.test("TileMap.sent: what changed beside the patch before it left is still to be sent", () => {
+/** A picture of one row of tiles, and a viewer of it. */
+function oneRow() {
   const now = { words: new Uint32Array(64 * 32), stride: 64 };
   const shared = new SharedTiles(64, 32);
   const map = new TileMap(64, 32);
-  const all = { x: 0, y: 0, width: 64, height: 32 };
-  shared.refreshUnder([all], now);
-  const change = (x: number) => {
-    now.words[x]++;
-    shared.damage({ x, y: 0, width: 1, height: 1 });
-    map.change({ x, y: 0, width: 1, height: 1 }, 0);
-  };
-  const take = () => {
-    const found: MutableRect[] = [];
-    map.takeRow(0, { now, shared }, found);
-    return found;
-  };
-  map.lose(all);
-  assert.deepEqual(take(), [all]);
-  change(5);
-  const [patch] = take();
-  change(9);
-  shared.refreshUnder([patch], now);
-  map.sent(patch, shared);
-  assert.deepEqual(take(), [{ x: 9, y: 0, width: 1, height: 1 }]);
-  // A patch that holds all that changed leaves nothing.
-  change(9);
-  shared.refreshUnder([all], now);
-  map.sent(all, shared);
-  assert.deepEqual(take(), []);
-});
-
-Deno.test("TileMap.giveBack: what was taken and not sent is taken again, with what came since", () => {
-  const now = { words: new Uint32Array(64 * 32), stride: 64 };
-  const shared = new SharedTiles(64, 32);
-  const map = new TileMap(64, 32);
+  /** Changes one pixel of the first row. */
   const paint = (x: number) => {
     now.words[x]++;
     shared.damage({ x, y: 0, width: 1, height: 1 });
@@ -98,6 +69,30 @@ Deno.test("TileMap.giveBack: what was taken and not sent is taken again, with wh
     map.takeRow(0, { now, shared }, found);
     return found;
   };
+  return { now, shared, map, paint, take };
+}
+
+Deno.test("TileMap.sent: what changed beside the patch before it left is still to be sent", () => {
+  const { now, shared, map, paint, take } = oneRow();
+  const all = { x: 0, y: 0, width: 64, height: 32 };
+  shared.refreshUnder([all], now);
+  map.lose(all);
+  assert.deepEqual(take(), [all]);
+  paint(5);
+  const [patch] = take();
+  paint(9);
+  shared.refreshUnder([patch], now);
+  map.sent(patch, shared);
+  assert.deepEqual(take(), [{ x: 9, y: 0, width: 1, height: 1 }]);
+  // A patch that holds all that changed leaves nothing.
+  paint(9);
+  shared.refreshUnder([all], now);
+  map.sent(all, shared);
+  assert.deepEqual(take(), []);
+});
+
+Deno.test("TileMap.giveBack: what was taken and not sent is taken again, with what came since", () => {
+  const { map, paint, take } = oneRow();
   paint(3);
   const first = take();
   paint(7);
