@@ -296,6 +296,13 @@ export const SECURITY_EVENTS = [
     details: { uptimeMs: durationMs },
   }),
   define({
+    action: "node-lost",
+    severity: "high",
+    text: "A server node stopped without a goodbye, as another node noticed",
+    /** The node that is gone; the event's own `node` is the one that noticed. */
+    details: { lostNode: label },
+  }),
+  define({
     action: "events-dropped",
     severity: "high",
     text: "A sink's buffer was full and events were lost to it",

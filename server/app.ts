@@ -112,6 +112,14 @@ const historyOf = ({ history }: Settings): HistoryLimits => ({
   perDesktop: history.sessionsPerDesktop,
 });
 
+/** As this process is called in events and among the nodes, of which a machine may have several. */
+const nodeName = ({ node, redis }: Settings): string =>
+  node.id !== "auto"
+    ? node.id
+    : redis.url === ""
+    ? hostname()
+    : `${hostname()}-${randomUUID().slice(0, 8)}`;
+
 const autoOf = (value: "auto" | "yes" | "no", host: string): boolean =>
   value === "auto" ? isLoopbackHost(host) : value === "yes";
 
@@ -131,9 +139,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   // Made before there is a store to count in.
   const commands: { seen: CommandObserver } = { seen: () => {} };
   const corrupt: { found: OnCorrupt } = { found: () => {} };
+  const nodes: { lost: (nodeId: string) => void } = { lost: () => {} };
+  const node = nodeName(settings);
   const backend = settings.redis.url === "" ? null : await openRedisBackend(settings.redis, {
     log,
-    nodeId: settings.node.id,
+    nodeId: node,
+    onNodeLost: (nodeId) => nodes.lost(nodeId),
     onCommand: (outcome, seconds) => commands.seen(outcome, seconds),
     onCorrupt: (found) => corrupt.found(found),
     history: historyOf(settings),
@@ -143,7 +154,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const identities = new Identities(secrets, once, clock);
   const telemetry = await startTelemetry({
     ...settings.telemetry,
-    node: settings.node.id === "auto" ? hostname() : settings.node.id,
+    node,
     dataDir,
     stdout: options.stdout ?? ((bytes) => Deno.stdout.write(bytes)),
     clock,
@@ -155,6 +166,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     key: secrets.cookieKey,
   });
   corrupt.found = (found) => telemetry.emit(corruptionDraft(clock(), found));
+  nodes.lost = (lostNode) => telemetry.nodeLost(lostNode);
   const tracer = await openOtelTracer({ env: options.env ?? {}, log, clock });
   const signalling = makeSignalling(options, {
     ...{ clock, steady, identities, telemetry, tracer, backend },

@@ -80,10 +80,11 @@ export async function openRedisBackend(
     readonly history: HistoryLimits;
     readonly onCorrupt: OnCorrupt;
     readonly onCommand?: CommandObserver;
+    /** A node died, as its lease tells. */
+    readonly onNodeLost?: (nodeId: string) => void;
   },
 ): Promise<Backend> {
-  const { log } = options;
-  const nodeId = options.nodeId === "auto" ? randomUUID() : options.nodeId;
+  const { log, nodeId } = options;
   const client = await RedisClient.open(settings, log, options.onCommand);
   const onCorrupt = corruptionReporter(log, options.onCorrupt);
   const bus = new RedisBus(client, onCorrupt);
@@ -130,7 +131,10 @@ export async function openRedisBackend(
     join(users) {
       nodes = new RedisNodes({
         ...{ client, log, nodeId },
-        onDead: (dead) => bury(dead, links, users.shell),
+        onGone: (gone, left) => {
+          if (!left) options.onNodeLost?.(gone);
+          return bury(gone, links, users.shell);
+        },
         onRefused: () => users.hub.announceOutage(),
         // The first numbered message tells the consoles that signalling goes on.
         onAccepted: () => users.desktopsChanged(),

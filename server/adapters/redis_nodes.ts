@@ -30,8 +30,11 @@ export interface RedisNodesOptions {
   readonly client: RedisClient;
   readonly log: Log;
   readonly nodeId: string;
-  /** Clears away after a dead node; another node may do the same again. */
-  readonly onDead: (nodeId: string) => Promise<void>;
+  /**
+   * Clears away after a node that is gone, `left` when it had said goodbye; another node may do the
+   * same again.
+   */
+  readonly onGone: (nodeId: string, left: boolean) => Promise<void>;
   /** Redis is there but takes no writes; called once until it does again. */
   readonly onRefused: () => void;
   /** It takes writes again. */
@@ -46,6 +49,13 @@ interface Seen {
   readonly beat: string;
   /** When this beat was first seen, by `performance.now()`. */
   readonly at: number;
+}
+
+/** A node whose lease has ended. */
+interface Gone {
+  readonly nodeId: string;
+  /** It had said goodbye. */
+  readonly left: boolean;
 }
 
 /** The lease of this node. */
@@ -99,7 +109,7 @@ export class RedisNodes {
       this.#met = true;
       if (this.#refused) this.#options.onAccepted();
       this.#refused = false;
-      for (const id of this.#silent(beats, now)) this.#background(this.#bury(id));
+      for (const gone of this.#silent(beats, now)) this.#background(this.#bury(gone));
       this.#last = now;
     } catch (cause) {
       if (!this.#closed && !this.#refused) {
@@ -116,28 +126,29 @@ export class RedisNodes {
   }
 
   /** Nodes without a new beat for a lease. After an outage everybody gets one lease's time. */
-  #silent(beats: readonly string[], now: number): readonly string[] {
+  #silent(beats: readonly string[], now: number): readonly Gone[] {
     const missed = now - this.#last > LEASE_MS;
     const others = new Map<string, Seen>();
-    const silent: string[] = [];
+    const silent: Gone[] = [];
     for (let i = 0; i + 1 < beats.length; i += 2) {
       const [id, beat] = [beats[i], beats[i + 1]];
       if (id === this.#options.nodeId) continue;
       const seen = this.#others.get(id);
       const same = !missed && seen?.beat === beat;
       others.set(id, same ? seen : { beat, at: now });
-      if (Number(beat) === LEFT || same && now - seen.at > LEASE_MS) silent.push(id);
+      const left = Number(beat) === LEFT;
+      if (left || same && now - seen.at > LEASE_MS) silent.push({ nodeId: id, left });
     }
     this.#others = others;
     return silent;
   }
 
-  async #bury(nodeId: string): Promise<void> {
-    const { client, onDead, log } = this.#options;
+  async #bury({ nodeId, left }: Gone): Promise<void> {
+    const { client, onGone, log } = this.#options;
     const mine = await client.call("SET", sweepKey(nodeId), 1, "NX", "PX", SWEEP_MS);
     if (mine === null) return;
-    log.write("warn", "node-down", { nodeId });
-    await onDead(nodeId);
+    log.write(left ? "info" : "warn", left ? "node-left" : "node-lost", { nodeId });
+    await onGone(nodeId, left);
     await client.calls([["ZREM", BEATS_KEY, nodeId], ["DEL", sweepKey(nodeId)]]);
   }
 

@@ -34,6 +34,8 @@ const SETTINGS_FILE = "settings.seen";
 
 export interface RunningTelemetry extends Telemetry {
   status(): readonly SinkStatus[];
+  /** Another node has died. */
+  nodeLost(lostNode: string): void;
   /** Says that the node goes down, and delivers what can be delivered soon. */
   close(): Promise<void>;
 }
@@ -63,6 +65,14 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Running
   return {
     emit: (draft: EventDraft) => hub.emit(draft),
     status: () => hub.status(),
+    nodeLost: (lostNode) =>
+      hub.emit({
+        action: "node-lost",
+        at: clock(),
+        outcome: "failure",
+        ...server,
+        details: { lostNode },
+      }),
     async close() {
       const uptimeMs = Math.max(0, clock() - upAt);
       const details = { uptimeMs };

@@ -49,7 +49,7 @@ async function failovers(): Promise<void> {
     assert.deepEqual(epochs(agent.client), oneTo(sent));
     for (const { server, lines } of [a, b]) {
       await poll("ready", 10_000, async () => await readyOf(server) === "200 ready" || null);
-      assert.ok(!lines.some((line) => line.includes('"node-down"')), "nobody was declared dead");
+      assert.ok(!lines.some((line) => line.includes('"node-lost"')), "nobody was declared dead");
     }
     for (const { client } of [agent, viewer]) {
       assert.ok(!client.messages.some((m) => m.type === "SESSION_ENDED"));

@@ -1,6 +1,7 @@
 /** A node that dies with its clients, and values in Redis that are not ours. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import type { SecurityEvent } from "@farglass/protocol";
 import { stateKey } from "../../server/adapters/redis_keys.ts";
 import { connectAgent, connectConsole } from "../../server/testing/link_client.ts";
 import { CAPS } from "../../server/testing/samples.ts";
@@ -15,9 +16,16 @@ import type { Settings } from "../../server/settings_schema.ts";
 Deno.test("death: an agent that dies with its node is offline for the others within 3 s", async () => {
   await using redis = await startRedis();
   const dataDir = await Deno.makeTempDir({ prefix: "farglass-death-" });
-  const start = () => startServer({ dataDir, config: { redis: { url: redis.url } } });
-  const dying = await start();
-  await using living = await start();
+  const start = (name: string) => {
+    const sinks = [{ type: "file", path: `${name}.jsonl` }];
+    return startServer({ dataDir, config: { redis: { url: redis.url }, telemetry: { sinks } } });
+  };
+  const told = async (name: string): Promise<SecurityEvent[]> => {
+    const text = await Deno.readTextFile(`${dataDir}/${name}.jsonl`);
+    return text.trim().split("\n").map((line) => JSON.parse(line));
+  };
+  const dying = await start("dying");
+  await using living = await start("living");
   const asServer = (server: typeof dying) =>
     ({
       ...{ baseUrl: server.origin, signalUrl: server.signalUrl },
@@ -41,6 +49,12 @@ Deno.test("death: an agent that dies with its node is offline for the others wit
   const diedAt = performance.now();
   await viewer.client.next("PEER_PRESENCE", from, (m) => !m.payload.online);
   console.log(`death: noticed after ${Math.round(performance.now() - diedAt)} ms`);
+  const lost = await poll("the event of it", 5_000, async () => {
+    return (await told("living")).find((e) => e.action === "node-lost") ?? null;
+  });
+  const [up] = await told("dying");
+  assert.deepEqual([lost.outcome, lost.details], ["failure", { lostNode: up.node }]);
+  assert.notEqual(lost.node, up.node, "each has a name of its own");
   await viewer.client.next("DESKTOP_LIST", from, (m) => m.payload.desktops.every((d) => !d.online));
   const back = await connectAgent(asServer(living), agent);
   assert.equal(back.resumed, true);
@@ -48,6 +62,23 @@ Deno.test("death: an agent that dies with its node is offline for the others wit
   assert.ok(!viewer.client.messages.some((m) => m.type === "SESSION_ENDED"));
   await Promise.all([agent.client.close(), viewer.client.close()]);
   await Deno.remove(dataDir, { recursive: true });
+});
+
+Deno.test("stop: a node that says goodbye is not taken for a lost one", async () => {
+  const telemetry: Settings["telemetry"] = { format: "native", sinks: [{ type: "stdout" }] };
+  await using all = await startNodes(2, {}, { telemetry });
+  const [leaving, staying] = all.nodes;
+  await leaving.server.close();
+  await poll("the goodbye", 10_000, () => {
+    return staying.lines.some((line) => line.includes('"node-left"')) || null;
+  });
+  await staying.server.close();
+  const actions = (node: typeof leaving) =>
+    node.stdout.join("").trim().split("\n").map((line) => JSON.parse(line).action);
+  assert.deepEqual([leaving, staying].map(actions), [
+    ["node-up", "node-down"],
+    ["node-up", "node-down"],
+  ]);
 });
 
 Deno.test("corrupt: a foreign session ends for its ends, the other one goes on", async () => {

@@ -119,7 +119,7 @@ Deno.test("versions: an older node's beats, by the time alone, count while they 
   };
   const linkId = randomUUID();
   await all.redis.cli("SADD", nodeLinksKey("old-node"), linkId);
-  const isDown = () => node.lines.some((line) => /"node-down".*old-node/.test(line));
+  const isDown = () => node.lines.some((line) => /"node-lost".*old-node/.test(line));
   let beats = 0;
   const beating = setInterval(() => void beat().then(() => beats++), 400);
   await poll("ten beats", 15_000, () => {

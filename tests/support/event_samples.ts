@@ -52,6 +52,7 @@ export const SAMPLE_DETAILS: { readonly [A in EventAction]: SecurityEventOf<A>["
   "configuration-changed": { scope: "server", keys: "port,limits.desktops" },
   "node-up": { software: "0.1.0" },
   "node-down": { uptimeMs: 3_600_000 },
+  "node-lost": { lostNode: "node-b" },
   "events-dropped": { sink: "webhook", count: 7, total: 21 },
 };
 

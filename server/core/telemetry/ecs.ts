@@ -66,6 +66,7 @@ export const ECS_CATEGORIES: Readonly<Record<EventAction, Category>> = {
   "configuration-changed": { kind: "event", category: ["configuration"], type: ["change"] },
   "node-up": { kind: "event", category: ["process"], type: ["start"] },
   "node-down": { kind: "event", category: ["process"], type: ["end"] },
+  "node-lost": { kind: "alert", category: ["process"], type: ["end"] },
   "events-dropped": { kind: "alert", category: ["process"], type: ["info"] },
 };
 

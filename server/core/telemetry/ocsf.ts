@@ -80,6 +80,7 @@ export const OCSF_ACTIVITIES: Readonly<
   "configuration-changed": { class: "entity", activity: UPDATE },
   "node-up": { class: "lifecycle", activity: START },
   "node-down": { class: "lifecycle", activity: STOP },
+  "node-lost": { class: "lifecycle", activity: STOP },
   "events-dropped": { class: "log", activity: other("Events Dropped") },
 };
 
@@ -158,7 +159,7 @@ function ownAttributes(event: SecurityEvent, kind: OcsfClass): Json {
         src_endpoint: sourceEndpoint(event),
       };
     case "lifecycle":
-      return { app: { ...product, uid: event.node } };
+      return { app: { ...product, uid: stoppedOrStarted(event) } };
     case "finding":
       return {
         finding_info: { uid: event.id, title: messageOf(event), types: [event.action] },
@@ -185,6 +186,10 @@ const authProtocol = (event: SecurityEvent): string =>
     : event.action.startsWith("agent-")
     ? "HMAC-SHA256 challenge"
     : "Single-use link";
+
+/** The node that the event is about. */
+const stoppedOrStarted = (event: SecurityEvent): string =>
+  event.action === "node-lost" ? event.details.lostNode : event.node;
 
 const changedEntity = (event: SecurityEvent): Json =>
   event.target?.desktopId === undefined
