@@ -4,7 +4,7 @@ export * from "./diff_codec.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./input_codec.ts";
-export { parseIp } from "./ip_address.ts";
+export { type IpAddress, parseIp } from "./ip_address.ts";
 export * from "./limits.ts";
 export * from "./link.ts";
 export * from "./messages.ts";

@@ -29,7 +29,7 @@ import {
   MemoryOperatorPlaces,
 } from "./adapters/memory_store.ts";
 import { OperatorSessions } from "./adapters/operator_sessions.ts";
-import { type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
+import { addressFinder, type HttpServer, listen, refuseUpgrade } from "./adapters/node_http.ts";
 import { openOtelTracer, type RunningTracer } from "./adapters/otel_tracer.ts";
 import { PromMetrics } from "./adapters/prom_metrics.ts";
 import { type Backend, openRedisBackend } from "./adapters/redis_backend.ts";
@@ -419,7 +419,9 @@ function listenFor(
     listening: () => life.listening,
     storeUp: parts.storeUp,
   });
+  const addressOf = addressFinder(settings.trustedProxies);
   const gate = new UpgradeGate({
+    addressOf,
     identities,
     sockets,
     hub,
@@ -441,6 +443,7 @@ function listenFor(
       });
     },
     maxConnections,
+    addressOf,
     onListening: (listening) => {
       life.listening = listening;
       if (listening) return log.write("info", "listener-restored");

@@ -116,6 +116,11 @@ Deno.test("settings: every bad value is named with its key, itself and what is a
     [{ limits: 5 }, "limits must be an object: 5"],
     [{ publicUrl: "desk" }, 'publicUrl must be an origin such as https://desk.example.com: "desk"'],
     [
+      { trustedProxies: ["10.0.0.0/33"] },
+      "trustedProxies.0 must be an address or range such as 192.0.2.7 or 2001:db8::/32: " +
+      '"10.0.0.0/33"',
+    ],
+    [
       { allowedOrigins: ["https://a.example/x"] },
       'allowedOrigins.0 must be an origin such as https://desk.example.com: "https://a.example/x"',
     ],

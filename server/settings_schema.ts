@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { LOG_LEVELS } from "./adapters/json_log.ts";
 import { EVENT_FORMATS } from "./adapters/sinks/hub.ts";
+import { parseIpRange } from "./core/client_address.ts";
 import { isLoopbackHost, parseOrigin } from "./core/origins.ts";
 import { MAX_TTL_SECONDS, MIN_TTL_SECONDS, parseDuration } from "../turn/mod.ts";
 
@@ -24,6 +25,13 @@ const choice = <const T extends readonly string[]>(options: T) =>
 
 const originRule = "an origin such as https://desk.example.com";
 const origin = v.pipe(text(256), v.check((t) => parseOrigin(t) !== null, originRule));
+const ipRange = v.pipe(
+  text(64),
+  v.check(
+    (t) => parseIpRange(t) !== null,
+    "an address or range such as 192.0.2.7 or 2001:db8::/32",
+  ),
+);
 const durationRule = `a duration from ${MIN_TTL_SECONDS}s to ${
   MAX_TTL_SECONDS / 3600
 }h, such as "10m"`;
@@ -154,6 +162,11 @@ export const settingsSchema = v.strictObject({
   publicUrl: v.optional(v.union([v.literal(""), origin], originRule), ""),
   /** Further origins the console may be loaded from. */
   allowedOrigins: v.optional(v.array(origin, "a list of origins"), []),
+  /** Reverse proxies whose `X-Forwarded-For` says where a client is: in events and limits. */
+  trustedProxies: v.optional(
+    v.pipe(v.array(ipRange, "a list of addresses"), v.maxLength(64, "at most 64 addresses")),
+    [],
+  ),
   console: v.optional(
     v.strictObject({
       /** The built console; a relative path starts at the project's root. */

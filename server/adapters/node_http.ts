@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type CodedError, type ErrorCode, statusOf } from "@farglass/protocol";
+import { clientAddress, parseIpRange } from "../core/client_address.ts";
 import { Listener } from "./listener.ts";
 import { refusal, retryAfterSeconds } from "./retry_after.ts";
 
@@ -15,7 +16,14 @@ export const MAX_BODY_BYTES = 64 * 1024;
 /** A connection must say what it wants, whole, within this time; a slow one only holds a place. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** The other end of a connection. */
+/** Finds where a request came from, past the proxies that are trusted to tell. */
+export function addressFinder(trustedProxies: readonly string[]) {
+  const trusted = trustedProxies.map(parseIpRange).filter((range) => range !== null);
+  return ({ headers, socket }: IncomingMessage): string | undefined =>
+    clientAddress(socket.remoteAddress, headers["x-forwarded-for"]?.toString(), trusted);
+}
+
+/** Who asks, as far as is known. */
 export interface Peer {
   readonly address: string | undefined;
 }
@@ -24,6 +32,8 @@ export interface HttpServerOptions {
   readonly fetch: (request: Request, peer: Peer) => Response | Promise<Response>;
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Uint8Array) => void;
   readonly maxConnections: number;
+  /** Where a request came from; left out, the other end of its connection. */
+  readonly addressOf?: (request: IncomingMessage) => string | undefined;
   readonly onError: (cause: unknown) => void;
   readonly onRejected: (code: ErrorCode, peer: Peer) => void;
   /** No connection is accepted any more, or they are again. */
@@ -119,7 +129,7 @@ async function handle(
   options: HttpServerOptions,
   received: () => void,
 ): Promise<void> {
-  const peer = { address: request.socket.remoteAddress };
+  const peer = { address: options.addressOf?.(request) ?? request.socket.remoteAddress };
   const body = await readBody(request);
   received();
   if (body === null) {

@@ -6,7 +6,7 @@ import { isHostAllowed, isOriginAllowed, type OriginPolicy } from "../core/origi
 import { eventSource } from "../core/telemetry/drafts.ts";
 import type { Identities } from "./identity.ts";
 import type { LinkHub } from "./link_hub.ts";
-import type { Identity } from "./link_types.ts";
+import type { Identity, LinkSocket } from "./link_types.ts";
 import { refuseUpgrade } from "./node_http.ts";
 import type { WsServer } from "./ws_server.ts";
 
@@ -26,6 +26,7 @@ export interface UpgradeGateOptions {
   readonly hub: LinkHub;
   readonly origins: () => OriginPolicy;
   readonly maxSockets: number;
+  readonly addressOf: (request: IncomingMessage) => string | undefined;
   readonly stopping: () => boolean;
   readonly rejected: (code: ErrorCode, refused: RefusedUpgrade) => void;
 }
@@ -39,9 +40,9 @@ export class UpgradeGate {
   }
 
   async upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> {
-    const { sockets, hub, rejected } = this.#options;
-    const { headers, socket: { remoteAddress } } = request;
-    const source = eventSource(remoteAddress, headers["user-agent"]);
+    const { sockets, hub, rejected, addressOf } = this.#options;
+    const { headers } = request;
+    const source = eventSource(addressOf(request), headers["user-agent"]);
     const identity = await this.#check(request);
     if (typeof identity === "string") {
       rejected(identity, {
@@ -51,7 +52,8 @@ export class UpgradeGate {
       return refuseUpgrade(socket, identity);
     }
     if (socket.destroyed) return;
-    sockets.upgrade(request, socket, head, (ws) => hub.accept(ws, { ...identity, source }));
+    const accept = (ws: LinkSocket) => hub.accept(ws, { ...identity, source });
+    sockets.upgrade(request, socket, { head, source, accept });
   }
 
   async #check(request: IncomingMessage): Promise<Identity | ErrorCode> {

@@ -6,7 +6,6 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import { type EventSource, MAX_ENVELOPE_BYTES, SUBPROTOCOL } from "@farglass/protocol";
-import { eventSource } from "../core/telemetry/drafts.ts";
 import type { LinkSocket, LinkSocketEvents } from "./link_types.ts";
 import { asciiFrames } from "./ws_frames.ts";
 
@@ -83,11 +82,13 @@ export class WsServer {
   upgrade(
     request: IncomingMessage,
     socket: Duplex,
-    head: Uint8Array,
-    accept: (socket: LinkSocket) => LinkSocketEvents,
+    { head, source, accept }: {
+      readonly head: Uint8Array;
+      readonly source: EventSource;
+      readonly accept: (socket: LinkSocket) => LinkSocketEvents;
+    },
   ): void {
     this.#server.handleUpgrade(request, socket, head as never, (ws) => {
-      const source = eventSource(request.socket.remoteAddress, request.headers["user-agent"]);
       this.#serve(ws, accept, { source, socket });
     });
   }

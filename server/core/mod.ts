@@ -1,4 +1,5 @@
 /** The server's pure core; the purity gate compiles it from here. */
+export * from "./client_address.ts";
 export * from "./controller.ts";
 export * from "./deadlines.ts";
 export * from "./events.ts";
