@@ -225,7 +225,8 @@ export class TileMap {
       const changed = whole ? tile : shared.changedSince(at, tile, have);
       this.#have[at] = shared.versionOf(at);
       if (changed === null) continue;
-      if (this.#before[at] === NOT_TAKEN) this.#before[at] = whole ? ANYTHING : have;
+      if (whole) this.#before[at] = ANYTHING;
+      else if (this.#before[at] === NOT_TAKEN) this.#before[at] = have;
       this.#taken = true;
       if (run !== null && absorb(run, changed)) continue;
       run = changed;

@@ -101,3 +101,23 @@ Deno.test("TileMap.giveBack: what was taken and not sent is taken again, with wh
   map.settle();
   assert.deepEqual(take(), [{ x: 3, y: 0, width: 5, height: 1 }]);
 });
+
+Deno.test("TileMap.giveBack: what was lost while it was taken is taken whole again", () => {
+  const { now, shared, map, paint, take } = oneRow();
+  const all = { x: 0, y: 0, width: 64, height: 32 };
+  shared.refreshUnder([all], now);
+  map.lose(all);
+  take();
+  map.settle();
+  // Sent, and still under way when the next change is taken.
+  paint(3);
+  const [sent] = take();
+  map.settle();
+  paint(40);
+  const first = take();
+  map.lose(sent);
+  const second = take();
+  for (const rect of [...first, ...second]) map.giveBack(rect);
+  map.settle();
+  assert.deepEqual(take(), [all]);
+});
