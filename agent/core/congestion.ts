@@ -51,8 +51,6 @@ export type CongestionEvent =
   | { readonly kind: "measured"; readonly measurement: Measurement }
   /** Receiver Estimated Maximum Bitrate (draft-alvestrand-rmcat-remb-03). */
   | { readonly kind: "remb"; readonly kbps: number }
-  /** The operator or the policy allows another maximum. */
-  | { readonly kind: "limit"; readonly maxKbps: number }
   /** `waitingSinceMs`: when the oldest unreported packet left. */
   | { readonly kind: "tick"; readonly waitingSinceMs: number | null; readonly rttMs: number };
 
@@ -165,12 +163,6 @@ export function stepCongestion(state: CongestionState, event: CongestionEvent, n
       return onMeasured(state, event.measurement, now);
     case "remb":
       return [{ ...state, remb: { kbps: event.kbps, atMs: now } }, []];
-    case "limit": {
-      const limits = { ...state.limits, maxKbps: event.maxKbps };
-      const raised = event.maxKbps > state.limits.maxKbps;
-      const vainProbes = raised ? 0 : state.vainProbes;
-      return [decide({ ...state, limits, vainProbes }, state.estimateKbps, state.reason), []];
-    }
     case "tick":
       return onTick(state, event, now);
     default:

@@ -195,11 +195,6 @@ export class VideoFlow<M extends Paced, R extends Paced> {
     this.#step({ kind: "remb", kbps }, nowMs);
   }
 
-  /** Another maximum, from settings or the operator. */
-  limit(maxKbps: number, nowMs: number): void {
-    this.#step({ kind: "limit", maxKbps }, nowMs);
-  }
-
   tick(nowMs: number): void {
     const { waitingSinceMs } = this.#meter;
     this.#step({ kind: "tick", waitingSinceMs, rttMs: this.roundTripMs }, nowMs);

@@ -289,32 +289,6 @@ Deno.test("VideoFlow: patches on a link that was never seen full take nothing fr
   assert.equal(sim.target, 12_000);
 });
 
-Deno.test("VideoFlow: a change of the maximum holds at once, down and up", () => {
-  const sim = new Simulation({ delayMs: 5 });
-  sim.run(1_000);
-  sim.flow.limit(2_000, sim.now);
-  assert.equal(sim.target, 2_000);
-  sim.load = 0.05;
-  sim.run(5_000);
-  assert.equal(sim.target, 2_000);
-  // Nothing has filled the link since, and nothing has to be found out anew.
-  sim.flow.limit(12_000, sim.now);
-  assert.equal(sim.target, 12_000);
-});
-
-Deno.test("VideoFlow: a wider maximum is found out while nothing moves", () => {
-  const sim = new Simulation({ kbps: 2_000, delayMs: 5 });
-  sim.run(1_000);
-  sim.load = 0;
-  sim.down.set({ kbps: 50_000, delayMs: 5 }, sim.now);
-  sim.run(500);
-  sim.flow.limit(11_000, sim.now);
-  sim.flow.limit(12_000, sim.now);
-  assert.ok(sim.target < 4_000, `${sim.target} kb/s before`);
-  sim.run(5_000);
-  assert.equal(sim.target, 12_000);
-});
-
 Deno.test("VideoFlow: what was repeated is taken off for a second, also when nothing follows", () => {
   const sim = new Simulation({ kbps: 6_000, delayMs: 5 });
   sim.run(4_000);
