@@ -2,6 +2,7 @@
 import type { Page } from "playwright-core";
 import { pause, progress, round } from "../support/bench.ts";
 import { inspect } from "../support/inspector.ts";
+import { theilSenSlope } from "../support/slope.ts";
 import { startPainter } from "../support/stack.ts";
 import type { Choice, Subject } from "./peers_subjects.ts";
 
@@ -19,7 +20,7 @@ export interface MemorySample {
 
 export interface SoakFigures {
   readonly samples: readonly MemorySample[];
-  /** Megabytes a minute, by least squares, after the warm-up. */
+  /** Megabytes a minute after the warm-up, by {@link theilSenSlope}. */
   readonly slopes: Readonly<Record<"agentRss" | "agentHeap" | "pageHeap", number | null>>;
   readonly peakRssMb: number;
 }
@@ -51,7 +52,7 @@ export async function soak(
   }
   const steady = samples.slice(Math.floor(samples.length * WARM_UP_SHARE));
   const slope = (key: "agentRssMb" | "agentHeapMb" | "pageHeapMb") =>
-    round(leastSquares(steady.map((sample) => [sample.minute, sample[key]])), 3);
+    round(theilSenSlope(steady.map((sample) => [sample.minute, sample[key]])), 3);
   return {
     samples,
     slopes: {
@@ -61,15 +62,6 @@ export async function soak(
     },
     peakRssMb: statusMb(subject.pids.agent, "VmHWM"),
   };
-}
-
-function leastSquares(points: readonly (readonly [number, number])[]): number {
-  const n = points.length;
-  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n;
-  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n;
-  const up = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0);
-  const down = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
-  return up / down;
 }
 
 function statusMb(pid: number, key: string): number {
