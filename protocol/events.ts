@@ -41,7 +41,7 @@ export const eventTargetSchema = v.object({
 });
 export type EventTarget = v.InferOutput<typeof eventTargetSchema>;
 
-/** Where a request came from: the address of the socket, without its port. */
+/** Where the actor is: the socket's address, or as a trusted proxy tells it; without its port. */
 export const eventSourceSchema = v.object({
   address: v.optional(v.pipe(v.string(), v.maxLength(64))),
   userAgent: v.optional(v.pipe(v.string(), v.maxLength(512))),

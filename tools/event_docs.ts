@@ -54,7 +54,12 @@ const COMMON: readonly (readonly [string, string])[] = [
   ["actor", `who: ${names(eventActorSchema.entries)}; kind is ${ACTOR_KINDS.map(code).join(", ")}`],
   ["operator", "whose session it is: `id`, `name`; where the actor is somebody else"],
   ["target", `what: ${names(eventTargetSchema.entries)}`],
-  ["source", `from where: ${names(eventSourceSchema.entries)}`],
+  [
+    "source",
+    `from where: ${
+      names(eventSourceSchema.entries)
+    } of the actor; of the session's operator where the server acts`,
+  ],
   ["sessionId", "UUID of the session"],
   ["node", "name of the server node that saw it"],
   ["policy", `the desktop's policy: ${names(policySchema.entries)}`],

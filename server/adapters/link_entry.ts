@@ -4,10 +4,12 @@ import type { ServerLink } from "../core/link_machine.ts";
 import { isPressed } from "../core/link_pressure.ts";
 import type { Direct } from "../core/ports.ts";
 import type { LinkInbox } from "./link_inbox.ts";
-import type { HubLink, LinkSocket } from "./link_types.ts";
+import type { HubLink, Identity, LinkSocket } from "./link_types.ts";
 import type { SharedLink } from "./shared_link.ts";
 
 export interface Entry extends HubLink {
+  /** The same one all its life, but for where it is. */
+  identity: Identity;
   /** What the other nodes see of it; null when there are none. */
   shared: SharedLink | null;
   readonly inbox: LinkInbox;

@@ -188,6 +188,7 @@ export class LinkHub {
     const known = resume === undefined ? undefined : this.#links.get(resume.linkId);
     if (known !== undefined && isSame(known.identity, identity)) {
       const old = known.socket;
+      known.identity = identity;
       this.#setSocket(known, socket);
       onOpen(known);
       old?.close(CLOSE.replaced, "replaced");

@@ -3,7 +3,7 @@ import type { EventSource, Message, MessageOf } from "@farglass/protocol";
 import type { Operator } from "../core/state.ts";
 import type { Outcome } from "./link_inbox.ts";
 
-/** Who is on the other end, as the upgrade proved it, and where its first socket came from. */
+/** Who is on the other end, as the upgrade proved it, and where its newest socket came from. */
 export type Identity =
   & (
     | { readonly role: "agent"; readonly agentId: string }

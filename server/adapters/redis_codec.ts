@@ -40,6 +40,10 @@ const sessionSchema = v.looseObject({
   desktopId: id,
   requestId: v.string(),
   operator,
+  source: v.optional(v.looseObject({
+    address: v.optional(v.string()),
+    userAgent: v.optional(v.string()),
+  })),
   console: end,
   stage,
   createdAtMs: time,

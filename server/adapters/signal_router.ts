@@ -117,7 +117,7 @@ export class SignalRouter implements LinkHandlers {
         return this.#run(link, this.#caps(link, message), message);
       case "SESSION_REQUEST":
         if (identity.role !== "console") return;
-        return this.#run(link, this.#request(link, identity.operator, message), message);
+        return this.#run(link, this.#request(link, identity, message), message);
       case "ERROR":
         return this.#agentError(link, message);
       case "TRACE_SPANS":
@@ -158,14 +158,14 @@ export class SignalRouter implements LinkHandlers {
 
   async #request(
     link: HubLink,
-    operator: Extract<HubLink["identity"], { role: "console" }>["operator"],
+    { operator, source }: Extract<HubLink["identity"], { role: "console" }>,
     message: Extract<Message, { type: "SESSION_REQUEST" }>,
   ): Promise<void> {
     const { requestId } = message.payload;
     const ref = refOf(message);
     const consoleLinkId = link.linkId;
     await link.addDesktop(message.desktopId);
-    const base = { requestId, consoleLinkId, operator, ref };
+    const base = { requestId, consoleLinkId, operator, source, ref };
     const { sessionId } = message;
     if (sessionId !== undefined) {
       const event: ControllerEvent = { kind: "attach", sessionId, ...base };
@@ -243,10 +243,9 @@ export class SignalRouter implements LinkHandlers {
     link: HubLink,
     change: "lost" | "resumed" | "gone" | "replaced",
   ): Promise<void> {
-    const { linkId } = link;
-    await Promise.all(
-      [...link.desktopIds].map((id) => this.#dispatch(link, id, { kind: "link", linkId, change })),
-    );
+    const { linkId, identity: { source } } = link;
+    const event: ControllerEvent = { kind: "link", linkId, change, source };
+    await Promise.all([...link.desktopIds].map((id) => this.#dispatch(link, id, event)));
   }
 
   #dispatch(

@@ -4,6 +4,7 @@ import type {
   CodedError,
   DesktopCaps,
   Draft,
+  EventSource,
   Message,
   MessageOf,
   MessageType,
@@ -57,6 +58,8 @@ export type ControllerEvent =
     readonly kind: "link";
     readonly linkId: string;
     readonly change: "lost" | "resumed" | "gone" | "replaced";
+    /** Where it came back from. */
+    readonly source?: EventSource;
   }
   /** A console or REST (then `consoleLinkId` is null) asks for the desktop. */
   | {
@@ -65,6 +68,7 @@ export type ControllerEvent =
     readonly requestId: string;
     readonly consoleLinkId: string | null;
     readonly operator: Operator;
+    readonly source?: EventSource;
     readonly ref: MessageRef;
     /** The trace it belongs to; left out, the session gets one of its own. */
     readonly trace?: SessionTrace;
@@ -76,6 +80,7 @@ export type ControllerEvent =
     readonly requestId: string;
     readonly consoleLinkId: string;
     readonly operator: Operator;
+    readonly source?: EventSource;
     readonly ref: MessageRef;
   }
   | {

@@ -1,7 +1,7 @@
 /** Which ends are there: DESKTOP_CAPS of agents, links that break, come back and die. */
 import type { ControllerEvent } from "./events.ts";
 import { capsChanged } from "./capability.ts";
-import { presence } from "./sessions.ts";
+import { presence, sourceIn } from "./sessions.ts";
 import { flush } from "./signals.ts";
 import type { DesktopState, SessionState } from "./state.ts";
 import {
@@ -55,7 +55,7 @@ export function onLink(work: Work, event: EventOf<"link">): void {
   if (link.at !== "gone" && link.linkId === event.linkId) onAgentLink(work, event.change);
   for (const session of Object.values(work.desktop.sessions)) {
     if (session.console.at === "unattached" || session.console.linkId !== event.linkId) continue;
-    onConsoleLink(work, session, event.change);
+    onConsoleLink(work, session, event);
   }
 }
 
@@ -101,13 +101,13 @@ export function endAll(work: Work, reason: "agent-lost" | "agent-restarted"): vo
 function onConsoleLink(
   work: Work,
   session: SessionState,
-  change: EventOf<"link">["change"],
+  event: EventOf<"link">,
 ): void {
   if (session.console.at === "unattached") return;
   const { linkId } = session.console;
   const note = (online: boolean) =>
     ({ type: "PEER_PRESENCE", at: work.now, peer: "console", online }) as const;
-  switch (change) {
+  switch (event.change) {
     case "lost": {
       if (session.console.at === "away") return;
       const next = { ...session, console: { at: "away", linkId, sinceMs: work.now } } as const;
@@ -116,7 +116,11 @@ function onConsoleLink(
     }
     case "resumed": {
       if (session.console.at === "online") return;
-      const next: SessionState = { ...session, console: { at: "online", linkId } };
+      const next: SessionState = {
+        ...session,
+        ...sourceIn(event),
+        console: { at: "online", linkId },
+      };
       presence(work, next, true);
       put(work, flush(work, record(work, next, note(true))));
       return route(work, next);

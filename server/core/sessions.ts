@@ -1,5 +1,5 @@
 /** Life of a session from request to end, but for its WebRTC state. */
-import { codedError, type MessageOf, retryLater } from "@farglass/protocol";
+import { codedError, type EventSource, type MessageOf, retryLater } from "@farglass/protocol";
 import type { ControllerEvent, MessageRef } from "./events.ts";
 import { fullBucket } from "./rate_limit.ts";
 import { flush } from "./signals.ts";
@@ -25,6 +25,10 @@ const SESSION_RETRY_MS = 10_000;
 
 type EventOf<K extends ControllerEvent["kind"]> = Extract<ControllerEvent, { kind: K }>;
 
+/** Where the operator is, if the event says so; what was known stays otherwise. */
+export const sourceIn = ({ source }: { readonly source?: EventSource }) =>
+  source === undefined ? {} : { source };
+
 /** SESSION_REQUEST of a console or of REST: a new session that waits for the agent's decision. */
 export function onRequest(work: Work, event: EventOf<"request">): void {
   const { desktop, now, policy } = work;
@@ -47,6 +51,7 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
     desktopId: desktop.desktopId,
     requestId: event.requestId,
     operator: event.operator,
+    ...sourceIn(event),
     console: event.consoleLinkId === null
       ? { at: "unattached", sinceMs: now }
       : { at: "online", linkId: event.consoleLinkId },
@@ -107,6 +112,7 @@ export function onAttach(work: Work, event: EventOf<"attach">): void {
   }
   let next = put(work, {
     ...session,
+    ...sourceIn(event),
     console: { at: "online", linkId: event.consoleLinkId },
     requestId: event.requestId,
     negotiateByMs: session.stage === "approved"

@@ -8,6 +8,7 @@ import type {
   AgentInfo,
   CandidatePair,
   DesktopCaps,
+  EventSource,
   Evidence,
   LayerState,
   MessageOf,
@@ -111,6 +112,8 @@ export interface SessionState {
   readonly desktopId: string;
   readonly requestId: string;
   readonly operator: Operator;
+  /** Where the operator asked or came back from; absent in what an older node wrote. */
+  readonly source?: EventSource;
   readonly console: End;
   readonly stage: Stage;
   readonly createdAtMs: number;

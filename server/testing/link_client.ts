@@ -223,7 +223,12 @@ export async function ticketFor(server: RunningServer, cookie: string): Promise<
 /** Opens, or with `client` resumes, a console's link. */
 export async function connectConsole(
   server: RunningServer,
-  options: { readonly cookie?: string; readonly client?: LinkClient } = {},
+  options: {
+    readonly cookie?: string;
+    readonly client?: LinkClient;
+    /** Its address, as a proxy would tell it. */
+    readonly from?: string;
+  } = {},
 ): Promise<{ readonly client: LinkClient; readonly cookie: string; readonly resumed: boolean }> {
   const cookie = options.cookie ?? await signIn(server);
   const client = options.client ?? new LinkClient();
@@ -233,7 +238,10 @@ export async function connectConsole(
     : { linkId: client.linkId, lastSeq: client.link.received };
   const welcome = await client.open(
     server.signalUrl,
-    { cookie, origin: server.baseUrl },
+    {
+      ...{ cookie, origin: server.baseUrl },
+      ...options.from === undefined ? {} : { "x-forwarded-for": options.from },
+    },
     { role: "console", ticket, resume },
   );
   return { client, cookie, resumed: welcome.payload.resumed };

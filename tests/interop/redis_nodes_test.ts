@@ -1,11 +1,19 @@
 /** Two nodes on one Redis: any client at any node, and back at another. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { encodeDiff, encodeDiffAck, encodeRelay } from "@farglass/protocol";
-import { connectAgent, connectConsole, type LinkClient } from "../../server/testing/link_client.ts";
+import { encodeDiff, encodeDiffAck, encodeRelay, type SecurityEvent } from "@farglass/protocol";
+import type { Settings } from "../../server/settings_schema.ts";
+import {
+  connectAgent,
+  connectConsole,
+  type LinkClient,
+  signIn,
+} from "../../server/testing/link_client.ts";
 import { CAPS, sampleCandidate, sampleSdp } from "../../server/testing/samples.ts";
 import { approve } from "../../server/testing/server_fixture.ts";
+import { connectPeers } from "../support/node_session.ts";
 import { startNodes, type TestNodes } from "../support/nodes.ts";
+import { poll } from "../support/process.ts";
 
 /** An agent at the first node, a console at the last, and a session between them. */
 async function openSession(all: TestNodes) {
@@ -121,4 +129,42 @@ Deno.test("nodes: a client that comes back elsewhere gets what it missed, once, 
   assert.equal(moved.resumed, true);
   await agent.client.until(() => portsOf(agent.client).length === 7);
   assert.deepEqual(portsOf(agent.client), Array.from({ length: 7 }, (_, i) => 40_000 + i));
+});
+
+Deno.test("nodes: events say where the operator is, whichever node and end tell of it", async () => {
+  const telemetry: Settings["telemetry"] = { format: "native", sinks: [{ type: "stdout" }] };
+  await using all = await startNodes(2, {}, { telemetry, trustedProxies: ["127.0.0.1"] });
+  const [a, b] = all.nodes;
+  const desktopId = randomUUID();
+  const agent = await connectAgent(a.server);
+  agent.client.send({ type: "DESKTOP_CAPS", desktopId, payload: CAPS });
+  const cookie = await signIn(b.server);
+  const viewer = await connectConsole(b.server, { cookie, from: "198.51.100.7" });
+  await viewer.client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
+  const session = await approve(viewer.client, agent.client, desktopId);
+  await connectPeers({ agent, viewer, ...session });
+  await viewer.client.drop();
+  await connectConsole(a.server, { cookie, client: viewer.client, from: "203.0.113.9" });
+  await agent.client.next("PEER_PRESENCE", 0, (m) => m.payload.online);
+  // The agent tells of it, at the other node.
+  const choice = { kind: "sound", on: true } as const;
+  agent.client.send({ type: "VIEWER_CHOICE", ...session, payload: choice });
+  const from = agent.client.messages.length;
+  await viewer.client.drop();
+  await connectConsole(a.server, { cookie, client: viewer.client, from: "203.0.113.10" });
+  await agent.client.next("PEER_PRESENCE", from, (m) => m.payload.online);
+  agent.client.send({ type: "VIEWER_CHOICE", ...session, payload: { ...choice, on: false } });
+  const events = await poll("the last event", 5_000, () => {
+    const lines = all.nodes.flatMap(({ stdout }) => stdout.join("").trim().split("\n"));
+    const told: SecurityEvent[] = lines.filter((l) => l !== "").map((l) => JSON.parse(l));
+    return told.some((e) => e.action === "sound-stopped") ? told : null;
+  });
+  const sourceOf = (action: SecurityEvent["action"]) =>
+    events.find((e) => e.action === action)?.source?.address;
+  for (const action of ["session-requested", "session-started", "control-taken"] as const) {
+    assert.equal(sourceOf(action), "198.51.100.7", action);
+  }
+  assert.equal(sourceOf("session-decided"), "127.0.0.1");
+  assert.equal(sourceOf("sound-started"), "203.0.113.9");
+  assert.equal(sourceOf("sound-stopped"), "203.0.113.10");
 });

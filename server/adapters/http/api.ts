@@ -81,6 +81,7 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
       requestId: newId(),
       consoleLinkId: null,
       operator: c.get("operator"),
+      source: sourceOf(c),
       ref: REST,
     }, { origin: originOf(c), caller: parseTraceparent(c.req.header("traceparent") ?? "") });
     const rejected = withMessage(effects);

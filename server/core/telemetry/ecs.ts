@@ -87,7 +87,10 @@ export function toEcs(event: SecurityEvent): Json {
   const { kind, category, type } = ECS_CATEGORIES[event.action];
   const { actor, source, target } = event;
   const ip = ipOf(event);
-  const user = actor.kind === "operator" ? actor : event.operator;
+  // Whose address `source` is: an agent's is not where the session's operator sits.
+  const isOperators = actor.kind === "operator" || actor.kind === "server";
+  const user = actor.kind === "operator" ? actor : isOperators ? event.operator : undefined;
+  const pivots = [user?.id, user?.name, event.operator?.id, event.operator?.name];
   // Labels are keywords: numbers and flags are written as text.
   const labels = Object.entries(extrasOf(event)).map(([key, value]) => [key, String(value)]);
   const isRefused = kind === "alert" && event.reason !== undefined;
@@ -121,7 +124,7 @@ export function toEcs(event: SecurityEvent): Json {
     user: { id: user?.id, name: user?.name },
     related: {
       ip: ip === undefined ? [] : [ip],
-      user: [user?.id, user?.name].filter((t) => t !== undefined),
+      user: [...new Set(pivots.filter((t) => t !== undefined))],
       hosts: target?.agentId === undefined ? [] : [target.agentId],
     },
     trace: { id: event.traceId },

@@ -1,6 +1,6 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { EVENT_ACTIONS } from "@farglass/protocol";
+import { EVENT_ACTIONS, type SecurityEvent } from "@farglass/protocol";
 import { fullEvent, SAMPLE_EVENTS, SAMPLE_SESSION } from "../../../tests/support/event_samples.ts";
 import { ECS, ecsProblems, OCSF, ocsfProblems } from "../../testing/schema_checks.ts";
 import { ECS_VERSION, toEcs } from "./ecs.ts";
@@ -78,6 +78,15 @@ Deno.test("shapes: who, what, from where, which session, why", () => {
   assert.deepEqual(ocsf.src_endpoint, { ip: "192.0.2.7" });
   assert.equal((ocsf.dst_endpoint as Json).uid, event.target?.desktopId);
   assert.equal((ocsf.metadata as Json).uid, event.id);
+});
+
+Deno.test("toEcs: a user stands beside an address of his own only", () => {
+  const agent = { kind: "agent", id: "22222222-2222-4222-8222-222222222222" } as const;
+  const operator = { id: "0011aabb", name: "operator 0011" };
+  const by = (actor: SecurityEvent["actor"]) => toEcs(fullEvent("desktop-webrtc-state", { actor }));
+  assert.equal(by(agent).user, undefined, "the address is the agent's");
+  assert.deepEqual((by(agent).related as Json).user, [operator.id, operator.name]);
+  assert.deepEqual(by({ kind: "server" }).user, operator);
 });
 
 Deno.test("shapes: the product's own tables agree with the published captions", () => {

@@ -191,10 +191,17 @@ function displayChange(step: ToldStep): EventDraft[] {
   return [{ action: "display-changed", ...base, ...reason && { reason }, details }];
 }
 
-/** What the agent reports of its operator: where that one sits its link does not tell. */
-function byOperator(step: ToldStep, session: SessionState): Base {
-  const { source: _agents, ...base } = sessionBase(step, session, step.now);
-  return { ...base, actor: operatorActor(session.operator) };
+/** What the operator did, or has now, whoever reported it. */
+function byOperator(step: ToldStep, session: SessionState, at = step.now): Base {
+  return {
+    ...fromOperator(sessionBase(step, session, at), session),
+    actor: operatorActor(session.operator),
+  };
+}
+
+/** From where the session's operator is, instead of from where the step's sender is. */
+function fromOperator({ source: _senders, ...base }: Base, { source }: SessionState): Base {
+  return { ...base, ...source === undefined ? {} : { source } };
 }
 
 /** In these stages the operator sees the desktop. */
@@ -244,11 +251,11 @@ function sessionEvent(
       const told: EventDraft[] = [webrtcState(event, base)];
       if (!LIVE.has(event.stage) || wasLive(known) || live.has(sessionId)) return told;
       live.add(sessionId);
-      const actor = operatorActor(session.operator);
+      const own = byOperator(step, session, event.at);
       const waitMs = Math.max(0, event.at - session.createdAtMs);
       const { transport } = event;
-      told.push({ action: "session-started", ...base, actor, details: { transport, waitMs } });
-      if (!session.viewOnly) told.push({ action: "control-taken", ...base, actor, details: {} });
+      told.push({ action: "session-started", ...own, details: { transport, waitMs } });
+      if (!session.viewOnly) told.push({ action: "control-taken", ...own, details: {} });
       return told;
     }
     case "DESKTOP_TRANSPORT_FALLBACK":
@@ -263,10 +270,16 @@ function sessionEvent(
       const first = !(known?.events.some((e) => e.type === "TURN_ISSUED") ?? false) &&
         (known?.rotateAtMs ?? null) === null;
       const action = first ? "turn-credential-issued" : "turn-credential-rotated";
-      return [{ action, ...base, ...SERVER_ORIGIN, details: { ttlSeconds: step.ttlSeconds } }];
+      const own = { ...fromOperator(base, session), ...SERVER_ORIGIN };
+      return [{ action, ...own, details: { ttlSeconds: step.ttlSeconds } }];
     }
     case "TURN_REVOKED":
-      return [{ action: "turn-credential-refused", ...base, ...SERVER_ORIGIN, details: {} }];
+      return [{
+        action: "turn-credential-refused",
+        ...fromOperator(base, session),
+        ...SERVER_ORIGIN,
+        details: {},
+      }];
     case "SESSION_ENDED":
       return ended(step, event, { base, session });
     case "PEER_PRESENCE":

@@ -4,6 +4,7 @@ import * as v from "valibot";
 import { type EventDraft, securityEventSchema } from "@farglass/protocol";
 import {
   AGENT,
+  CONSOLE_LINK,
   ControllerDriver,
   DESKTOP,
   on,
@@ -33,7 +34,8 @@ const originOf = (event: ControllerEvent): EventOrigin | null => {
 
 /** Runs events one by one; each one must make valid events. */
 function tell(driver: ControllerDriver, ...events: readonly ControllerEvent[]): EventDraft[] {
-  return events.flatMap((event) => {
+  return events.flatMap((heard) => {
+    const event = heard.kind === "request" ? { ...heard, source: CONSOLE_ORIGIN.source } : heard;
     const before = driver.desktop;
     driver.run(event);
     const { desktop: after, effects, now } = driver;
@@ -101,7 +103,22 @@ Deno.test("stepEvents: a whole session", () => {
     assert.equal(draft.target?.agentId, AGENT);
     assert.equal(draft.operator?.id, "op");
     assert.equal(draft.traceId, SESSION.replaceAll("-", ""));
+    assert.deepEqual(draft.policy, CAPS.policy);
+    // Whoever's report it was: an operator is never said to be where the agent is.
+    const from = draft.actor.kind === "agent" ? AGENT_ORIGIN : CONSOLE_ORIGIN;
+    assert.deepEqual(draft.source, from.source, draft.action);
   }
+  const by = (action: EventDraft["action"]) => only(told, action).map((e) => e.actor.kind);
+  assert.deepEqual(by("desktop-webrtc-state").slice(0, 4), [
+    "operator",
+    "agent",
+    "operator",
+    "agent",
+  ]);
+  for (const action of ["session-started", "control-taken"] as const) {
+    assert.deepEqual(by(action), ["operator"]);
+  }
+  assert.deepEqual(by("turn-credential-issued"), ["server"]);
   const [requested] = only(told, "session-requested");
   assert.deepEqual([requested.actor.kind, requested.source], ["operator", CONSOLE_ORIGIN.source]);
   assert.deepEqual(only(told, "session-decided")[0].actor, AGENT_ORIGIN.actor);
@@ -113,6 +130,15 @@ Deno.test("stepEvents: a whole session", () => {
     [end.outcome, end.actor.kind, end.reason, end.details.durationMs],
     ["success", "operator", "operator-disconnect", 65_000],
   );
+});
+
+Deno.test("stepEvents: an operator who comes back from elsewhere", () => {
+  const driver = new ControllerDriver();
+  tell(driver, ...SCRIPTS.connected, on.link(CONSOLE_LINK, "lost"));
+  const source = { address: "192.0.2.200", userAgent: "another" };
+  tell(driver, { kind: "link", linkId: CONSOLE_LINK, change: "resumed", source });
+  const [heard] = tell(driver, on.choice({ kind: "sound", on: true }));
+  assert.deepEqual([heard.action, heard.source], ["sound-started", source]);
 });
 
 Deno.test("stepEvents: a view-only session takes no control", () => {
@@ -241,7 +267,7 @@ Deno.test("stepEvents: who listens to the desktop, until the session's end", () 
   assert.equal(started.action, "sound-started");
   assert.deepEqual(
     [started.actor, started.source, started.operator?.id, started.sessionId],
-    [CONSOLE_ORIGIN.actor, undefined, "op", SESSION],
+    [CONSOLE_ORIGIN.actor, CONSOLE_ORIGIN.source, "op", SESSION],
   );
   assert.equal(started.target?.desktopId, DESKTOP);
   assert.deepEqual(actions(tell(driver, sound(false), sound(false))), ["sound-stopped"]);
