@@ -38,7 +38,7 @@ import { readDisplay, writeDisplay } from "./display_choice.ts";
 import { FrameTimes } from "./frame_times.ts";
 import { InputListener } from "./input_listener.ts";
 import { PeerConnection, peerEnvironment } from "./peer_connection.ts";
-import { readRecord } from "./session_record.ts";
+import { readRecord, readSession, readSessions } from "./session_record.ts";
 import { SignallingSocket } from "./signalling_socket.ts";
 import { SoundPlayer } from "./sound_player.ts";
 import { makeBundle } from "./support_bundle.ts";
@@ -443,7 +443,7 @@ export function createConsoleClient(options: ConsoleClientOptions = {}): Console
     retryNow: () => client.dispatch({ type: "retry-now" }),
     getView: () => client.view,
     subscribe: (listener) => client.subscribe(listener),
-    readRecord,
+    ...{ readRecord, readSession, readSessions },
     exportBundle: (sessionId, options) => client.exportBundle(sessionId, options),
     attach: ({ stage, video, canvas, cursor }) => {
       if (

@@ -49,6 +49,7 @@ export type SpanTone = "busy" | "good" | "warn" | "bad";
 
 const TONES: Readonly<Record<string, SpanTone>> = {
   "connected": "good",
+  "hybrid": "good",
   "rtp": "good",
   "diff-dc": "good",
   "first frame": "good",
@@ -75,6 +76,7 @@ const LABELS: Readonly<Record<string, string>> = {
   "disconnected": "path lost",
   "first frame": "first picture",
   "waiting": "waiting for it",
+  "hybrid": "video and diff",
   "rtp": "video",
   "diff-dc": "diff",
   "diff-ws": "diff via server",

@@ -5,6 +5,7 @@ export * from "./displays.ts";
 export * from "./events.ts";
 export * from "./latency.ts";
 export * from "./machine.ts";
+export * from "./past_sessions.ts";
 export * from "./policy.ts";
 export type { Rng } from "./random.ts";
 export type { ConsoleReport } from "./report.ts";

@@ -20,6 +20,7 @@ import type {
   ViewerNetwork,
 } from "@farglass/protocol";
 import type { LatencyView } from "./latency.ts";
+import type { KnownSession } from "./past_sessions.ts";
 import type { SessionRecord } from "./session_record.ts";
 
 /** The signalling socket. */
@@ -171,6 +172,10 @@ export interface ConsoleClient extends ConsoleActions {
   subscribe(listener: () => void): () => void;
   /** The server's record of a session, or null when there is none to be had. */
   readRecord(sessionId: string): Promise<SessionRecord | null>;
+  /** What the server remembers of a desktop's sessions, newest first; null when it tells nothing. */
+  readSessions(desktopId: string): Promise<readonly KnownSession[] | null>;
+  /** One session, live or long over. */
+  readSession(sessionId: string): Promise<KnownSession | null>;
   /**
    * A support bundle as JSON; without `addresses` it has no address and no name. Not `complete`
    * when the server's part could not be read.

@@ -1,6 +1,7 @@
 /** The console's whole user interface. */
 import { useEffect, useSyncExternalStore } from "react";
 import type { ConsoleClient } from "../core/mod.ts";
+import { HistoryPage, RecordPage } from "./history_page.tsx";
 import { ListPage } from "./list_page.tsx";
 import { SignedOutPage } from "./message_page.tsx";
 import { useNavigation } from "./navigation.ts";
@@ -12,7 +13,7 @@ import { titleWords } from "./words.ts";
 export function App({ client }: { client: ConsoleClient }) {
   const view = useSyncExternalStore(client.subscribe, client.getView);
   const { route, openDesktop, openList } = useNavigation(client, view);
-  const session = route.page === "list"
+  const session = route.page !== "session"
     ? null
     : view.session?.desktopId === route.desktopId
     ? view.session
@@ -24,6 +25,14 @@ export function App({ client }: { client: ConsoleClient }) {
 
   const over = session === null || session.sessionId === null || session.phase.kind === "ended";
   if (view.link.state === "signed-out" && over) return <SignedOutPage />;
+  if (route.page === "history") {
+    const { desktopId } = route;
+    const desktopName = view.desktops?.find((d) => d.desktopId === desktopId)?.name ?? null;
+    return <HistoryPage {...{ client, desktopId, desktopName }} link={view.link} />;
+  }
+  if (route.page === "record") {
+    return <RecordPage client={client} link={view.link} sessionId={route.sessionId} />;
+  }
   if (session === null) return <ListPage client={client} onConnect={openDesktop} view={view} />;
   return (
     <SessionPage

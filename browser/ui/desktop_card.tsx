@@ -3,6 +3,7 @@ import { type DesktopSummary, REASONS } from "@farglass/protocol";
 import { Button, Dot } from "./controls.tsx";
 import { spanText } from "./format.ts";
 import { Icon } from "./icons.tsx";
+import { routePath } from "./route.ts";
 import { captureWords, policyLabels } from "./words.ts";
 
 /** Properties of `DesktopCard`. */
@@ -48,6 +49,14 @@ export function DesktopCard({ desktop, now, reachable, onConnect }: DesktopCardP
       <Presence online={desktop.online} sinceText={spanText(now - desktop.since)} />
       <p className="mt-1.5 text-muted tabular-nums">{facts.join(" · ")}</p>
       <Labels labels={policyLabels(desktop)} />
+      <a
+        aria-label={`Sessions of ${desktop.name}`}
+        className="relative z-1 mt-2 self-start rounded-sm text-muted hover:text-ink hover:underline"
+        data-testid="history-link"
+        href={routePath({ page: "history", desktopId: desktop.desktopId })}
+      >
+        Past sessions
+      </a>
       <div className="mt-auto flex items-center justify-between gap-3 pt-5">
         <Viewers desktop={desktop} />
         <Button

@@ -47,3 +47,11 @@ export function clockText(atMs: number): string {
   const two = (n: number) => String(n).padStart(2, "0");
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
+
+/** Date and time of day to the second, in 24 hours: `2026-11-25 13:52:09`. */
+export function momentText(atMs: number): string {
+  const date = new Date(atMs);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return `${day} ${clockText(atMs)}`;
+}

@@ -80,6 +80,7 @@ export function Hud(props: HudProps) {
         <Facts session={session} />
         <Timeline entries={session.timeline} />
         <Lanes
+          ended={session.phase.kind === "ended"}
           exportBundle={props.exportBundle}
           readRecord={props.readRecord}
           sessionId={session.sessionId}

@@ -9,12 +9,13 @@ type Loaded = SessionRecord | "loading" | "none";
 
 interface LanesProps {
   readonly sessionId: string | null;
+  readonly ended: boolean;
   readonly readRecord: ConsoleClient["readRecord"];
   readonly exportBundle: ConsoleClient["exportBundle"];
 }
 
-/** Opens on demand; each opening reads the record anew. */
-export function Lanes({ sessionId, readRecord, exportBundle }: LanesProps) {
+/** Opens on demand; each opening reads the record anew, and so does the session's end. */
+export function Lanes({ sessionId, ended, readRecord, exportBundle }: LanesProps) {
   const [open, setOpen] = useState(false);
   if (sessionId === null) return null;
   return (
@@ -25,13 +26,16 @@ export function Lanes({ sessionId, readRecord, exportBundle }: LanesProps) {
           {open ? "Hide the course" : "Show the course"}
         </Button>
       </div>
-      {open ? <Course key={sessionId} readRecord={readRecord} sessionId={sessionId} /> : null}
+      {open
+        ? <Course key={`${sessionId} ${ended}`} readRecord={readRecord} sessionId={sessionId} />
+        : null}
       <Export exportBundle={exportBundle} sessionId={sessionId} />
     </section>
   );
 }
 
-function Course(
+/** The picture of one session, read once. */
+export function Course(
   { sessionId, readRecord }: {
     readonly sessionId: string;
     readonly readRecord: ConsoleClient["readRecord"];
@@ -68,7 +72,8 @@ interface ExportProps {
   readonly exportBundle: ConsoleClient["exportBundle"];
 }
 
-function Export({ sessionId, exportBundle }: ExportProps) {
+/** One click saves the support bundle of a session. */
+export function Export({ sessionId, exportBundle }: ExportProps) {
   const [addresses, setAddresses] = useState(false);
   const [state, setState] = useState<ExportState>("idle");
   const save = async () => {

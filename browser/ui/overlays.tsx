@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 import type { DisplaysView, Phase, SessionView } from "../core/mod.ts";
 import { Button, Spinner } from "./controls.tsx";
 import { Icon } from "./icons.tsx";
+import { routePath } from "./route.ts";
 import { retryText } from "../core/timeline.ts";
 import { displayWords, endAdvice, reasonWords } from "./words.ts";
 
@@ -83,10 +84,11 @@ export function EndedOverlay(props: EndedOverlayProps) {
 
 type EndedDialogProps = EndedOverlayProps & { readonly phase: Extract<Phase, { kind: "ended" }> };
 
-function EndedDialog({ phase, onConnectAgain, onLeave }: EndedDialogProps) {
+function EndedDialog({ phase, session, onConnectAgain, onLeave }: EndedDialogProps) {
   const again = useRef<HTMLButtonElement>(null);
   useEffect(() => again.current?.focus(), []);
   const { reason, error } = phase;
+  const { sessionId } = session;
   return (
     <div
       className="absolute inset-0 z-10 flex items-center justify-center overflow-y-auto bg-black/45 p-4 backdrop-blur-[2px]"
@@ -112,6 +114,15 @@ function EndedDialog({ phase, onConnectAgain, onLeave }: EndedDialogProps) {
               {error?.advice ?? endAdvice(reason)}.{error === null ? "" : ` ${retryText(error)}.`}
             </p>
             <p className="mt-2 font-mono text-xs text-muted">{error?.code ?? reason}</p>
+            {sessionId === null ? null : (
+              <a
+                className="mt-2 inline-block rounded-sm font-medium text-accent-ink hover:underline"
+                data-testid="ended-record"
+                href={routePath({ page: "record", sessionId })}
+              >
+                See its course, or export it for support
+              </a>
+            )}
           </div>
         </div>
         <div className="mt-6 flex flex-wrap justify-end gap-2">

@@ -19,6 +19,10 @@ const CASES: readonly [search: string, hash: string, want: Route][] = [
   ["?connect=javascript:alert(1)", "", list],
   ["", "#/session/../../x", list],
   ["", `#/session/${A}/more`, list],
+  ["", `#/history/${A}`, { page: "history", desktopId: A }],
+  ["", `#/record/${B}`, { page: "record", sessionId: B }],
+  [`?connect=${A}`, `#/record/${B}`, { page: "record", sessionId: B }],
+  ["", "#/record/5", list],
 ];
 
 for (const [search, hash, want] of CASES) {
@@ -28,7 +32,11 @@ for (const [search, hash, want] of CASES) {
 }
 
 Deno.test("routePath: what it writes is what parseRoute reads", () => {
-  for (const route of [list, at(A)]) {
+  const routes: readonly Route[] = [
+    ...[list, at(A)],
+    ...[{ page: "history", desktopId: A }, { page: "record", sessionId: B }] as const,
+  ];
+  for (const route of routes) {
     const url = new URL(routePath(route), "http://127.0.0.1:8080");
     assert.deepEqual(parseRoute(url.search, url.hash), route);
   }

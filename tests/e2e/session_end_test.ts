@@ -52,6 +52,16 @@ e2eTest("DELETE ends the session for console and agent, and the API tells its st
   assert.equal((await api(page, "DELETE", `/sessions/${session.sessionId}`)).body.success, true);
   await shows(page, /ended by the server/);
   await agentIsAlone(world);
+  // Its course stays, one click away, and at an address of its own.
+  await page.getByTestId("ended-record").click();
+  const course = page.getByTestId("record").getByRole("img", { name: /^Course of the session/ });
+  await course.waitFor();
+  await page.reload();
+  await course.waitFor();
+  assert.ok(page.url().endsWith(`#/record/${session.sessionId}`), page.url());
+  await shows(page, /ended by the server/);
+  await page.getByTestId("history-back").click();
+  await page.getByTestId("history").getByRole("link").first().waitFor();
   const missing = await api(page, "GET", "/sessions/00000000-0000-4000-8000-000000000000");
   assert.equal(missing.status, 404);
   assert.equal(missing.body.error.code, "session-not-found");

@@ -11,7 +11,7 @@ import type {
   ConsoleView,
   HTMLElementLike,
 } from "../../browser/core/session_view.ts";
-import { readRecord } from "../../browser/adapters/session_record.ts";
+import { readRecord, readSession, readSessions } from "../../browser/adapters/session_record.ts";
 import { makeBundle } from "../../browser/adapters/support_bundle.ts";
 import { App } from "../../browser/ui/app.tsx";
 import { ErrorBoundary } from "../../browser/ui/message_page.tsx";
@@ -38,7 +38,7 @@ const record = (name: keyof ConsoleActions) => (argument?: unknown) => {
 };
 
 const client: ConsoleClient = {
-  readRecord,
+  ...{ readRecord, readSession, readSessions },
   exportBundle: (sessionId, { addresses }) => {
     const part = { samples: [], decisions: [], timeline: [], addresses: addresses ? [] : null };
     return makeBundle(sessionId, part, Date.now());
