@@ -18,6 +18,7 @@ import { corruptionReporter, type OnCorrupt } from "./corruption.ts";
 import type { ControllerShell } from "./controller_shell.ts";
 import type { LinkHub } from "./link_hub.ts";
 import { LinkSharing } from "./link_sharing.ts";
+import { RedisBatch } from "./redis_batch.ts";
 import { RedisBus } from "./redis_bus.ts";
 import { type CommandObserver, RedisClient, type RedisSettings } from "./redis_client.ts";
 import { RedisLinkStore } from "./redis_links.ts";
@@ -90,16 +91,18 @@ export async function openRedisBackend(
   const bus = new RedisBus(client, onCorrupt);
   const linkMs = settings.linkSeconds * 1000;
   const desktopMs = settings.desktopSeconds * 1000;
+  // In a Cluster what would share a command is in different slots.
+  const writer = settings.cluster.length === 0 ? new RedisBatch(client) : client;
   const store = new RedisDesktopStore({
-    ...{ client, bus, log, desktopMs, linkMs, history: options.history, onCorrupt },
+    ...{ client, writer, bus, log, desktopMs, linkMs, history: options.history, onCorrupt },
     onLost: (desktopId) => {
       bus.publish(LOST_TOPIC, { desktopId }).catch(() => {
         // Redis went away; the next one who reads the key finds it again.
       });
     },
   });
-  const links = new RedisLinkStore({ client, nodeId, linkMs, onCorrupt });
-  const places = new RedisOperatorPlaces(client, desktopMs);
+  const links = new RedisLinkStore({ client, writer, nodeId, linkMs, onCorrupt });
+  const places = new RedisOperatorPlaces(writer, desktopMs);
   const onChange = (desktopId: string, change: unknown) => store.changed(desktopId, change);
   const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID, onChange });
   const stops: (() => void)[] = [];

@@ -133,6 +133,10 @@ export class RedisClient {
 
   /** One command; rejects with StoreUnavailable when Redis cannot do it now. */
   call(command: string, ...args: Argument[]): Promise<unknown> {
+    return this.#call([command, ...args], false);
+  }
+
+  #call(command: readonly [string, ...Argument[]], atOnce: boolean): Promise<unknown> {
     this.#sent++;
     const start = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -144,8 +148,10 @@ export class RedisClient {
     };
     const wait = this.#patience.begin(start, () => fail(new Error("No answer in time")));
     // The library takes any bytes; its type names Node's Buffer only.
-    const asked = [command, ...args] as [string, ...(string | number)[]];
-    this.#laneOf(command, args).call(...asked).then((answer) => {
+    const asked = command as readonly [string, ...(string | number)[]];
+    const lane = this.#laneOf(command);
+    if (!atOnce) gather(lane);
+    lane.call(...asked).then((answer) => {
       if (wait.onLate === null) return;
       this.#patience.end(wait);
       this.#onCommand("ok", (performance.now() - start) / 1_000);
@@ -168,27 +174,30 @@ export class RedisClient {
     }
   }
 
-  /** Runs a script by its digest, and by its text where Redis has forgotten it. */
+  /**
+   * Runs a script by its digest, and by its text where Redis has forgotten it. `atOnce`: nothing
+   * else is asked in this turn of the event loop that it could share its way with.
+   */
   async run(
     script: Script,
     keys: readonly string[],
     args: readonly Argument[],
+    { atOnce = false }: { readonly atOnce?: boolean } = {},
   ): Promise<unknown> {
+    const rest = [keys.length, ...keys, ...args];
     try {
-      return await this.call("EVALSHA", script.sha, keys.length, ...keys, ...args);
+      return await this.#call(["EVALSHA", script.sha, ...rest], atOnce);
     } catch (error) {
       if (!/^NOSCRIPT/.test((error as Error).message)) throw error;
-      return await this.call("EVAL", script.text, keys.length, ...keys, ...args);
+      return await this.#call(["EVAL", script.text, ...rest], atOnce);
     }
   }
 
-  #laneOf(command: string, args: readonly Argument[]): Client {
+  #laneOf(command: readonly [string, ...Argument[]]): Client {
     const { length } = this.#lanes;
     if (length === 1) return this.#lanes[0];
-    const key = String(args[command.startsWith("EVAL") ? 2 : 0] ?? "");
-    const lane = this.#lanes[laneHash(key) % length];
-    gather(lane as Redis);
-    return lane;
+    const key = String(command[command[0].startsWith("EVAL") ? 3 : 1] ?? "");
+    return this.#lanes[laneHash(key) % length];
   }
 
   close(): void {
@@ -234,12 +243,16 @@ export class RedisClient {
 
   #explain(cause: unknown): unknown {
     if (!(cause instanceof Error)) return cause;
-    const refusal = REFUSALS.exec(cause.message);
-    if (refusal !== null) return new StoreUnavailable(refusal[1], { cause });
-    // A ReplyError is Redis's word about a command: a defect here, or a key of another type.
-    if (cause.name === "ReplyError") return cause;
-    return new StoreUnavailable("unreachable", { cause });
+    return cause.name === "ReplyError" || REFUSALS.test(cause.message)
+      ? replyError(cause.message, cause)
+      : new StoreUnavailable("unreachable", { cause });
   }
+}
+
+/** Redis' word about a command: it cannot take it now, or a defect here or a key of another type. */
+export function replyError(message: string, cause: Error = new Error(message)): Error {
+  const refusal = REFUSALS.exec(message);
+  return refusal === null ? cause : new StoreUnavailable(refusal[1], { cause });
 }
 
 /** Of a connection that stands RedisClient waits itself; the library for what makes it one. */
@@ -262,7 +275,9 @@ function laneHash(key: string): number {
  * What is asked in one turn of the event loop leaves in one write: a call of the kernel costs more
  * than the command. Nothing waits longer, and what cannot be sent fails as it would have.
  */
-function gather({ stream }: Redis): void {
+function gather(lane: Client): void {
+  if (!(lane instanceof Redis)) return;
+  const { stream } = lane;
   if (stream === undefined || stream === null || stream.writableCorked > 0) return;
   stream.cork();
   setImmediate(() => stream.uncork());

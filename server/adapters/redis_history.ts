@@ -1,6 +1,7 @@
 /** Ended sessions in Redis, for longer than their desktop's state remembers them. */
 import type { HistoryLimits } from "../core/ports.ts";
 import type { EndedRecord } from "../core/state.ts";
+import type { RedisWriter } from "./redis_batch.ts";
 import { type RedisClient, scriptOf } from "./redis_client.ts";
 import { decodeRecord } from "./redis_codec.ts";
 import { endedPrefix, historyKey, sessionKey } from "./redis_keys.ts";
@@ -9,7 +10,7 @@ import { endedPrefix, historyKey, sessionKey } from "./redis_keys.ts";
  * KEYS: history, then the records. ARGV: keepMs, perDesktop, prefix of records, (end, session,
  * record)… The records that are forgotten are named only here; they share the desktop's slot.
  */
-const KEEP = scriptOf(`
+export const KEEP = scriptOf(`
 local keepMs, most, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 for i = 2, #KEYS do
   local at = 3 * (i - 2) + 4
@@ -34,8 +35,11 @@ export class RedisHistory {
   readonly #client: RedisClient;
   readonly #limits: HistoryLimits;
 
-  constructor(client: RedisClient, limits: HistoryLimits) {
+  readonly #writer: RedisWriter;
+
+  constructor(client: RedisClient, limits: HistoryLimits, writer: RedisWriter = client) {
     this.#client = client;
+    this.#writer = writer;
     this.#limits = limits;
   }
 
@@ -56,7 +60,7 @@ export class RedisHistory {
       return [endedAtMs, sessionId, JSON.stringify(record)];
     });
     return [
-      this.#client.run(KEEP, keys, [keepMs, perDesktop, prefix, ...records]),
+      this.#writer.run(KEEP, keys, [keepMs, perDesktop, prefix, ...records]),
     ];
   }
 

@@ -8,6 +8,7 @@ import {
   type MailRef,
 } from "../core/ports.ts";
 import type { OnCorrupt } from "./corruption.ts";
+import type { RedisWriter } from "./redis_batch.ts";
 import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import { channelOf, linkKey, mailKey, nodeLinksKey } from "./redis_keys.ts";
 import { STORE_VERSION, toFields } from "./redis_codec.ts";
@@ -24,7 +25,7 @@ return redis.call('HGETALL', KEYS[1])
 `);
 
 /** KEYS: link. ARGV: owner, ttlMs, acked, last, (seq, text, desktop or '', n)… */
-const APPEND = scriptOf(`
+export const APPEND = scriptOf(`
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
 local trimmed = tonumber(redis.call('HGET', KEYS[1], 'acked') or '0')
 local acked = math.min(tonumber(ARGV[3]), tonumber(redis.call('HGET', KEYS[1], 'sent')))
@@ -40,7 +41,7 @@ return 1
 `);
 
 /** KEYS: link. ARGV: owner, ttlMs, (seq, filler)… What now stands under each number, or null. */
-const FILL = scriptOf(`
+export const FILL = scriptOf(`
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return false end
 local sent = tonumber(redis.call('HGET', KEYS[1], 'sent') or '0')
 local texts = {}
@@ -71,6 +72,8 @@ return 1
 
 export interface RedisLinksOptions {
   readonly client: RedisClient;
+  /** Where writes go that may share their way; `client` when left out. */
+  readonly writer?: RedisWriter;
   readonly nodeId: string;
   readonly linkMs: number;
   readonly onCorrupt?: OnCorrupt;
@@ -124,7 +127,7 @@ export class RedisLinkStore implements LinkStore {
   }
 
   async append(linkId: string, owner: string, batch: LinkBatch): Promise<boolean> {
-    const { client, linkMs } = this.#options;
+    const { client, writer = client, linkMs } = this.#options;
     const { entries, acked } = batch;
     const last = entries[entries.length - 1].seq;
     const rows = entries.flatMap(({ seq, text, mail }) => [
@@ -134,7 +137,7 @@ export class RedisLinkStore implements LinkStore {
       mail?.n ?? 0,
     ]);
     const args = [owner, linkMs, acked, last, ...rows];
-    if (await client.run(APPEND, [linkKey(linkId)], args) !== 1) {
+    if (await writer.run(APPEND, [linkKey(linkId)], args) !== 1) {
       this.#numbered.delete(linkId);
       return false;
     }
@@ -147,8 +150,9 @@ export class RedisLinkStore implements LinkStore {
     owner: string,
     fillers: readonly { readonly seq: number; readonly text: string }[],
   ): Promise<readonly string[] | null> {
-    const args = [owner, this.#options.linkMs, ...fillers.flatMap(({ seq, text }) => [seq, text])];
-    return await this.#options.client.run(FILL, [linkKey(linkId)], args) as string[] | null;
+    const { client, writer = client, linkMs } = this.#options;
+    const args = [owner, linkMs, ...fillers.flatMap(({ seq, text }) => [seq, text])];
+    return await writer.run(FILL, [linkKey(linkId)], args) as string[] | null;
   }
 
   /** Mail that has a number of the link now is needed no more, and is deleted some at a time. */
@@ -169,7 +173,8 @@ export class RedisLinkStore implements LinkStore {
   }
 
   #delete(linkId: string, desktopId: string, fields: readonly string[]): void {
-    this.#options.client.call("HDEL", mailKey(desktopId, linkId), ...fields).catch(() => {
+    const { client, writer = client } = this.#options;
+    writer.call("HDEL", mailKey(desktopId, linkId), ...fields).catch(() => {
       // The lifetime of the key takes what this could not; who reads it knows what is old.
     });
   }

@@ -1,10 +1,11 @@
 /** Places of operators in Redis, so that a limit holds over all nodes. */
 import type { OperatorPlaces } from "../core/ports.ts";
-import { type RedisClient, scriptOf } from "./redis_client.ts";
+import type { RedisWriter } from "./redis_batch.ts";
+import { scriptOf } from "./redis_client.ts";
 import { placesKey } from "./redis_keys.ts";
 
 /** KEYS: places. ARGV: session, most, ttlMs. One when taken, else the holders and their ages. */
-const TAKE = scriptOf(`
+export const TAKE = scriptOf(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 1 end
@@ -23,10 +24,10 @@ const YOUNG_MS = 10_000;
 
 /** The port on Redis. */
 export class RedisOperatorPlaces implements OperatorPlaces {
-  readonly #client: RedisClient;
+  readonly #client: RedisWriter;
   readonly #keepMs: number;
 
-  constructor(client: RedisClient, keepMs: number) {
+  constructor(client: RedisWriter, keepMs: number) {
     this.#client = client;
     this.#keepMs = keepMs;
   }

@@ -12,6 +12,7 @@ import type {
 import { newlyEnded, StoreNewer } from "../core/ports.ts";
 import type { DesktopState, EndedRecord, EndedSession } from "../core/state.ts";
 import type { OnCorrupt } from "./corruption.ts";
+import type { RedisWriter } from "./redis_batch.ts";
 import { isWrongType, type RedisClient, scriptOf } from "./redis_client.ts";
 import {
   applyTold,
@@ -50,6 +51,8 @@ const MAX_REMEMBERED = 20_000;
 
 export interface RedisStoreOptions {
   readonly client: RedisClient;
+  /** Where writes go that may share their way; `client` when left out. */
+  readonly writer?: RedisWriter;
   readonly bus: Bus;
   readonly log: Log;
   readonly desktopMs: number;
@@ -77,7 +80,7 @@ export class RedisDesktopStore implements DesktopStore {
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
-    this.#history = new RedisHistory(options.client, options.history);
+    this.#history = new RedisHistory(options.client, options.history, options.writer);
   }
 
   async load(desktopId: string): Promise<Stored | null> {
@@ -110,7 +113,7 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
-    const { client, desktopMs, linkMs } = this.#options;
+    const { client, writer = client, desktopMs, linkMs } = this.#options;
     // The change is written, not the whole, so what it is based on must be known.
     const base = revision === 0 ? null : await this.recall(desktopId);
     if (revision !== (base?.revision ?? 0)) return this.#outdated(desktopId, revision, "conflict");
@@ -127,9 +130,9 @@ export class RedisDesktopStore implements DesktopStore {
       if (revision === 0) await this.#index(desktopId);
       // The index first: a session that is named but not there is harmless.
       const [saved] = await Promise.all([
-        client.run(SAVE, keys, args),
+        writer.run(SAVE, keys, args),
         ...[...new Set(named)].map((id) =>
-          client.call("SET", sessionKey(id), desktopId, "PX", this.#sessionMs)
+          writer.call("SET", sessionKey(id), desktopId, "PX", this.#sessionMs)
         ),
         // So is the record of a session that this write does not end after all: what lives is
         // asked first.

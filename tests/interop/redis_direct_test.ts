@@ -1,6 +1,7 @@
 /** Messages that are kept with the decision's own write, on a real redis-server. */
 import assert from "node:assert/strict";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
+import { RedisBatch } from "../../server/adapters/redis_batch.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { linkKey } from "../../server/adapters/redis_keys.ts";
@@ -27,10 +28,11 @@ async function open() {
   await client.whenUp();
   const onCorrupt = corruptionReporter(log, () => {});
   const bus = new RedisBus(client, onCorrupt);
-  const times = { desktopMs: 60_000, linkMs: 60_000 };
+  const writer = new RedisBatch(client);
+  const times = { writer, desktopMs: 60_000, linkMs: 60_000 };
   const history = { keepMs: 60_000, perDesktop: 3 };
   const store = new RedisDesktopStore({ client, bus, log, onCorrupt, history, ...times });
-  const links = new RedisLinkStore({ client, nodeId: "node", linkMs: 60_000 });
+  const links = new RedisLinkStore({ client, writer, nodeId: "node", linkMs: 60_000 });
   await links.create(LINK, OWNER, WHO);
   await links.addDesktop(LINK, OWNER, DESKTOP);
   const published: unknown[] = [];

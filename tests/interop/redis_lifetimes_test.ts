@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { ControllerShell } from "../../server/adapters/controller_shell.ts";
+import { RedisBatch } from "../../server/adapters/redis_batch.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
@@ -91,9 +92,10 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
   const onCorrupt = corruptionReporter(log, () => {});
   const bus = new RedisBus(client, onCorrupt);
   const history = { keepMs: LIFETIME_MS, perDesktop: 50 };
-  const times = { desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS, history };
+  const writer = new RedisBatch(client);
+  const times = { writer, desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS, history };
   const store = new RedisDesktopStore({ client, bus, log, onCorrupt, ...times });
-  const links = new RedisLinkStore({ client, nodeId: "node", linkMs: LIFETIME_MS });
+  const links = new RedisLinkStore({ client, writer, nodeId: "node", linkMs: LIFETIME_MS });
   const shell = new ControllerShell({
     ...{ store, bus, log, telemetry: { emit: () => {} } },
     metrics: {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
+import { RedisBatch, type RedisWriter } from "../../server/adapters/redis_batch.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
@@ -19,14 +20,14 @@ const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).deskto
 const LINK = "77777777-7777-4777-8777-777777777777";
 
 /** Uses every script and command once, with mail over the bus. */
-async function useAll(client: RedisClient): Promise<void> {
+async function useAll(client: RedisClient, writer: RedisWriter = client): Promise<void> {
   await client.whenUp();
   const onCorrupt = corruptionReporter(log, () => {});
   const bus = new RedisBus(client, onCorrupt);
   const history = { keepMs: 60_000, perDesktop: 3 };
   const times = { desktopMs: 60_000, linkMs: 60_000, history };
-  const store = new RedisDesktopStore({ client, bus, log, onCorrupt, ...times });
-  const links = new RedisLinkStore({ client, nodeId: "node", linkMs: 60_000 });
+  const store = new RedisDesktopStore({ client, writer, bus, log, onCorrupt, ...times });
+  const links = new RedisLinkStore({ client, writer, nodeId: "node", linkMs: 60_000 });
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const stop = bus.subscribe(`link:${LINK}`, resolve);
   await bus.settled(`link:${LINK}`);
@@ -99,7 +100,7 @@ Deno.test("rediss: TLS with a client certificate, as an ACL user with the keys i
     tls: { caFile, certFile, keyFile, serverName: "" },
   };
   const client = await RedisClient.open(settings, log);
-  await useAll(client);
+  await useAll(client, new RedisBatch(client));
   client.close();
   await Deno.remove(dir, { recursive: true });
 });

@@ -1,6 +1,7 @@
 /** The contract suites of the ports on a real redis-server. */
 import assert from "node:assert/strict";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
+import { RedisBatch } from "../../server/adapters/redis_batch.ts";
 import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { changeOf } from "../../server/adapters/redis_codec.ts";
@@ -37,9 +38,11 @@ async function open(settings: Partial<typeof DEFAULT_SETTINGS.redis> = {}) {
   await client.whenUp();
   const onCorrupt = corruptionReporter(log, () => {});
   const bus = new RedisBus(client, onCorrupt);
+  const writer = new RedisBatch(client);
   const lost: string[] = [];
   const history = { keepMs: 60_000, perDesktop: 3 };
-  const options = { client, bus, log, onCorrupt, desktopMs: 60_000, linkMs: 60_000, history };
+  const times = { desktopMs: 60_000, linkMs: 60_000 };
+  const options = { client, writer, bus, log, onCorrupt, history, ...times };
   const store = new RedisDesktopStore({ ...options, onLost: (id) => lost.push(id) });
   const close = async () => {
     bus.close();
