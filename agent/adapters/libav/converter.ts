@@ -3,13 +3,14 @@
  * picture lives on between frames: an encoder that still reads it keeps the old buffer, and the
  * next conversion goes on in a copy (av_frame_make_writable).
  */
+import type { SwsFlags } from "node-av/constants";
 import type { Frame as AvFrame, SoftwareScaleContext } from "node-av/lib";
 import { Buffer } from "node:buffer";
 import { type CodedError, codedError, err, ok, type Rect, type Result } from "@farglass/protocol";
 import { DamageGrid } from "../../core/damage_grid.ts";
 import { copyPadded, evenSide } from "../../core/pixel_copy.ts";
 import type { Frame, PictureConverter, VideoPicture } from "../../core/ports.ts";
-import { allocFrame, type Libav, loadLibav, messageOf } from "./load.ts";
+import { allocFrame, type AvConstants, type Libav, loadLibav, messageOf } from "./load.ts";
 
 /** A picture in FFmpeg's hands; `frame` is good until the next conversion begins. */
 export class LibavPicture implements VideoPicture {
@@ -162,10 +163,8 @@ class LibavConverter implements PictureConverter {
     if (scaler === undefined) {
       const { av, k } = this.lib;
       scaler = new av.SoftwareScaleContext();
-      // Area, because its chroma is the mean of the 2×2 pixels and so has no seam at the edges of
-      // a rectangle; bilinear looks at neighbours.
       const [from, into] = [k.AV_PIX_FMT_BGR0, k.AV_PIX_FMT_YUV420P];
-      scaler.getContext(width, height, from, width, height, into, k.SWS_AREA);
+      scaler.getContext(width, height, from, width, height, into, scalerFlags(k));
     }
     // The one used last is the last to go.
     this.#scalers.delete(key);
@@ -191,6 +190,14 @@ class LibavConverter implements PictureConverter {
     this.resources.dispose();
   }
 }
+
+/**
+ * Area, because its chroma is the mean of the 2×2 pixels and so has no seam at the edges of a
+ * rectangle; bilinear looks at neighbours. Chroma is made of every pixel and then averaged, for
+ * only that way swscale has SIMD code: 2.8 ms instead of 3.6 at 1920×1080.
+ */
+const scalerFlags = (k: AvConstants): SwsFlags =>
+  (k.SWS_AREA | k.SWS_FULL_CHR_H_INP) as number as SwsFlags;
 
 /** Heights of 32·2^n rows, so that few scalers serve every shape. */
 function powerOfTwoRows(rect: Rect): Rect[] {

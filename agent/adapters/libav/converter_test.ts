@@ -78,6 +78,40 @@ for (const [width, height] of [[640, 360], [1030, 614], [333, 201]]) {
   });
 }
 
+Deno.test("convert: luma is each pixel's by BT.601, chroma that of the mean of 2×2", async () => {
+  const random = seededRandom(fuzzSeed("converter"));
+  const picture = new Picture(256, 128, 2);
+  for (let y = 0; y < 128; y++) {
+    for (let x = 0; x < 256; x++) {
+      picture.fill(x, y, 1, 1, [random() * 256, random() * 256, random() * 256]);
+    }
+  }
+  const converter = await open(256, 128);
+  const frame = picture.frame(1, 0);
+  const [luma, cb, cr] = await planes(converter, frame);
+  const pixel = (x: number, y: number) => {
+    const at = y * frame.strideBytes + x * 4;
+    return [...frame.pixels.subarray(at, at + 3)];
+  };
+  // ITU-R BT.601 in limited range, of blue, green and red.
+  const of = (base: number, factors: readonly number[], bgr: readonly number[]) =>
+    base + factors.reduce((sum, factor, i) => sum + factor * bgr[i] / 255, 0);
+  const near = (found: number, wanted: number, where: string) =>
+    assert.ok(Math.abs(found - wanted) < 2, `${where}: ${found} for ${wanted}`);
+  for (let y = 0; y < 128; y++) {
+    for (let x = 0; x < 256; x++) {
+      near(luma[y * 256 + x], of(16, [24.966, 128.553, 65.481], pixel(x, y)), `luma ${x},${y}`);
+      if (x % 2 === 1 || y % 2 === 1) continue;
+      const four = [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)];
+      const mean = [0, 1, 2].map((i) => four.reduce((sum, one) => sum + one[i] / 4, 0));
+      const at = y / 2 * 128 + x / 2;
+      near(cb[at], of(128, [112, -74.203, -37.797], mean), `Cb ${x},${y}`);
+      near(cr[at], of(128, [-18.214, -93.786, 112], mean), `Cr ${x},${y}`);
+    }
+  }
+  converter.close();
+});
+
 Deno.test("convert: a picture that is held keeps its pixels", async () => {
   const picture = new Picture(640, 360);
   const converter = await open(640, 360);
