@@ -13,11 +13,13 @@ import {
   type Rect,
   type VideoRegions,
 } from "@farglass/protocol";
+import { damagedTiles } from "./damaged_tiles.ts";
 import { DiffFlow, type FlowMark } from "./diff_flow.ts";
 import { hashPicture, type Picture, wordsOf } from "./picture.ts";
 import { PatchSource, SharedPatches } from "./shared_patches.ts";
 import { TileMap, type Words } from "./tile_map.ts";
 import { TilePass } from "./tile_pass.ts";
+import type { TileSamples } from "./tile_samples.ts";
 
 export interface DiffEngineOptions {
   /** Raw deflate (RFC 1951) of the given bytes, which are reused afterwards. */
@@ -136,7 +138,7 @@ export class DiffEngine {
   damage(rects: readonly Rect[], nowMs: number): void {
     if (rects.length === 0) return;
     this.#own?.damage(rects);
-    for (const rect of rects) this.#tiles.change(rect, nowMs);
+    this.#tiles.change(damagedTiles(rects, this.#tiles), nowMs);
     if (this.#hasWork) this.#behindSinceMs ??= nowMs;
     this.#lastChangeMs = nowMs;
     this.#proved = false;
@@ -301,6 +303,11 @@ export class DiffEngine {
       for (const { mark } of this.#inFlight) mark.limited = true;
     }
     return true;
+  }
+
+  /** Samples of this picture's tiles; all its viewers have the same. */
+  samples(picture: Picture): TileSamples {
+    return this.#options.source().of(picture, this.#options.deflate).samples;
   }
 
   /** Follows the picture's size and display; a new one holds no tile back. */

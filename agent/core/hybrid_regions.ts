@@ -4,6 +4,7 @@
  * screen. A region that comes to rest leaves at once, and its tiles are sent exactly.
  */
 import type { CongestionReason, Rect, RegionChoice, ViewerNetwork } from "@farglass/protocol";
+import { damagedTiles } from "./damaged_tiles.ts";
 import type { DiffEngine } from "./diff_engine.ts";
 import { MotionMap, SHRINK_MS, type TileBox } from "./motion_map.ts";
 import { holds, planRegions, sameBoxes } from "./motion_regions.ts";
@@ -87,7 +88,7 @@ export class HybridRegions {
   }
 
   damage(rects: readonly Rect[], nowMs: number): void {
-    if (this.#on) this.#map.damage(rects, nowMs);
+    if (this.#on) this.#map.damage(damagedTiles(rects, this.#map), nowMs);
   }
 
   sent(patch: Rect, bytes: number, nowMs: number): void {
@@ -122,7 +123,10 @@ export class HybridRegions {
       return;
     }
     const late = this.#ports.engine.behindMs(nowMs) >= LATE_MS;
-    if (late || this.#boxes.length > 0) this.#map.look(wordsOf(picture), late);
+    if (late || this.#boxes.length > 0) {
+      const source = { now: wordsOf(picture), samples: this.#ports.engine.samples(picture) };
+      this.#map.look(source, late);
+    }
     const limits = this.#limits(nowMs);
     const boxes = planRegions(this.#map, { current: this.#boxes, nowMs, limits });
     if (!sameBoxes(boxes, this.#boxes)) this.#announce(boxes, picture, nowMs);

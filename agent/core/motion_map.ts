@@ -4,7 +4,9 @@
  * nothing is sent, because the video shows them or patches are late, are compared by samples.
  */
 import type { Rect } from "@farglass/protocol";
-import { COLOUR_MASK, eachTile, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
+import type { DamagedTiles } from "./damaged_tiles.ts";
+import { eachTile, TILE_HEIGHT_PX, TILE_WIDTH_PX, type Words } from "./tile_map.ts";
+import type { TileSamples } from "./tile_samples.ts";
 
 /** Two changes further apart are not one motion. */
 const GAP_MS = 120;
@@ -28,9 +30,6 @@ const SAME_PICTURE_MS = 4;
 export const REST_MS = 160;
 /** Part of a region rests for so long before the region gets smaller. */
 export const SHRINK_MS = 1_000;
-/** Samples of a resting tile: every second pixel of every fourth row. */
-const SAMPLE_COLUMNS = 2;
-const SAMPLE_ROWS = 4;
 
 /** Tiles, right and bottom excluded. */
 export interface TileBox {
@@ -38,6 +37,12 @@ export interface TileBox {
   readonly top: number;
   readonly right: number;
   readonly bottom: number;
+}
+
+/** A picture, and its samples as far as anybody asked for them. */
+export interface SampledPicture {
+  readonly now: Words;
+  readonly samples: TileSamples;
 }
 
 /** Activity of one viewer's tiles. Times are ms of any steady clock. */
@@ -80,22 +85,20 @@ export class MotionMap {
   }
 
   /** One picture's damage. */
-  damage(rects: readonly Rect[], nowMs: number): void {
-    for (const rect of rects) {
-      eachTile(this, rect, (at) => {
-        this.#unseen[at] = 1;
-        const gapMs = nowMs - this.#lastMs[at];
-        if (gapMs < SAME_PICTURE_MS) return;
-        if (gapMs > GAP_MS) {
-          this.#changes[at] = 0;
-          this.#bytes[at] = 0;
-          this.#sends[at] = 0;
-          this.#different[at] = 0;
-          this.#sinceMs[at] = nowMs;
-        }
-        if (this.#changes[at] < 0xffff) this.#changes[at]++;
-        this.#lastMs[at] = nowMs;
-      });
+  damage({ at: tiles }: DamagedTiles, nowMs: number): void {
+    for (const at of tiles) {
+      this.#unseen[at] = 1;
+      const gapMs = nowMs - this.#lastMs[at];
+      if (gapMs < SAME_PICTURE_MS) continue;
+      if (gapMs > GAP_MS) {
+        this.#changes[at] = 0;
+        this.#bytes[at] = 0;
+        this.#sends[at] = 0;
+        this.#different[at] = 0;
+        this.#sinceMs[at] = nowMs;
+      }
+      if (this.#changes[at] < 0xffff) this.#changes[at]++;
+      this.#lastMs[at] = nowMs;
     }
   }
 
@@ -141,31 +144,17 @@ export class MotionMap {
    * Samples the damaged tiles that the video shows, with `late` those that patches shall show, too:
    * damage alone may have changed nothing.
    */
-  look(now: Words, late: boolean): void {
-    for (let row = 0, at = 0; row < this.rows; row++) {
-      for (let col = 0; col < this.cols; col++, at++) {
-        if (this.#unseen[at] === 0 || (this.#owned[at] === 0 && !late)) continue;
-        this.#unseen[at] = 0;
-        const sample = this.#sampleOf(now, col, row);
-        if (sample === this.#sample[at]) continue;
-        this.#sample[at] = sample;
-        if (this.#owned[at] === 0) {
-          if (this.#different[at] < MIN_DIFFERENT) this.#different[at]++;
-        } else this.#changedMs[at] = Math.max(this.#changedMs[at], this.#lastMs[at]);
-      }
+  look({ now, samples }: SampledPicture, late: boolean): void {
+    for (let at = 0; at < this.#unseen.length; at++) {
+      if (this.#unseen[at] === 0 || (this.#owned[at] === 0 && !late)) continue;
+      this.#unseen[at] = 0;
+      const sample = samples.of(at, now);
+      if (sample === this.#sample[at]) continue;
+      this.#sample[at] = sample;
+      if (this.#owned[at] === 0) {
+        if (this.#different[at] < MIN_DIFFERENT) this.#different[at]++;
+      } else this.#changedMs[at] = Math.max(this.#changedMs[at], this.#lastMs[at]);
     }
-  }
-
-  #sampleOf({ words, stride }: Words, col: number, row: number): number {
-    const right = Math.min(this.width, (col + 1) * TILE_WIDTH_PX);
-    const bottom = Math.min(this.height, (row + 1) * TILE_HEIGHT_PX);
-    let sum = 0x811c9dc5;
-    for (let y = row * TILE_HEIGHT_PX; y < bottom; y += SAMPLE_ROWS) {
-      for (let x = col * TILE_WIDTH_PX; x < right; x += SAMPLE_COLUMNS) {
-        sum = Math.imul(sum ^ (words[y * stride + x] & COLOUR_MASK), 0x01000193);
-      }
-    }
-    return sum >>> 0;
   }
 
   /** A tile that patches show moves; a tile that video shows moved within `restMs`. */

@@ -5,6 +5,7 @@
  * changed. Who is elsewhere in the picture, or on a narrower link, has its own packed. Bounded. Pure.
  */
 import { MAX_DIFF_MESSAGE_BYTES, patchPixels, type Rect } from "@farglass/protocol";
+import { damagedTiles } from "./damaged_tiles.ts";
 import {
   LARGEST_BODY_BYTES,
   longestBody,
@@ -14,6 +15,7 @@ import {
 import type { Picture } from "./picture.ts";
 import { SharedTiles } from "./shared_tiles.ts";
 import { eachTile, type Words } from "./tile_map.ts";
+import { TileSamples } from "./tile_samples.ts";
 
 /** Bodies that are kept: those of a large change, of less than a megabyte together. */
 const KEPT = 16;
@@ -34,11 +36,14 @@ interface Kept {
 /** One picture's tiles and packed patches. */
 export class SharedPatches {
   readonly tiles: SharedTiles;
+  /** For whoever asks what moves of what he is not sent. */
+  readonly samples: TileSamples;
   readonly #packer: PatchPacker;
   readonly #kept: Kept[] = [];
 
   constructor(width: number, height: number, deflate: (bytes: Uint8Array) => Uint8Array) {
     this.tiles = new SharedTiles(width, height);
+    this.samples = new TileSamples(width, height);
     this.#packer = new PatchPacker(deflate);
   }
 
@@ -132,7 +137,10 @@ export class PatchSource {
   /** The screen may have changed here; to be told before any viewer looks. */
   damage(rects: readonly Rect[]): void {
     if (this.#patches === null) return;
-    for (const rect of rects) this.#patches.tiles.damage(rect);
+    const { tiles, samples } = this.#patches;
+    const damaged = damagedTiles(rects, tiles);
+    tiles.damage(damaged);
+    samples.damage(damaged);
   }
 
   /** Nobody looks any more: gives the memory back. */

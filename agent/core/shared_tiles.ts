@@ -5,6 +5,7 @@
  * of a damaged tile is compared: no hash, no sampling. Pure.
  */
 import type { Rect } from "@farglass/protocol";
+import type { DamagedTiles } from "./damaged_tiles.ts";
 import {
   COLOUR_MASK,
   copyWords,
@@ -58,11 +59,11 @@ export class SharedTiles {
   }
 
   /** The screen may have changed here. */
-  damage(rect: Rect): void {
-    eachTile(this, rect, (at) => {
+  damage({ at: tiles }: DamagedTiles): void {
+    for (const at of tiles) {
       this.#staleCount += 1 - this.#stale[at];
       this.#stale[at] = 1;
-    });
+    }
   }
 
   /** The screen may have changed anywhere, though nobody said so. */

@@ -1,6 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import type { Rect } from "@farglass/protocol";
+import { damagedTiles } from "./damaged_tiles.ts";
 import { SharedTiles } from "./shared_tiles.ts";
 import type { Words } from "./tile_map.ts";
 
@@ -20,7 +21,7 @@ function start() {
     for (let y = rect.y; y < rect.y + rect.height; y++) {
       now.words.fill(colour, y * WIDTH + rect.x, y * WIDTH + rect.x + rect.width);
     }
-    shared.damage(rect);
+    shared.damage(damagedTiles([rect], shared));
     shared.refreshUnder([rect], now);
   };
   return { now, shared, paint };
@@ -59,7 +60,7 @@ Deno.test("damage without a change of colour → the same version", () => {
   const { now, shared } = start();
   const before = shared.version;
   now.words[5] |= 0xab000000;
-  shared.damage(ALL);
+  shared.damage(damagedTiles([ALL], shared));
   shared.refreshUnder([ALL], now);
   assert.equal(shared.version, before);
 });

@@ -3,6 +3,7 @@
  * has: what changed since then is asked of the tiles that all viewers share.
  */
 import type { Rect } from "@farglass/protocol";
+import type { DamagedTiles } from "./damaged_tiles.ts";
 import type { SharedTiles } from "./shared_tiles.ts";
 
 export const TILE_WIDTH_PX = 64;
@@ -24,7 +25,7 @@ const NOT_TAKEN = -1;
 const ANYTHING = -2;
 
 /** Damage of at most two tiles is text or a click, however often it comes. */
-const SMALL_PX = 2 * TILE_WIDTH_PX * TILE_HEIGHT_PX;
+export const SMALL_PX = 2 * TILE_WIDTH_PX * TILE_HEIGHT_PX;
 /** The first change after such a rest is no motion yet. */
 const REST_MS = 100;
 
@@ -121,13 +122,13 @@ export class TileMap {
   }
 
   /** The screen may have changed here at this moment. */
-  change(rect: Rect, nowMs: number): void {
-    const small = rect.width * rect.height <= SMALL_PX;
-    eachTile(this, rect, (at, _col, row) => {
-      const rested = nowMs - this.#changedMs[at] > REST_MS;
+  change({ at: tiles, small }: DamagedTiles, nowMs: number): void {
+    for (let i = 0; i < tiles.length; i++) {
+      const at = tiles[i];
+      const fresh = small[i] === 1 || nowMs - this.#changedMs[at] > REST_MS;
       this.#changedMs[at] = nowMs;
-      this.#flag(at, row, small || rested ? DAMAGED | FRESH : DAMAGED);
-    });
+      this.#flag(at, Math.floor(at / this.cols), fresh ? DAMAGED | FRESH : DAMAGED);
+    }
   }
 
   /** Of what was taken these pixels were not sent, and are to be taken again. */

@@ -1,6 +1,7 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { damagedTiles } from "./damaged_tiles.ts";
 import { SharedTiles } from "./shared_tiles.ts";
 import { type MutableRect, TILE_HEIGHT_PX, TileMap } from "./tile_map.ts";
 
@@ -30,8 +31,9 @@ Deno.test("TileMap: every changed colour is inside a rectangle, and no rectangle
     const map = new TileMap(width, height);
     map.lose(all);
     map.takeRow(0, { now: before, shared }, []);
-    map.change(all, 0);
-    shared.damage(all);
+    const damaged = damagedTiles([all], shared);
+    map.change(damaged, 0);
+    shared.damage(damaged);
     const found: MutableRect[] = [];
     map.takeRow(0, { now: { words, stride }, shared }, found);
     const differs = (x: number, y: number) =>
@@ -61,8 +63,9 @@ function oneRow() {
   /** Changes one pixel of the first row. */
   const paint = (x: number) => {
     now.words[x]++;
-    shared.damage({ x, y: 0, width: 1, height: 1 });
-    map.change({ x, y: 0, width: 1, height: 1 }, 0);
+    const damaged = damagedTiles([{ x, y: 0, width: 1, height: 1 }], shared);
+    shared.damage(damaged);
+    map.change(damaged, 0);
   };
   const take = () => {
     const found: MutableRect[] = [];
