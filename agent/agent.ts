@@ -114,6 +114,8 @@ export class Agent {
   readonly #traces: SessionTraces | null;
   #reports: MediaReports | null = null;
   readonly #closing = new Set<Promise<void>>();
+  /** Sessions whose owner is about to be asked. */
+  readonly #toAsk = new Set<string>();
   readonly #registered = Promise.withResolvers<void>();
   #stopped = false;
   #encoders: AgentOptions["encoders"];
@@ -304,15 +306,10 @@ export class Agent {
         this.#link.send(this.#traces?.outgoing(effect.draft) ?? effect.draft);
         break;
       case "ask":
-        this.#ports.consent?.ask(effect.sessionId, {
-          operator: effect.operator,
-          displays: this.#displayNames,
-        }, (answer) => {
-          this.#step({ kind: "consent", sessionId: effect.sessionId, answer });
-        });
+        void this.#ask(effect);
         break;
       case "stop-asking":
-        this.#ports.consent?.cancel(effect.sessionId);
+        if (!this.#toAsk.delete(effect.sessionId)) this.#ports.consent?.cancel(effect.sessionId);
         break;
       case "open-viewer":
         this.#openViewer(effect.sessionId, effect.operator);
@@ -344,6 +341,16 @@ export class Agent {
       default:
         never(effect);
     }
+  }
+
+  /** Asks the owner, with the displays that are there now. */
+  async #ask({ sessionId, operator }: Extract<SessionEffect, { kind: "ask" }>): Promise<void> {
+    this.#toAsk.add(sessionId);
+    await this.#ports.pipeline.refreshScreen();
+    if (!this.#toAsk.delete(sessionId) || this.#stopped) return;
+    this.#ports.consent?.ask(sessionId, { operator, displays: this.#displayNames }, (answer) => {
+      this.#step({ kind: "consent", sessionId, answer });
+    });
   }
 
   #openViewer(sessionId: string, operator: string): void {

@@ -158,6 +158,26 @@ export class Pipeline {
     });
   }
 
+  /**
+   * Reads the screen's size and displays anew while nobody looks, for then nobody tells of changes.
+   * Nothing of the picture is read, and a screen that cannot be opened is what it was.
+   */
+  refreshScreen(): Promise<void> {
+    if (this.#closed || this.#audience.size > 0 || this.#desktop.kind !== "closed") {
+      return this.#closing;
+    }
+    this.#closing = this.#closing.then(() => this.#readScreen());
+    return this.#closing;
+  }
+
+  async #readScreen(): Promise<void> {
+    const opened = await this.#ports.openDesktop();
+    if (!opened.ok) return;
+    // A viewer that came meanwhile waits for this one to be closed.
+    this.#onScreen(opened.value.capture);
+    await closeOpened(opened.value);
+  }
+
   /** Shows `viewer` this display, or `all`; false when there is none such, and what it sees stays. */
   setDisplay(viewer: PipelineViewer, display: string): boolean {
     return this.#audience.setDisplay(viewer, display);

@@ -136,6 +136,7 @@ class World implements AsyncDisposable {
   readonly encoders: FakeEncoder[] = [];
   readonly logs: string[] = [];
   broken: string | null = null;
+  size: [number, number] = [64, 32];
   noEncoder = false;
   #wake = Promise.withResolvers<void>();
   readonly pipeline = new Pipeline(
@@ -143,7 +144,7 @@ class World implements AsyncDisposable {
       openDesktop: () => {
         this.#stir();
         if (this.broken !== null) return Promise.resolve(err({ message: this.broken }));
-        const desktop = new FakeDesktop();
+        const desktop = new FakeDesktop(...this.size);
         this.desktops.push(desktop);
         const opened: OpenedDesktop = { capture: desktop, input: inputOf(desktop) };
         return Promise.resolve(ok(opened));
@@ -199,6 +200,34 @@ Deno.test("nothing is captured until the first viewer comes", async () => {
   world.viewer();
   assert.equal(world.desktops.length, 1);
   assert.equal(world.pipeline.captured, 1);
+});
+
+Deno.test("refreshScreen: while nobody looks the screen is read and closed, and a viewer waits for it", async () => {
+  await using world = new World();
+  const told: string[] = [];
+  world.pipeline.onScreen = (width, height) => told.push(`${width}×${height}`);
+  world.size = [128, 64];
+  const refreshed = world.pipeline.refreshScreen();
+  const viewer = world.viewer();
+  await refreshed;
+  assert.deepEqual([told, world.pipeline.screen], [["128×64"], { width: 128, height: 64 }]);
+  assert.equal(world.desktops[0].events, null);
+  assert.equal(world.desktops[0].closed, 1);
+  await world.until(() => viewer.heard.includes("frame"));
+  assert.equal(world.desktops.length, 2);
+  // Now somebody looks, and is told of changes anyway.
+  await world.pipeline.refreshScreen();
+  assert.equal(world.desktops.length, 2);
+});
+
+Deno.test("refreshScreen of a screen that cannot be opened → what it was", async () => {
+  await using world = new World();
+  world.broken = "gone";
+  await world.pipeline.refreshScreen();
+  assert.deepEqual(world.pipeline.screen, { width: 64, height: 32 });
+  world.broken = null;
+  const viewer = world.viewer();
+  await world.until(() => viewer.heard.includes("frame"));
 });
 
 Deno.test("close: capture, input and encoder are given back", async () => {

@@ -393,3 +393,23 @@ e2eTest("a display is turned: the picture follows, exact, without reconnecting",
   await turn("right", 480);
   assert.equal(await peersOf(page), 1);
 });
+
+e2eTest("a display is plugged in while nobody watches: the next viewer has it", async () => {
+  await using stack = new AsyncDisposableStack();
+  const xorg = stack.use(await startXorgDummy("800x600"));
+  const { display } = xorg;
+  const server = stack.use(await startServer());
+  const agent = stack.use(await startAgent({ server, capture: "x11", display, hybrid: true }));
+  const browser = stack.use(await launchChromium());
+  const painter = stack.use(await startPainter("solid", { display, args: ["--colour", "205080"] }));
+  await xorg.plug("DUMMY1", "800x600", { rightOf: "DUMMY0" });
+  // The X server forgets what was drawn on a screen of another size.
+  await painter.ask("solid 205080", /"done"/);
+  await painter.ask("rect 800 0 800 600 a06020", /"done"/);
+  const { consoleUrl } = server;
+  const { page } = stack.use(await openConsole(browser, { consoleUrl, connect: agent.desktopId }));
+  await waitForTransport(page, "hybrid");
+  await waitForPicture(page, both);
+  await pick(page, "DUMMY1");
+  await waitForPicture(page, right);
+});

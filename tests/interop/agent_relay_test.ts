@@ -295,19 +295,21 @@ Deno.test("a select that the policy forbids is answered, and shows nothing", asy
   });
 });
 
-Deno.test("consent: the owner is asked, and says no", async () => {
+Deno.test("consent: the owner is asked, with the displays of now, and says no", async () => {
   await withServer({}, async ({ server }) => {
-    const asked: string[] = [];
+    const asked: (readonly string[])[] = [];
     await using agent = await startInProcess({
       server,
       policy: { consent: "ask" },
       consent: {
-        ask: (_id, { operator }, onAnswer) => {
-          asked.push(operator);
+        ask: (_id, { displays }, onAnswer) => {
+          asked.push(displays);
           onAnswer("denied-by-owner");
         },
         cancel: () => {},
       },
+      // A second one was plugged in since the agent started.
+      displays: () => 2,
     });
     const { client } = await connectConsole(server);
     await client.next("DESKTOP_LIST", 0, (m) => m.payload.desktops.some((d) => d.online));
@@ -315,7 +317,7 @@ Deno.test("consent: the owner is asked, and says no", async () => {
     client.send({ type: "SESSION_REQUEST", desktopId, payload: { requestId: randomUUID() } });
     const { payload } = await client.next("SESSION_DECISION");
     assert.deepEqual([payload.decision, payload.reason], ["deny", "denied-by-owner"]);
-    assert.equal(asked.length, 1);
+    assert.deepEqual(asked, [["Synthetic 1", "Synthetic 2"]]);
     assert.deepEqual(agent.agent.status().viewers, []);
     await client.close();
   });

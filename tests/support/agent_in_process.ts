@@ -32,6 +32,8 @@ export async function startInProcess(options: {
   readonly consent?: AgentPorts["consent"];
   readonly secret?: string;
   readonly agentId?: string;
+  /** How many displays the desktop has when it is opened; one from the start. */
+  readonly displays?: () => number;
 }): Promise<InProcessAgent> {
   const { signalUrl: url, agentSecretFile } = options.server;
   const secret = options.secret ?? (await readFile(agentSecretFile, "utf8")).trim();
@@ -43,8 +45,13 @@ export async function startInProcess(options: {
   const random = () => Math.random();
   const pipeline = new Pipeline(
     {
-      openDesktop: () =>
-        Promise.resolve({ ok: true, value: openSynthetic({ ...SIZE, maxFps: 60 }) }),
+      openDesktop: () => {
+        const displays = options.displays?.() ?? 1;
+        return Promise.resolve({
+          ok: true,
+          value: openSynthetic({ ...SIZE, maxFps: 60, displays }),
+        });
+      },
       openEncoder: openLibavEncoder,
       openConverter,
       encoders: () => [LIBX264],
