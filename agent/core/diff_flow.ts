@@ -41,6 +41,11 @@ const OLD_MS = 100;
 const BASE_SECONDS = 30;
 const DRAIN_EVERY_MS = 8_000;
 const DRAIN_FOR_MS = 300;
+/**
+ * What filled the window so long ago says nothing of the link any more: it may have been the page
+ * that had to start, and where motion goes by video nothing would ever correct it.
+ */
+const KNOWN_MS = 10_000;
 /** How far a rate that was limited by the window lowers the estimate. */
 const LOWER = 0.3;
 /** One message takes the link for at most so long, that control messages find a gap. */
@@ -99,6 +104,9 @@ export class DiffFlow {
   #queueMs = 0;
   #hintKbps: number | null = null;
   #full = false;
+  /** When the window last held something back, and the newest time that is known. */
+  #limitedMs = -Infinity;
+  #nowMs = -Infinity;
   #drainAtMs: number | null = null;
   #roundTripMs: number | null = null;
   #timeoutsInRow = 0;
@@ -113,7 +121,9 @@ export class DiffFlow {
     return {
       reason: this.#reason,
       // Until it was seen full, what went through says only what the desktop had to say.
-      linkKbps: this.#full ? Math.round(this.#rate * 8) : null,
+      linkKbps: this.#full && this.#nowMs <= this.#limitedMs + KNOWN_MS
+        ? Math.round(this.#rate * 8)
+        : null,
       rttMs: this.#baseMs,
       queueMs: this.#queueMs,
       windowBytes: Math.round(this.windowBytes(-Infinity)),
@@ -162,6 +172,7 @@ export class DiffFlow {
 
   /** Whether another frame may be begun now; `null` when nothing hinders it, else why not. */
   refusal(way: UnderWay, nowMs: number): PatchReason | null {
+    this.#nowMs = nowMs;
     if (nowMs < this.#holdUntilMs) return "patches-skipped";
     this.#holdUntilMs = 0;
     const bdp = this.#rate * (this.#baseMs ?? 0);
@@ -209,6 +220,7 @@ export class DiffFlow {
     else if (mark.limited) this.#rate += LOWER * (rate - this.#rate);
     if (mark.limited) {
       this.#measured = true;
+      this.#limitedMs = nowMs;
       if (this.#queueMs > FULL_MS) this.#full = true;
     }
     this.#planDrain(mark.limited, nowMs);

@@ -141,6 +141,28 @@ Deno.test("DiffFlow: small changes lower nothing, and a large one after them goe
   );
 });
 
+Deno.test("DiffFlow: what a full link carried holds for ten seconds, and is measured again when it is full", () => {
+  const sim = new Simulation({ kbps: 2_000, delayMs: 10, queueMs: 3_000 });
+  sim.run(4_000);
+  const small = (seconds: number) => {
+    for (let i = 0; i < 30 * seconds; i++) {
+      sim.supply = 100;
+      sim.run(33);
+    }
+  };
+  sim.supply = 0;
+  sim.run(500);
+  small(5);
+  assert.ok(sim.flow.facts.linkKbps !== null);
+  // The link has become a quick one; where motion goes by video, patches would never find out.
+  sim.down.set({ kbps: 50_000 }, sim.now);
+  small(6);
+  assert.equal(sim.flow.facts.linkKbps, null);
+  sim.supply = Infinity;
+  sim.run(1_000);
+  assert.ok((sim.flow.facts.linkKbps ?? 0) > 10_000, `${sim.flow.facts.linkKbps} kb/s`);
+});
+
 Deno.test("DiffFlow: what is late is waited for, and newer changes take its place", () => {
   const sim = new Simulation({ delayMs: 5 });
   sim.supply = 300;
