@@ -137,7 +137,7 @@ export function hudView(session: SessionState): HudView {
     format: usesVideo(shown.transport) ? carrier?.beat.format ?? null : null,
     patches: beat?.patches ?? null,
     choice: beat?.choice ?? null,
-    playout: session.playout.reason,
+    playout: usesVideo(shown.transport) ? session.playout.reason : null,
     videoCodec: usesVideo(shown.transport) ? carrier?.stats?.videoCodec ?? null : null,
     candidatePair: carrier?.stats?.candidatePair ?? null,
     relayHint: webrtc?.relayHint ?? null,

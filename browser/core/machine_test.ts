@@ -18,6 +18,32 @@ Deno.test("connect before the link is online waits for it and for the list", () 
   equal(h.session.desktopName, "Office");
 });
 
+Deno.test("silent: told when an answer is late, before another way is tried, and over with the next", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  h.advance(3_000);
+  const beating = [...h.world.beating];
+  h.world.beating.clear();
+  h.advance(600);
+  equal(h.session.silent, false);
+  let waitedMs = 600;
+  for (; !h.session.silent && waitedMs < 3_000; waitedMs += 100) h.advance(100);
+  ok(waitedMs <= 2_000, `told after ${waitedMs} ms`);
+  equal(h.session.transport, "rtp");
+  for (const peer of beating) h.world.beating.add(peer);
+  h.advance(600);
+  deepEqual([h.session.silent, h.session.transport], [false, "rtp"]);
+});
+
+Deno.test("playout: why pictures wait is told while there is video, and then only", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  equal(h.session.hud.playout, "playout-zero");
+  h.do({ type: "choose", choice: "diff" });
+  h.advance(3_000);
+  deepEqual([h.session.transport, h.session.hud.playout], ["diff-dc", null]);
+});
+
 Deno.test("an offline desktop is asked for as soon as its agent is back", () => {
   const h = new ConsoleHarness();
   h.online();

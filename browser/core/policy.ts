@@ -23,6 +23,8 @@ export const RELAPSE_WINDOW_MS = 30_000;
 export const SAMPLE_MS = 500;
 /** Heartbeat through the server, when there is no control channel. */
 export const RELAY_HEARTBEAT_MS = 1_000;
+/** Beyond heartbeat and round trip: the operator is told that nothing is answered. */
+export const SILENT_MS = 500;
 /** The server answers a request at once; after this the request is made again. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Waits before a session is asked for again after it ended by itself. */

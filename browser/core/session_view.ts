@@ -83,8 +83,8 @@ export interface HudView {
   readonly patches: PatchFlow | null;
   /** Hybrid mode: by what motion goes, and why. */
   readonly choice: RegionChoice | null;
-  /** Whether video is held back before it is shown, and why. */
-  readonly playout: PlayoutReason;
+  /** Whether video is held back before it is shown, and why; null while none is shown. */
+  readonly playout: PlayoutReason | null;
 }
 
 export type Phase =
@@ -115,6 +115,8 @@ export interface SessionView {
   readonly stage: Stage | null;
   /** What is on the screen now. */
   readonly transport: Transport;
+  /** The agent answers nothing for longer than it should: the picture may be an old one. */
+  readonly silent: boolean;
   readonly choice: TransportChoice;
   /** The choices that the desktop's policy leaves. */
   readonly choices: readonly TransportChoice[];

@@ -1,10 +1,10 @@
 /** The state as the UI paints it. */
-import { REASONS } from "@farglass/protocol";
+import { PEER_HEARTBEAT_MS, PEER_STILL_HEARTBEAT_MS, REASONS } from "@farglass/protocol";
 import { displaysView } from "./displays.ts";
 import { hudView } from "./hud.ts";
 import { linkView } from "./link_machine.ts";
 import { hasPicture } from "./peers.ts";
-import { choicesOf, effectiveChoice } from "./policy.ts";
+import { choicesOf, effectiveChoice, RELAY_HEARTBEAT_MS, SILENT_MS } from "./policy.ts";
 import type { ConsoleView, Phase, SessionView } from "./session_view.ts";
 import type { ConsoleState, SessionState } from "./state.ts";
 import { soundRefusal } from "./sound.ts";
@@ -81,6 +81,21 @@ function waitingFor(state: ConsoleState, session: SessionState, online: boolean)
   }
 }
 
+/** Whether what carries the picture has answered nothing for longer than it should. */
+function isSilent(state: ConsoleState, session: SessionState): boolean {
+  const { carrier, relayBeat, transport: { shown } } = session;
+  const byRelay = shown.transport === "diff-ws";
+  const beat = byRelay ? relayBeat : carrier?.id === shown.peerId ? carrier.beat : null;
+  // The timers of a hidden page are slow themselves.
+  if (beat === null || beat.lastPongAt === null || state.hidden) return false;
+  const every = byRelay
+    ? RELAY_HEARTBEAT_MS
+    : beat.still
+    ? PEER_STILL_HEARTBEAT_MS
+    : PEER_HEARTBEAT_MS;
+  return state.at - beat.lastPongAt >= every + (beat.rttMs ?? 0) + SILENT_MS;
+}
+
 function sessionView(state: ConsoleState, session: SessionState): SessionView {
   return {
     desktopId: session.desktopId,
@@ -89,6 +104,7 @@ function sessionView(state: ConsoleState, session: SessionState): SessionView {
     phase: phaseOf(state, session),
     stage: session.stage,
     transport: session.transport.shown.transport,
+    silent: isSilent(state, session),
     choice: effectiveChoice(session.caps, session.transport.choice),
     choices: choicesOf(session.caps),
     preset: session.preset ?? session.caps?.video?.preset ?? null,

@@ -136,7 +136,7 @@ function Headline({ session }: { session: SessionView }) {
   return (
     <div className="flex items-center justify-between gap-3 pb-3">
       <p
-        className="truncate text-base font-semibold"
+        className="min-w-0 text-base font-semibold"
         data-testid="hud-transport"
         data-transport={session.transport}
         data-value={session.transport}
@@ -144,7 +144,11 @@ function Headline({ session }: { session: SessionView }) {
         {`${transportWords(session.transport)} `}
         {session.transport === "none"
           ? null
-          : <code className="ml-1 text-xs font-normal text-muted">{session.transport}</code>}
+          : (
+            <code className="ml-1 text-xs font-normal whitespace-nowrap text-muted">
+              {session.transport}
+            </code>
+          )}
       </p>
       <p className="flex shrink-0 items-center gap-2 rounded-full border border-line bg-canvas py-1 pr-3 pl-2.5 text-xs font-medium">
         <Dot tone={stageTone(session.stage)} />
@@ -286,7 +290,7 @@ function Facts({ session }: { session: SessionView }) {
         {hud.choice === null ? UNKNOWN : CHOICE_REASONS[hud.choice.reason]}
       </Fact>
       <Fact name="Playout" testId="hud-playout-reason" value={hud.playout}>
-        {PLAYOUT_REASONS[hud.playout]}
+        {hud.playout === null ? UNKNOWN : PLAYOUT_REASONS[hud.playout]}
       </Fact>
       <Fact name="Network queue" testId="hud-queue" value={hud.network?.queueMs ?? null}>
         {milliText(hud.network?.queueMs ?? null)}

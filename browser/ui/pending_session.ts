@@ -12,6 +12,7 @@ export function pendingSession(desktopId: string, view: ConsoleView): SessionVie
     phase: { kind: "waiting", text: waitText(desktopId, view) },
     stage: null,
     transport: "none",
+    silent: false,
     choice: "auto",
     choices: ["auto", "video", "diff"],
     preset: null,

@@ -180,12 +180,18 @@ export function titleWords(link: LinkView, session: SessionView | null): string 
   }
 }
 
+/** The picture comes; what WebRTC does meanwhile, the details tell. */
+const isByServer = ({ transport, stage }: SessionView): boolean =>
+  transport === "diff-ws" && stage !== "connected";
+
 /** The session's phase in a word or two. */
 export function phaseWords(session: SessionView): string {
   switch (session.phase.kind) {
     case "waiting":
       return session.stage === null ? "Waiting" : stageWords(session.stage);
     case "live":
+      if (session.silent) return "Not answering";
+      if (isByServer(session)) return "Connected by the server";
       return session.stage === null ? "Connected" : stageWords(session.stage);
     case "recovering":
       return "Reconnecting";
@@ -202,6 +208,7 @@ export function phaseTone(session: SessionView): Tone {
     case "waiting":
       return "busy";
     case "live":
+      if (session.silent || isByServer(session)) return "warn";
       return session.stage === null ? "good" : stageTone(session.stage);
     case "recovering":
       return "warn";

@@ -125,6 +125,11 @@ Deno.test("phaseWords and phaseTone: recovering and ended outrank the stage", ()
   const ended = { ...session, phase: { kind: "ended", reason: "killed", error: null } } as const;
   assert.deepEqual([phaseWords(ended), phaseTone(ended)], ["Ended", "bad"]);
   assert.deepEqual([phaseWords(session), phaseTone(session)], ["Connected", "good"]);
+  const silent = { ...session, silent: true };
+  assert.deepEqual([phaseWords(silent), phaseTone(silent)], ["Not answering", "warn"]);
+  // The picture comes, whatever is tried in the background.
+  const relayed = { ...session, transport: "diff-ws", stage: "connecting" } as const;
+  assert.deepEqual([phaseWords(relayed), phaseTone(relayed)], ["Connected by the server", "warn"]);
 });
 
 const PENDING: readonly [name: string, view: ConsoleView, text: RegExp][] = [

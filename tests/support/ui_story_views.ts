@@ -111,6 +111,7 @@ export const session = (over: Partial<SessionView>, now: number): SessionView =>
   phase: { kind: "live" },
   stage: "connected",
   transport: "rtp",
+  silent: false,
   choice: "auto",
   choices: ["auto", "video", "diff"],
   preset: "balanced",
