@@ -20,9 +20,14 @@ export interface Frame {
   readonly strideBytes: number;
   /**
    * BGRX, row by row. A live view: the next capture overwrites it, never while JavaScript runs,
-   * so read it before the next `await`.
+   * so read it before the next `await`, or `hold` it.
    */
   readonly pixels: Uint8Array;
+  /**
+   * Keeps the pixels as they are until the function that it returns is called, once: a few
+   * milliseconds, for the next capture waits. Not every capture can.
+   */
+  readonly hold?: () => () => void;
   /** What may have changed since the last frame; the whole screen for the first and after a resize. */
   readonly damage: readonly Rect[];
   /** When the picture was read, in ms of `performance.now()`. */
@@ -129,8 +134,8 @@ export interface PictureConverter {
   /** What changed since the last frame; everything counts as changed at the beginning. */
   damage(rects: readonly Rect[]): void;
   /**
-   * Brings the picture up to date. The pixels of `frame` are read before the first suspension.
-   * The result is good until the next call; one call at a time.
+   * Brings the picture up to date. The pixels of `frame` are read before the first suspension, or
+   * held meanwhile. The result is good until the next call; one call at a time.
    */
   convert(frame: Frame): Promise<VideoPicture>;
   close(): void;

@@ -44,6 +44,52 @@ Deno.test("X11 capture: a change comes with exactly its rectangle; a still scree
   assert.equal(watched.frames.length, start + rects.length);
 });
 
+Deno.test("X11 capture: pixels that are held stay, and what changed meanwhile comes after", async () => {
+  await using xvfb = await startXvfb({ width: 640, height: 480 });
+  await using painter = await startPainter("solid", { display: xvfb.display });
+  await painter.ask("rect 0 0 640 480 112233", /"done"/);
+  await using watched = await watchDesktop(xvfb.display);
+  const { capture, input } = watched.desktop;
+  const frame = capture.current();
+  assert.ok(frame?.hold !== undefined);
+  const [first, second] = [frame.hold(), frame.hold()];
+  const seen = watched.frames.length;
+  await painter.ask("rect 100 50 7 9 00ff00", /"done"/);
+  // The capture is at work meanwhile: each move is told after the change was.
+  for (const x of [30, 60]) {
+    input.play({ kind: "move", seq: x, x, y: 20 });
+    await watched.until(() => watched.positions.at(-1)?.[0] === x, "pointer's move");
+    first();
+    first();
+  }
+  assert.equal(watched.frames.length, seen);
+  const at = 50 * frame.strideBytes + 100 * 4;
+  assert.deepEqual([...frame.pixels.subarray(at, at + 3)], [0x33, 0x22, 0x11]);
+  second();
+  await watched.until(() => watched.frames.length > seen, "frame of the change");
+  assert.deepEqual(watched.frames[seen].damage, [{ x: 100, y: 50, width: 7, height: 9 }]);
+  assert.equal(pixelAt(watched.shadow(), 100, 50), 0x00ff00);
+});
+
+Deno.test("X11 capture: a resize waits for pixels that are held", async () => {
+  await using xvfb = await startXvfb({ width: 1024, height: 768 });
+  await using watched = await watchDesktop(xvfb.display);
+  const { capture, input } = watched.desktop;
+  const frame = capture.current();
+  assert.ok(frame?.hold !== undefined);
+  const release = frame.hold();
+  await xrandr(xvfb.display, ..."--newmode 800x500 0 800 0 0 800 500 0 0 500".split(" "));
+  await xrandr(xvfb.display, "--addmode", "screen", MODE);
+  await xrandr(xvfb.display, "--output", "screen", "--mode", MODE);
+  input.play({ kind: "move", seq: 1, x: 30, y: 20 });
+  await watched.until(() => watched.positions.at(-1)?.[0] === 30, "pointer's move");
+  assert.equal(capture.width, 1024);
+  // Memory that was given back would have no bytes.
+  assert.equal(frame.pixels.length, frame.strideBytes * 768);
+  release();
+  await watched.until(() => watched.frames.at(-1)?.width === 800, "frame of the new size");
+});
+
 Deno.test("X11 capture: after random drawing the damage alone has made the whole picture", async () => {
   await using xvfb = await startXvfb({ width: 800, height: 600 });
   await using watched = await watchDesktop(xvfb.display, { maxFps: 120 });

@@ -137,6 +137,22 @@ Deno.test("X11: two captures of one screen, closed one after the other", async (
   await second.until(() => second.frames.length > seen, "frame after the other was closed");
 });
 
+Deno.test("X11: the memory is given back only when nobody reads it any more", async () => {
+  await using xvfb = await startXvfb({ width: 640, height: 480 });
+  const watched = await watchDesktop(xvfb.display);
+  const frame = watched.desktop.capture.current();
+  assert.ok(frame?.hold !== undefined);
+  const release = frame.hold();
+  const closing = watched[Symbol.asyncDispose]();
+  // Time enough: another capture is opened and closed meanwhile.
+  await (await watchDesktop(xvfb.display))[Symbol.asyncDispose]();
+  assert.equal(mappings(), 1);
+  assert.equal(frame.pixels.length, frame.strideBytes * 480);
+  release();
+  await closing;
+  assert.equal(mappings(), 0);
+});
+
 Deno.test("X11: closed from inside its own events, or without ever being started", async () => {
   await using xvfb = await startXvfb({ width: 640, height: 480 });
   const opened = await openX11({ display: xvfb.display, maxFps: 30 });

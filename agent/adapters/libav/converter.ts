@@ -30,6 +30,11 @@ const WHOLE_SHARE = 0.7;
 const MAX_SCALERS = 48;
 const BYTES_PER_PIXEL = 4;
 
+interface Source {
+  readonly bytes: Buffer;
+  readonly strideBytes: number;
+}
+
 interface Planes {
   readonly data: readonly Buffer[];
   readonly strides: readonly number[];
@@ -59,7 +64,8 @@ export async function openConverter(
 
 class LibavConverter implements PictureConverter {
   readonly #grid: DamageGrid;
-  readonly #staging: Buffer;
+  /** For pictures with odd sides, or that may change while another thread reads them. */
+  #staging: Buffer | null = null;
   readonly #scalers = new Map<string, SoftwareScaleContext>();
   readonly #width: number;
   readonly #height: number;
@@ -76,7 +82,6 @@ class LibavConverter implements PictureConverter {
     this.#width = evenSide(size.width);
     this.#height = evenSide(size.height);
     this.#grid = new DamageGrid(this.#width, this.#height);
-    this.#staging = Buffer.alloc(this.#width * this.#height * BYTES_PER_PIXEL);
   }
 
   damage(rects: readonly Rect[]): void {
@@ -93,7 +98,7 @@ class LibavConverter implements PictureConverter {
       const work = whole
         ? [{ x: 0, y: 0, width: this.#width, height: this.#height }]
         : rects.flatMap(powerOfTwoRows);
-      // All reading of the live pixels happens before anything suspends.
+      // The live pixels are read before anything suspends, or held.
       await this.#convertRects(frame, work);
       const { width, height, capturedAtMs } = frame;
       return new LibavPicture(width, height, capturedAtMs, this.picture);
@@ -108,43 +113,45 @@ class LibavConverter implements PictureConverter {
     const target = this.#writable();
     const pixels = rects.reduce((sum, { width, height }) => sum + width * height, 0);
     const even = frame.width === this.#width && frame.height === this.#height;
-    if (pixels <= SYNC_PIXELS && even) {
+    if (even && (pixels <= SYNC_PIXELS || frame.hold !== undefined)) {
       const { buffer, byteOffset, byteLength } = frame.pixels;
       const live = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);
-      for (const rect of rects) {
-        const [source, strides] = [this.#sourceOf(live, frame.strideBytes, rect), [
-          frame.strideBytes,
-        ]];
-        const rows = this.#scaler(rect).scaleSync(
-          source,
-          strides,
-          0,
-          rect.height,
-          ...to(target, rect),
-        );
-        this.lib.av.FFmpegError.throwIfError(rows, "sws_scale");
-      }
+      const source = { bytes: live, strideBytes: frame.strideBytes };
+      if (pixels <= SYNC_PIXELS) this.#scaleNow(source, rects, target);
+      else await this.#scale(source, { rects, target, release: frame.hold?.() });
       return;
     }
-    const stride = this.#width * BYTES_PER_PIXEL;
+    const strideBytes = this.#width * BYTES_PER_PIXEL;
+    this.#staging ??= Buffer.alloc(strideBytes * this.#height);
+    const source = { bytes: this.#staging, strideBytes };
+    for (const rect of rects) copyPadded(frame, rect, source);
+    await this.#scale(source, { rects, target });
+  }
+
+  #scaleNow(source: Source, rects: readonly Rect[], target: Planes): void {
     for (const rect of rects) {
-      copyPadded(frame, rect, { bytes: this.#staging, strideBytes: stride });
-    }
-    for (const rect of rects) {
-      const source = this.#sourceOf(this.#staging, stride, rect);
-      const rows = await this.#scaler(rect).scale(
-        source,
-        [stride],
-        0,
-        rect.height,
-        ...to(target, rect),
-      );
+      const rows = this.#scaler(rect).scaleSync(...from(source, rect), ...to(target, rect));
       this.lib.av.FFmpegError.throwIfError(rows, "sws_scale");
     }
   }
 
-  #sourceOf(bytes: Buffer, stride: number, rect: Rect): Buffer[] {
-    return [bytes.subarray(rect.y * stride + rect.x * BYTES_PER_PIXEL)];
+  /** On another thread; calls `release` when nothing reads `source` any more. */
+  async #scale(
+    source: Source,
+    { rects, target, release }: {
+      readonly rects: readonly Rect[];
+      readonly target: Planes;
+      readonly release?: () => void;
+    },
+  ): Promise<void> {
+    try {
+      for (const rect of rects) {
+        const rows = await this.#scaler(rect).scale(...from(source, rect), ...to(target, rect));
+        this.lib.av.FFmpegError.throwIfError(rows, "sws_scale");
+      }
+    } finally {
+      release?.();
+    }
   }
 
   #writable(): Planes {
@@ -163,8 +170,8 @@ class LibavConverter implements PictureConverter {
     if (scaler === undefined) {
       const { av, k } = this.lib;
       scaler = new av.SoftwareScaleContext();
-      const [from, into] = [k.AV_PIX_FMT_BGR0, k.AV_PIX_FMT_YUV420P];
-      scaler.getContext(width, height, from, width, height, into, scalerFlags(k));
+      const [bgr, yuv] = [k.AV_PIX_FMT_BGR0, k.AV_PIX_FMT_YUV420P];
+      scaler.getContext(width, height, bgr, width, height, yuv, scalerFlags(k));
     }
     // The one used last is the last to go.
     this.#scalers.delete(key);
@@ -210,6 +217,12 @@ function powerOfTwoRows(rect: Rect): Rect[] {
     height -= rows;
   }
   return parts;
+}
+
+/** A rectangle of the source, as swscale takes it. */
+function from({ bytes, strideBytes }: Source, rect: Rect): [Buffer[], number[], number, number] {
+  const start = bytes.subarray(rect.y * strideBytes + rect.x * BYTES_PER_PIXEL);
+  return [[start], [strideBytes], 0, rect.height];
 }
 
 /** Where a rectangle begins in each plane. */

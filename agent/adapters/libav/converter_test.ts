@@ -78,6 +78,35 @@ for (const [width, height] of [[640, 360], [1030, 614], [333, 201]]) {
   });
 }
 
+Deno.test("convert: a frame that can be held is, until all of it has been read", async () => {
+  const random = seededRandom(fuzzSeed("converter"));
+  const picture = new Picture(1280, 720, 2);
+  const [holding, copying] = [await open(1280, 720), await open(1280, 720)];
+  let held = 0;
+  let holds = 0;
+  const hold = () => {
+    held++;
+    holds++;
+    return () => held--;
+  };
+  for (let i = 1; i <= 6; i++) {
+    const damage = [scatter(picture, random), scatter(picture, random)];
+    const frame = picture.frame(i, i * 33);
+    holding.damage(damage);
+    copying.damage(damage);
+    const before = holds;
+    const converting = planes(holding, { ...frame, hold });
+    assert.equal(held, holds - before);
+    const found = await converting;
+    assert.equal(held, 0);
+    assert.deepEqual(found, await planes(copying, frame));
+  }
+  // The first picture is converted whole, and too large to be converted at once.
+  assert.ok(holds > 0);
+  holding.close();
+  copying.close();
+});
+
 Deno.test("convert: luma is each pixel's by BT.601, chroma that of the mean of 2×2", async () => {
   const random = seededRandom(fuzzSeed("converter"));
   const picture = new Picture(256, 128, 2);

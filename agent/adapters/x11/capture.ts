@@ -19,6 +19,8 @@ const STRUCTURE_NOTIFY_MASK = 1n << 17n;
 const POINTER_INTERVAL_MS = 16;
 /** A program that warps the pointer causes no motion event: look after changes, but rarely. */
 const WARP_CHECK_MS = 100;
+/** Pixels that somebody holds are let go within a few milliseconds: look again after so long. */
+const HELD_CHECK_MS = 1;
 /** Sizes may change again while an image is being made; more often than this is a fault. */
 const MAX_RESIZE_ATTEMPTS = 8;
 
@@ -68,6 +70,9 @@ export class X11Capture implements Capture {
   #pointerReadAtMs = -Infinity;
   #last: Frame | null = null;
   #sequence = 0;
+  /** How many read the image on other threads now, and who waits for the last of them. */
+  #holds = 0;
+  #onReleased: (() => void) | null = null;
   #shape: CursorShape | null = null;
   #x = 0;
   #y = 0;
@@ -129,6 +134,7 @@ export class X11Capture implements Capture {
     this.#closed = true;
     this.#waiter.wake();
     await this.#running;
+    if (this.#holds > 0) await new Promise<void>((resolve) => this.#onReleased = resolve);
     this.#waiter.close();
     this.#damage.close();
     this.#image.close();
@@ -159,11 +165,13 @@ export class X11Capture implements Capture {
     for (;;) {
       this.#readEvents();
       if (this.#shapeChanged) this.#readShape(events);
-      if (this.#resized) this.#resize();
+      const held = this.#holds > 0;
+      if (this.#resized && !held) this.#resize();
       if (this.#displaysChanged) this.#readDisplays(events);
       if (this.#connection.lost) throw serverGone();
       let waitForMs: number | null = null;
-      if (this.#changed) {
+      if (held && (this.#changed || this.#resized)) waitForMs = HELD_CHECK_MS;
+      else if (this.#changed) {
         waitForMs = waitMs(this.#limiter, performance.now());
         if (waitForMs === 0) {
           this.#takeFrame(events);
@@ -279,6 +287,17 @@ export class X11Capture implements Capture {
       : tidyDamage(reported, { width, height }, MAX_DAMAGE_RECTS);
   }
 
+  /** Neither overwritten nor given back until the returned function is called. */
+  #hold(): () => void {
+    this.#holds++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds === 0) this.#onReleased?.();
+    };
+  }
+
   #takeFrame(events: CaptureEvents): void {
     const now = performance.now();
     const changedAtMs = this.#changedAtMs ?? now;
@@ -309,6 +328,7 @@ export class X11Capture implements Capture {
       height,
       strideBytes,
       pixels,
+      hold: () => this.#hold(),
       damage,
       capturedAtMs: performance.now(),
       changedAtMs,
