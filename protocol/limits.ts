@@ -41,6 +41,8 @@ export const MAX_LAYER_CHANGES = 16;
 
 /** Signals kept for a peer that is away or not yet ready, per session and direction. */
 export const MAX_BUFFERED_SIGNALS = 64;
+/** Their text, beside one description of MAX_SDP_BYTES: many times what real candidates take. */
+export const MAX_BUFFERED_SIGNAL_BYTES = 16 * 1024;
 /** Unacknowledged messages a link keeps for a peer that may come back. */
 export const MAX_UNACKED_MESSAGES = 512;
 export const MAX_UNACKED_BYTES = 1024 * 1024;

@@ -1,6 +1,10 @@
 /// <reference lib="deno.ns" />
 import assert from "node:assert/strict";
-import { type DesktopCaps, MAX_BUFFERED_SIGNALS } from "@farglass/protocol";
+import {
+  type DesktopCaps,
+  MAX_BUFFERED_SIGNAL_BYTES,
+  MAX_BUFFERED_SIGNALS,
+} from "@farglass/protocol";
 import {
   AGENT_LINK,
   CONSOLE_LINK,
@@ -10,7 +14,7 @@ import {
   SCRIPTS,
   SESSION,
 } from "../testing/controller_driver.ts";
-import { CAPS, sampleSdp } from "../testing/samples.ts";
+import { CAPS, sampleCandidate, sampleSdp } from "../testing/samples.ts";
 import { nextDeadline, step } from "./controller.ts";
 import { isTerminal } from "./stages.ts";
 
@@ -51,6 +55,7 @@ Deno.test("controller: a desktop takes so many sessions, and none when it is off
   const d = new ControllerDriver({ maxSessionsPerDesktop: 1 }).run(on.caps(), on.request());
   d.run(on.request("55555555-5555-4555-8555-555555555555", "66666666-6666-4666-8666-666666666666"));
   assert.equal(d.rejection, "too-many-sessions");
+  assert.equal(retryAfterMs(d), 10_000);
   d.run(on.link(AGENT_LINK, "gone"), on.request());
   assert.equal(d.rejection, "desktop-offline");
 });
@@ -141,9 +146,38 @@ Deno.test("controller: the buffer for an end that is away is bounded, and flushe
   }
   assert.equal(d.rejection, "buffer-full");
   assert.equal(taken, MAX_BUFFERED_SIGNALS - 1);
+  assert.equal(retryAfterMs(d), 1_000);
   d.run(on.link(AGENT_LINK, "resumed"));
   assert.equal(d.sent(AGENT_LINK).length, taken);
   assert.equal(d.session?.toAgent.length, 0);
+});
+
+const retryAfterMs = (d: ControllerDriver): number | undefined => {
+  const [effect] = d.effects;
+  return effect.kind === "reject" ? effect.error.retryAfterMs : undefined;
+};
+
+Deno.test("controller: what waits is bounded by its bytes, too, and a description has room beside it", () => {
+  const long = (n: number) =>
+    on.signal("console", {
+      kind: "ice-candidate",
+      generation: 1,
+      candidate: `${sampleCandidate(40_000 + n)}${` ${"y".repeat(60)}`.repeat(9)}`.slice(0, 480),
+      sdpMid: "0",
+      sdpMLineIndex: 0,
+    });
+  const d = driver("approved");
+  let taken = 0;
+  while (d.run(long(taken)).rejection === undefined) taken++;
+  assert.equal(d.rejection, "buffer-full");
+  assert.ok((retryAfterMs(d) ?? 0) > 0);
+  assert.equal(taken, Math.floor(MAX_BUFFERED_SIGNAL_BYTES / 481));
+  assert.ok(taken < MAX_BUFFERED_SIGNALS / 2 + 4, `${taken} candidates`);
+  // The offer that they wait for goes before them, and makes room.
+  d.run(on.offer(1));
+  assert.equal(d.rejection, undefined);
+  assert.equal(d.sent(AGENT_LINK).length, taken + 1);
+  assert.equal(d.run(on.candidate("console", 1)).rejection, undefined);
 });
 
 Deno.test("controller: a newer offer drops what the older one left waiting", () => {
@@ -353,8 +387,7 @@ Deno.test("controller: offers have a budget, refilled over time, and the error s
   for (let g = 2; g <= 10; g++) assert.equal(d.run(on.offer(g)).rejection, undefined, `offer ${g}`);
   d.run(on.offer(11));
   assert.equal(d.rejection, "rate-limited");
-  const [effect] = d.effects;
-  assert.equal(effect.kind === "reject" ? effect.error.retryAfterMs : null, 2_000);
+  assert.equal(retryAfterMs(d), 2_000);
   d.now += 2_000;
   assert.equal(d.run(on.offer(11)).rejection, undefined);
 });
@@ -379,6 +412,7 @@ Deno.test("controller: a desktop has so many offers without an answer", () => {
   };
   d.run(second(on.decision("accept")), second(on.offer(1)));
   assert.equal(d.rejection, "rate-limited");
+  assert.equal(retryAfterMs(d), 1_000);
   assert.equal(d.run(on.answer(1), second(on.offer(1))).rejection, undefined);
 });
 

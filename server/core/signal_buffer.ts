@@ -1,13 +1,36 @@
 /**
  * Signals that wait: for an end that is away, or for the description they belong to (a candidate
- * may not overtake its offer or answer). Bounded by MAX_BUFFERED_SIGNALS.
+ * may not overtake its offer or answer). Bounded by MAX_BUFFERED_SIGNALS and, one description
+ * apart, by MAX_BUFFERED_SIGNAL_BYTES.
  */
-import { MAX_BUFFERED_SIGNALS, type Signal } from "@farglass/protocol";
+import {
+  MAX_BUFFERED_SIGNAL_BYTES,
+  MAX_BUFFERED_SIGNALS,
+  never,
+  type Signal,
+} from "@farglass/protocol";
 
 /** Adds a signal; null when the buffer is full. One place is kept for a description. */
 export function hold(buffer: readonly Signal[], signal: Signal): readonly Signal[] | null {
   if (buffer.length >= MAX_BUFFERED_SIGNALS - 1) return null;
+  const waiting = buffer.reduce((sum, s) => sum + textLength(s), 0);
+  if (waiting + textLength(signal) > MAX_BUFFERED_SIGNAL_BYTES) return null;
   return [...buffer, signal];
+}
+
+/** What a signal holds that its sender chose; candidates and names are ASCII, so these are bytes. */
+function textLength(signal: Signal): number {
+  switch (signal.kind) {
+    case "ice-candidate":
+      return signal.candidate.length + (signal.sdpMid?.length ?? 0);
+    case "offer":
+    case "answer":
+    case "ice-end":
+    case "restart":
+      return 0;
+    default:
+      return never(signal);
+  }
 }
 
 /**

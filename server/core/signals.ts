@@ -110,6 +110,8 @@ function offerLimit(work: Work, session: SessionState): CodedError | null {
     detail: "offers in flight",
   });
 }
+/** Room comes with the other end; it is expected back soon or never. */
+const BUFFER_RETRY_MS = 1_000;
 /** An answer takes a few hundred milliseconds, so a place is soon free. */
 const OFFER_RETRY_MS = 1_000;
 
@@ -181,9 +183,11 @@ function takeTrickle(
     : session.toAgent.some((s) => s.kind === "ice-end" && s.generation === signal.generation);
   // RFC 8838 section 13: nothing follows the end mark of a generation.
   if (over) return no("out-of-state", "after ice-end");
-  if (current && seen.length >= MAX_CANDIDATES_PER_GENERATION) return no("buffer-full");
+  const full =
+    () => ({ ok: false, error: retryLater("buffer-full", { ms: BUFFER_RETRY_MS }) } as const);
+  if (current && seen.length >= MAX_CANDIDATES_PER_GENERATION) return full();
   const held = hold(from === "agent" ? session.toConsole : session.toAgent, signal);
-  if (held === null) return no("buffer-full");
+  if (held === null) return full();
   const marks = current ? [...seen, mark] : seen;
   return ok(flush(work, {
     ...session,

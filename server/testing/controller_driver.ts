@@ -1,12 +1,13 @@
 /** Drives the pure controller in tests: short names for events, and a state reached by a script. */
-import type {
-  DesktopCaps,
-  MessageOf,
-  MessageType,
-  Reason,
-  Signal,
-  Stage,
-  Transport,
+import {
+  codedError,
+  type DesktopCaps,
+  type MessageOf,
+  type MessageType,
+  type Reason,
+  type Signal,
+  type Stage,
+  type Transport,
 } from "@farglass/protocol";
 import { nextDeadline, step } from "../core/controller.ts";
 import type { ControllerEvent, ControllerMessage, Effect } from "../core/events.ts";
@@ -143,6 +144,11 @@ export const on = {
     linkId: string,
     change: "lost" | "resumed" | "gone" | "replaced",
   ): ControllerEvent => ({ kind: "link", linkId, change }),
+  agentError: (linkId = AGENT_LINK): ControllerEvent => ({
+    kind: "agent-error",
+    linkId,
+    error: { sessionId: SESSION, payload: codedError("peer-failed") },
+  }),
   tick: { kind: "tick" } as ControllerEvent,
 };
 

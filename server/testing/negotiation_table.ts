@@ -62,6 +62,12 @@ export const NEGOTIATION: readonly Group[] = [
         () => on.decision("deny"),
         "failed !duplicate*8 !session-ended*2",
       ),
+      row(
+        "decision timeout",
+        "The agent's owner did not answer its question; a late one changes nothing.",
+        () => on.decision("timeout"),
+        "failed !duplicate*8 !session-ended*2",
+      ),
     ],
   },
   {
@@ -218,6 +224,18 @@ export const NEGOTIATION: readonly Group[] = [
         "!out-of-state !duplicate*8 !session-ended*2",
       ),
       row(
+        "ice-end of agent",
+        "",
+        (g) => on.iceEnd("agent", g),
+        "!out-of-state*2 =*7 !session-ended*2",
+      ),
+      row(
+        "candidate of agent after its ice-end",
+        "",
+        (g) => [on.iceEnd("agent", g), on.candidate("agent", g)],
+        "!out-of-state*9 !session-ended*2",
+      ),
+      row(
         "candidate after ice-end",
         "",
         (g) => [on.iceEnd("console", g), on.candidate("console", g, 40_001)],
@@ -291,6 +309,30 @@ export const NEGOTIATION: readonly Group[] = [
         "!out-of-state*2 degraded*4 = degraded =*3",
       ),
       row(
+        "console connecting",
+        "",
+        (g) => on.peer("console", "connecting", g),
+        "!out-of-state*2 = connecting =*7",
+      ),
+      row(
+        "agent disconnected",
+        "",
+        (g) => on.peer("agent", "disconnected", g),
+        "!out-of-state*2 degraded*4 = degraded =*3",
+      ),
+      row(
+        "console failed",
+        "",
+        (g) => on.peer("console", "failed", g),
+        "!out-of-state*2 degraded*4 = degraded =*3",
+      ),
+      row(
+        "console closed",
+        "",
+        (g) => on.peer("console", "closed", g),
+        "!out-of-state*2 degraded*4 = degraded =*3",
+      ),
+      row(
         "agent failed",
         "",
         (g) => on.peer("agent", "failed", g),
@@ -347,6 +389,24 @@ export const NEGOTIATION: readonly Group[] = [
         () => on.control("console", { op: "select", transport: "diff-ws", epoch: 1 }),
         "!out-of-state =*10",
       ),
+      row(
+        "selected",
+        "The agent streams by what was selected; the stage follows with the picture.",
+        () => on.control("agent", { op: "selected", transport: "diff-ws", epoch: 1 }),
+        "!out-of-state =*10",
+      ),
+      row(
+        "sound switched on",
+        "Told by the agent, for security teams.",
+        () => on.choice({ kind: "sound", on: true }),
+        "!out-of-state =*10",
+      ),
+      row(
+        "display chosen",
+        "",
+        () => on.choice({ kind: "display", from: "DP-1", to: "all", reason: "operator-choice" }),
+        "!out-of-state =*10",
+      ),
     ],
   },
   {
@@ -377,6 +437,12 @@ export const NEGOTIATION: readonly Group[] = [
         "",
         (g) => [on.caps(NO_WEBRTC), on.offer(g + 1)],
         "!out-of-state !webrtc-disabled*8 !session-ended*2",
+      ),
+      row(
+        "credentials anew",
+        "After a jump of the machine's clock whoever has credentials gets fresh ones.",
+        () => ({ kind: "reissue" }),
+        "=*11",
       ),
       row(
         "policy turns view-only",
@@ -418,6 +484,18 @@ export const NEGOTIATION: readonly Group[] = [
       ),
       row("console ends", "", () => on.ended("console"), "closed*9 =*2"),
       row("agent ends", "", () => on.ended("agent", "owner-stopped"), "closed*9 =*2"),
+      row(
+        "agent error",
+        "The console is told what the agent could not do; the session goes on.",
+        () => on.agentError(),
+        "=*11",
+      ),
+      row(
+        "agent error by stranger",
+        "",
+        () => on.agentError("other-link"),
+        "=*11",
+      ),
       row("agent fails", "", () => on.ended("agent", "agent-lost"), "failed*9 =*2"),
     ],
   },
@@ -435,6 +513,12 @@ export const NEGOTIATION: readonly Group[] = [
       ),
       row("console lost", "", () => on.link(CONSOLE_LINK, "lost"), "=*11"),
       row("console gone", "", () => on.link(CONSOLE_LINK, "gone"), "failed*9 =*2"),
+      row(
+        "console replaced",
+        "Its page was loaded anew and does not resume its link.",
+        () => on.link(CONSOLE_LINK, "replaced"),
+        "failed*9 =*2",
+      ),
       row(
         "agent back in time",
         "What waited for it is sent.",
