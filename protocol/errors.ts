@@ -86,7 +86,7 @@ export const ERRORS = {
   },
   "too-many-connections": {
     status: 503,
-    message: "The server has no free connection",
+    message: "The server has no place free",
     advice: "Try again in a minute",
     retryable: true,
   },
@@ -98,7 +98,7 @@ export const ERRORS = {
   },
   "too-many-sessions": {
     status: 429,
-    message: "The desktop has no free session",
+    message: "No further session may be opened",
     advice: "End another session first",
     retryable: true,
   },
@@ -142,6 +142,12 @@ export const ERRORS = {
     status: 403,
     message: "You may not do that",
     advice: "Ask the owner of the desktop",
+    retryable: false,
+  },
+  "metrics-private": {
+    status: 403,
+    message: "The metrics of this server are not public",
+    advice: "Set metrics.public to yes where its network may read them",
     retryable: false,
   },
   "bad-origin": {

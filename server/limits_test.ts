@@ -53,6 +53,33 @@ Deno.test("limits: sessions of one operator, over all desktops", async () => {
   });
 });
 
+Deno.test("limits: desktops of a server", async () => {
+  await withServer(settings({ desktops: 1 }), async ({ server }) => {
+    const { agent } = await withDesktop(server);
+    const refused = agent.client.send({
+      type: "DESKTOP_CAPS",
+      desktopId: randomUUID(),
+      payload: CAPS,
+    });
+    const { payload } = await agent.client.next("ERROR", 0, (m) => m.payload.refSeq === refused);
+    assert.deepEqual([payload.code, payload.message], [
+      "too-many-connections",
+      "The server has no place free: it takes 1 desktops",
+    ]);
+    assert.ok((payload.retryAfterMs ?? 0) > 0);
+  });
+});
+
+Deno.test("limits: messages per second of a console", async () => {
+  await withServer(settings({ consoleMessagesPerSecond: 10 }), async ({ server }) => {
+    const { viewer: { client } } = await withDesktop(server);
+    for (let i = 0; i < 40; i++) client.send({ type: "PING", payload: {} });
+    const { payload } = await client.next("ERROR");
+    assert.equal(payload.code, "rate-limited");
+    assert.ok((payload.retryAfterMs ?? 0) > 0 && (payload.retryAfterMs ?? 0) <= 1_000);
+  });
+});
+
 Deno.test("limits: pixels through the relay beyond the rate are skipped, and the agent is told", async () => {
   await withServer(settings({ relayBytesPerSecond: 65_536 }), async ({ server }) => {
     const { desktopId, agent, viewer } = await withDesktop(server);

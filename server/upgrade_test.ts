@@ -83,6 +83,17 @@ Deno.test("upgrade: connections are capped", async () => {
     const first = await connectConsole(server);
     const headers = { origin: server.baseUrl, cookie: first.cookie };
     assert.equal(await tryUpgrade(server.signalUrl, headers), "503 too-many-connections");
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const socket = new WebSocket(server.signalUrl, SUBPROTOCOL, { headers });
+    socket.once("unexpected-response", (_request, response) => {
+      response.resume();
+      resolve(response.headers["retry-after"]);
+    });
+    socket.on("error", () => {
+      // It was told as the response.
+    });
+    assert.equal(await promise, "5");
+    socket.terminate();
     await first.client.close();
   });
 });

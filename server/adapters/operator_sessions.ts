@@ -16,6 +16,11 @@ export class OperatorSessions {
     this.#limit = limit;
   }
 
+  /** Why another one is refused. */
+  get detail(): string {
+    return `an operator may have ${this.#limit}`;
+  }
+
   /** Takes a place for a session that is about to be made; false when the operator has none left. */
   async admit(operatorId: string, sessionId: string): Promise<boolean> {
     const first = await this.#places.take(operatorId, sessionId, this.#limit);

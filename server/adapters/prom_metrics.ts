@@ -67,7 +67,7 @@ export class PromMetrics implements Metrics {
     }
     new Gauge({
       name: "farglass_sessions",
-      help: "Live sessions by stage and transport",
+      help: "Live sessions by stage and transport, those of all nodes",
       labelNames: ["stage", "transport"],
       registers,
       async collect() {

@@ -175,7 +175,7 @@ export class SignalRouter implements LinkHandlers {
     const { newId, operators } = this.#options;
     const made = newId();
     const free = await this.#patiently(() => operators.admit(operator.operatorId, made));
-    if (!free) return this.#fail(link, message, "too-many-sessions", "of one operator");
+    if (!free) return this.#fail(link, message, "too-many-sessions", operators.detail);
     const event: ControllerEvent = { kind: "request", sessionId: made, ...base };
     const effects = await this.#decide(link, message.desktopId, event, message);
     // Refused, or asked for before: then another session has the place.
@@ -213,7 +213,14 @@ export class SignalRouter implements LinkHandlers {
       const full = await this.#patiently(async () =>
         await store.size() >= maxDesktops && await store.load(desktopId) === null
       );
-      if (full) return this.#fail(link, message, "too-many-connections");
+      if (full) {
+        return this.#fail(
+          link,
+          message,
+          "too-many-connections",
+          `it takes ${maxDesktops} desktops`,
+        );
+      }
       await link.addDesktop(desktopId);
     }
     // Credentials are the server's to give.

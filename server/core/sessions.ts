@@ -41,7 +41,8 @@ export function onRequest(work: Work, event: EventOf<"request">): void {
   if (same !== undefined) return answerRequest(work, same);
   if (desktop.link.at === "gone") return reject(work, to, "desktop-offline");
   if (all.length >= policy.maxSessionsPerDesktop) {
-    return reject(work, to, retryLater("too-many-sessions", { ms: SESSION_RETRY_MS }));
+    const detail = `the desktop takes ${policy.maxSessionsPerDesktop}`;
+    return reject(work, to, retryLater("too-many-sessions", { ms: SESSION_RETRY_MS, detail }));
   }
   if (desktop.sessions[event.sessionId] !== undefined) {
     throw new Error("A session id was given out twice");

@@ -73,7 +73,7 @@ function sessionRoutes(app: Hono<Env>, options: HttpAppOptions): void {
     if (body === null) return fail(c, options, { code: "malformed", detail: "desktopId" });
     const sessionId = newId();
     if (!await options.operators.admit(c.get("operator").operatorId, sessionId)) {
-      return fail(c, options, { code: "too-many-sessions", detail: "of one operator" });
+      return fail(c, options, { code: "too-many-sessions", detail: options.operators.detail });
     }
     const effects = await shell.dispatch(body.desktopId, {
       kind: "request",

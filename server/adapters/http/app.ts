@@ -76,7 +76,7 @@ export function makeHttpApp(options: HttpAppOptions): Hono {
     return Response.json({ status }, { status: status === "ready" ? 200 : 503 });
   });
   app.get("/metrics", async (c) => {
-    if (options.metricsText === null) return fail(c, options, { code: "forbidden" });
+    if (options.metricsText === null) return fail(c, options, { code: "metrics-private" });
     const { text, contentType } = await options.metricsText(c.req.header("accept") ?? "");
     return new Response(text, { headers: { "content-type": contentType, vary: "accept" } });
   });

@@ -338,7 +338,10 @@ Deno.test("HTTP: health, readiness and metrics", async () => {
   });
   await withApp(async ({ app }) => {
     assert.equal((await request(app, "/readyz")).status, 503);
-    assert.equal((await request(app, "/metrics")).status, 403);
+    const refused = await request(app, "/metrics");
+    assert.equal(refused.status, 403);
+    const { error } = await refused.json();
+    assert.match(error.advice, /metrics\.public/);
   }, { metrics: false, ready: false });
 });
 
@@ -369,7 +372,11 @@ Deno.test("HTTP: an operator has so many sessions, and ended ones make room", as
     const refused = await ask();
     assert.equal(refused.status, 429);
     assert.ok(Number(refused.headers.get("retry-after")) > 0);
-    assert.equal((await refused.json()).error.code, "too-many-sessions");
+    const { error } = await refused.json();
+    assert.deepEqual([error.code, error.message], [
+      "too-many-sessions",
+      "No further session may be opened: an operator may have 1",
+    ]);
     const { data } = await first.json();
     await request(app, `${path}/${data.sessionId}`, { method: "DELETE", headers });
     assert.equal((await ask()).status, 201);
@@ -415,6 +422,10 @@ Deno.test("HTTP: wrong sign-in links are limited by address, with a time, an eve
     assert.deepEqual([refused.status, refused.headers.get("retry-after")], [429, "10"]);
     const { error } = await refused.json();
     assert.deepEqual([error.code, error.retryAfterMs], ["rate-limited", 10_000]);
+    const html = new Headers({ ...Object.fromEntries(headers), accept: "text/html" });
+    const url = `${BASE}/sign-in?link=${link}`;
+    const page = await app.request(url, { headers: html }, { address: PEER });
+    assert.match(await page.text(), /Wait a moment\.[^]*You may try again in 10 s\./);
     const last = told.at(-1);
     assert.deepEqual(
       [last?.action, last?.reason, last?.details],

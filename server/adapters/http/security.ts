@@ -67,7 +67,9 @@ export function fail(
   tellRejection(c, options, error.code);
   const status = statusOf(error.code);
   if (wantsHtml(c)) {
-    const body = page(coded.message, { text: [coded.advice], code: `${status} ${error.code}` });
+    const wait = after === null ? [] : [`You may try again in ${after} s.`];
+    const text = [`${coded.advice}.`, ...wait];
+    const body = page(coded.message, { text, code: `${status} ${error.code}` });
     headers["content-type"] = "text/html; charset=utf-8";
     return new Response(body, { status, headers });
   }
