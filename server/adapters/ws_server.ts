@@ -154,6 +154,8 @@ export class WsServer {
       // `ws` closes by itself, with 1009, 1002 or 1007; the close event follows.
       if (error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") this.#onOversize(source);
       this.#cutLater(ws);
+      // It would read on and throw away, until then as fast as the peer sends.
+      setImmediate(() => socket.pause());
     });
     ws.on("close", (code: number) => {
       clearTimeout(this.#open.get(ws) ?? undefined);
