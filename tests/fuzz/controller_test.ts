@@ -6,7 +6,7 @@ import { nextDeadline, step } from "../../server/core/controller.ts";
 import type { ControllerEvent, Effect } from "../../server/core/events.ts";
 import { DEFAULT_POLICY, MAX_SESSION_EVENTS } from "../../server/core/policy.ts";
 import { isLegalEdge, isTerminal } from "../../server/core/stages.ts";
-import type { DesktopState } from "../../server/core/state.ts";
+import { agentLinkId, consoleLinkId, type DesktopState } from "../../server/core/state.ts";
 import { on } from "../../server/testing/controller_driver.ts";
 import { CAPS, sampleSdp } from "../../server/testing/samples.ts";
 
@@ -196,6 +196,14 @@ function goodMove(desktop: DesktopState | null, sessionId: string): ControllerEv
   }
 }
 
+/** The links that a session's messages may go to. */
+function partnersOf(desktop: DesktopState | null, sessionId: string): readonly string[] {
+  if (desktop === null) return [];
+  const session = desktop.sessions[sessionId];
+  const viewer = session === undefined ? null : consoleLinkId(session);
+  return [agentLinkId(desktop), viewer].filter((linkId) => linkId !== null);
+}
+
 /** What each end was sent, to prove order. */
 class Witness {
   readonly #described = new Map<string, number>();
@@ -213,7 +221,14 @@ class Witness {
           `${previous} to ${stage}`,
         );
       }
-      if (effect.kind === "send") this.#send(effect, told);
+      if (effect.kind !== "send") continue;
+      this.#send(effect, told);
+      const { linkId, draft: { sessionId } } = effect;
+      // Whoever has no part in a session hears nothing of it but that he has none.
+      const isAnswer = effect.draft.type === "ERROR" && effect.draft.payload.refSeq !== undefined;
+      if (sessionId === undefined || isAnswer) continue;
+      const partners = [before, after].flatMap((state) => partnersOf(state, sessionId));
+      assert.ok(partners.includes(linkId), `${effect.draft.type} leaked to ${linkId}`);
     }
     if (effects.some((e) => e.kind === "reject")) assert.equal(after, before);
     for (const id of [...this.#live]) {
