@@ -287,6 +287,58 @@ e2eTest("nodes: kill -9 in a live session: video goes on, the other node takes o
   });
 });
 
+e2eTest(
+  "nodes: SIGTERM of a node in a live session: everybody moves, the picture never stops",
+  async () => {
+    await using cluster = await startCluster();
+    const [a, b] = cluster.nodes;
+    for (const balancer of [cluster.agents, cluster.consoles]) balancer.targets = [a.port];
+    await using xvfb = await startXvfb({ width: 1280, height: 720 });
+    await using _clock = await startPainter("clock", { display: xvfb.display });
+    await using agent = await startAgent({
+      server: agentServer(cluster),
+      capture: "x11",
+      display: xvfb.display,
+    });
+    await using browser = await launchChromium();
+    await using opened = await openConsole(browser, {
+      consoleUrl: await a.server.freshLink(),
+      connect: agent.desktopId,
+      init: watchVideo,
+    });
+    const { page } = opened;
+    await waitForTransport(page, "rtp");
+    assert.equal(await linksAt(a), "1 agents, 1 consoles");
+    const { peers, frames } = await seenBy(page);
+    await forgetGap(page);
+    // As a balancer does that asks /readyz.
+    for (const balancer of [cluster.agents, cluster.consoles]) balancer.targets = [b.port];
+    const stoppedAt = performance.now();
+    const stopped = a.server.process.stop("SIGTERM");
+    await poll(
+      "both links at the other node",
+      10_000,
+      async () => await linksAt(b) === "1 agents, 1 consoles" || null,
+    );
+    assert.equal((await stopped).code, 0);
+    const ms = performance.now() - stoppedAt;
+    assert.ok(ms <= 10_000, `${ms} ms`);
+    await poll("more video", 5_000, async () => (await seenBy(page)).frames > frames + 60 || null);
+    const after = await seenBy(page);
+    assert.equal(after.peers, peers, "the same peer connection");
+    assert.ok(after.gapMs < 1_000, `no frame for ${after.gapMs} ms`);
+    assert.equal(eventsOf(b.server, "SESSION_ENDED").length, 0);
+    // What is asked now is decided at the other node.
+    await chooseTransport(page, "diff");
+    await waitForTransport(page, "diff-dc");
+    await poll(
+      "the change told to the other node",
+      5_000,
+      () => eventsOf(b.server, "DESKTOP_TRANSPORT_FALLBACK").length > 0 || null,
+    );
+  },
+);
+
 /** Longer than every lease, heartbeat and wait of the server but the credentials'. */
 const OUTAGE_MS = 30_000;
 
