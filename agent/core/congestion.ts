@@ -49,8 +49,11 @@ export interface CongestionState {
 
 export type CongestionEvent =
   | { readonly kind: "measured"; readonly measurement: Measurement }
-  /** Receiver Estimated Maximum Bitrate (draft-alvestrand-rmcat-remb-03). */
-  | { readonly kind: "remb"; readonly kbps: number }
+  /**
+   * Receiver Estimated Maximum Bitrate (draft-alvestrand-rmcat-remb-03); with what was sent of late
+   * where the receiver reports nothing else, so that it is all that is known of the link.
+   */
+  | { readonly kind: "remb"; readonly kbps: number; readonly sentKbps?: number }
   /** `waitingSinceMs`: when the oldest unreported packet left. */
   | { readonly kind: "tick"; readonly waitingSinceMs: number | null; readonly rttMs: number };
 
@@ -162,7 +165,9 @@ export function stepCongestion(state: CongestionState, event: CongestionEvent, n
     case "measured":
       return onMeasured(state, event.measurement, now);
     case "remb":
-      return [{ ...state, remb: { kbps: event.kbps, atMs: now } }, []];
+      return event.sentKbps === undefined
+        ? [{ ...state, remb: { kbps: event.kbps, atMs: now } }, []]
+        : [followRemb(state, event.kbps, event.sentKbps), []];
     case "tick":
       return onTick(state, event, now);
     default:
@@ -305,6 +310,17 @@ function onRemb(state: CongestionState, m: Measurement, now: number): Congestion
   if (m.sentKbps < REMB_FILLED * state.targetKbps || remb.kbps >= m.ackedKbps) return null;
   const decreased = { ...state, lastDecreaseMs: now, remb: null };
   return decide(decreased, Math.min(state.estimateKbps, DECREASE * remb.kbps), "remb");
+}
+
+/** REMB alone: below it, so that a queue drains; a receiver that is sent little knows of little. */
+function followRemb(state: CongestionState, kbps: number, sentKbps: number): CongestionState {
+  const { estimateKbps, targetKbps, limits: { maxKbps } } = state;
+  const next = Math.min(maxKbps, DECREASE * kbps);
+  if (next < estimateKbps && sentKbps < REMB_FILLED * targetKbps) {
+    return decide(state, estimateKbps, "application-limited");
+  }
+  const known = next < estimateKbps ? { ...state, kneeKbps: kbps } : state;
+  return decide(known, next, next === maxKbps ? "ceiling" : "remb");
 }
 
 function onLoss(state: CongestionState, m: Measurement, now: number): CongestionState | null {

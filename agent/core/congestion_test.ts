@@ -139,6 +139,30 @@ const CASES: readonly {
     reason: "ramp-up",
   },
   {
+    name: "REMB alone, link filled → nine tenths of it",
+    event: { kind: "remb", kbps: 2_000, sentKbps: 3_500 },
+    target: 1_800,
+    reason: "remb",
+  },
+  {
+    name: "REMB alone while the desktop sends little → not believed",
+    event: { kind: "remb", kbps: 200, sentKbps: 100 },
+    target: 4_000,
+    reason: "application-limited",
+  },
+  {
+    name: "REMB alone above the target → believed, however little is sent",
+    event: { kind: "remb", kbps: 6_000, sentKbps: 100 },
+    target: 5_400,
+    reason: "remb",
+  },
+  {
+    name: "REMB alone above the maximum → the maximum",
+    event: { kind: "remb", kbps: 90_000, sentKbps: 4_000 },
+    target: 12_000,
+    reason: "ceiling",
+  },
+  {
     name: "a probe that came through → its rate",
     state: { probe: { id: 3, kbps: 8_000, sentMs: 950 } },
     event: measured({ probe: { id: 3, kbps: 7_900, saturated: false }, sentKbps: 40 }),

@@ -14,13 +14,16 @@ const MESSAGE_OVERHEAD_BYTES = 60;
 /** Less than this part is within what a rate means: a heartbeat costs the video nothing. */
 const WORTH_SHARING = 0.1;
 
-/** What leaves beside the video. */
-export class OtherTraffic {
+/** What leaves of late; by default messages beside the video. */
+export class Traffic {
   #buckets: { readonly atMs: number; bytes: number }[] = [];
+
+  /** `overheadBytes`: what each `note` takes beside its bytes. */
+  constructor(private readonly overheadBytes = MESSAGE_OVERHEAD_BYTES) {}
 
   note(bytes: number, nowMs: number): void {
     const last = this.#buckets.at(-1);
-    const counted = bytes + MESSAGE_OVERHEAD_BYTES;
+    const counted = bytes + this.overheadBytes;
     if (last !== undefined && nowMs - last.atMs < BUCKET_MS) last.bytes += counted;
     else this.#buckets.push({ atMs: nowMs, bytes: counted });
   }

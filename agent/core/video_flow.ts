@@ -19,13 +19,13 @@ import {
   type SentKind,
   type TransportFeedback,
 } from "./link_meter.ts";
-import { isShared, OtherTraffic, videoPart } from "./link_share.ts";
+import { isShared, Traffic, videoPart } from "./link_share.ts";
 import type { VideoRate, VideoTarget } from "./ports.ts";
 import { type Departure, type Paced, RtpPacer } from "./rtp_pacer.ts";
 
 export interface VideoFlowOptions {
   readonly limits: CongestionLimits;
-  /** The browser reports arrivals. Without that the target stays where it began. */
+  /** The browser reports arrivals. Without that only its REMB tells of the link. */
   readonly feedback: boolean;
 }
 
@@ -69,7 +69,8 @@ export function videoRate(kbps: number, maxFps: number): VideoRate {
 export class VideoFlow<M extends Paced, R extends Paced> {
   readonly #meter = new LinkMeter();
   readonly #pacer = new RtpPacer<M, R>();
-  readonly #other = new OtherTraffic();
+  readonly #other = new Traffic();
+  readonly #sent = new Traffic(0);
   #congestion: ReturnType<typeof newCongestion>;
   #last: Measurement | null = null;
   #needsKeyframe = false;
@@ -172,6 +173,7 @@ export class VideoFlow<M extends Paced, R extends Paced> {
 
   onSent(sequence: number, bytes: number, sent: SentKind & { readonly nowMs: number }): void {
     if (this.options.feedback) this.#meter.onSent(sequence, bytes, sent);
+    else this.#sent.note(bytes, sent.nowMs);
   }
 
   /** Returns the copies of media packets that are lost. */
@@ -192,7 +194,8 @@ export class VideoFlow<M extends Paced, R extends Paced> {
   }
 
   onRemb(kbps: number, nowMs: number): void {
-    this.#step({ kind: "remb", kbps }, nowMs);
+    const alone = this.options.feedback ? {} : { sentKbps: this.#sent.kbps(nowMs) };
+    this.#step({ kind: "remb", kbps, ...alone }, nowMs);
   }
 
   tick(nowMs: number): void {
