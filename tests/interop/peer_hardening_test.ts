@@ -6,7 +6,6 @@ import { LibdatachannelPeer } from "../../agent/adapters/peer_libdatachannel/mod
 import { WeriftPeer } from "../../agent/adapters/peer_werift/mod.ts";
 import { connectionInternals } from "../../agent/adapters/peer_werift/internals.ts";
 import type { PeerEvents, PeerOptions } from "../../agent/core/ports.ts";
-import { RTCPeerConnection } from "werift";
 import { poll } from "../support/process.ts";
 import { launchChromium } from "../support/chromium.ts";
 import { chromiumOffer, REMOTE_UFRAG } from "../support/offers.ts";
@@ -19,6 +18,7 @@ import {
   until,
 } from "../support/peer_attacks.ts";
 import { LOOPBACK, openPeerViewer } from "../support/peer_viewer.ts";
+import { withWeriftConsole } from "../support/werift_console.ts";
 
 type AnyPeer = WeriftPeer | LibdatachannelPeer;
 type Create<P extends AnyPeer> = (options: PeerOptions, events: PeerEvents) => P;
@@ -372,42 +372,6 @@ for (
   });
 }
 
-/** A werift peer that plays a console with full keys and bad manners. */
-async function attack(
-  { peer: victim, candidates }: Made,
-  run: (attacker: RTCPeerConnection) => Promise<void>,
-) {
-  const attacker = new RTCPeerConnection({
-    iceServers: [],
-    iceInterfaceAddresses: { udp4: "127.0.0.1" },
-    iceAdditionalHostAddresses: ["127.0.0.1"],
-    iceUseIpv6: false,
-  });
-  try {
-    const channel = attacker.createDataChannel("control");
-    const [ice] = attacker.iceTransports;
-    const internals = connectionInternals(ice.connection);
-    internals.stunServer = undefined;
-    const gather = internals.getCandidatePromises.bind(internals);
-    internals.getCandidatePromises = () => gather(["127.0.0.1"]);
-    await attacker.setLocalDescription(await attacker.createOffer());
-    const answer = await victim.answer(attacker.localDescription!.sdp);
-    await attacker.setRemoteDescription({ type: "answer", sdp: answer });
-    await until("the victim's candidate", () => candidates.length > 0);
-    for (const candidate of candidates) await attacker.addIceCandidate({ candidate, sdpMid: "0" });
-    // werift's SCTP does not get on with libdatachannel's; its DTLS does.
-    const ready = victim instanceof WeriftPeer
-      ? () => channel.readyState === "open"
-      : () => attacker.dtlsTransports[0].state === "connected";
-    await until("a way in", ready);
-    await run(attacker);
-  } finally {
-    await attacker.close();
-    // The attacker's own DTLS sleeps up to half a second after its last flight.
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
-  }
-}
-
 Deno.test("werift peer: malformed SCTP of an accepted console ends neither the process nor the session", async () => {
   await using made = makePeer();
   const { peer } = made;
@@ -418,7 +382,7 @@ Deno.test("werift peer: malformed SCTP of an accepted console ends neither the p
   };
   addEventListener("unhandledrejection", onRejection);
   try {
-    await attack(made, async (attacker) => {
+    await withWeriftConsole(made, async (attacker) => {
       const { sctp } = attacker.sctpTransport!;
       const [dtls] = attacker.dtlsTransports;
       const DCEP = 50;
@@ -442,7 +406,7 @@ Deno.test("libdatachannel peer: malformed SCTP of an accepted console ends neith
   await using made = makeAny((options, events) =>
     new LibdatachannelPeer(options, { ...events, onState: (state) => states.push(state) })
   );
-  await attack(made, async (attacker) => {
+  await withWeriftConsole(made, async (attacker) => {
     const [dtls] = attacker.dtlsTransports;
     for (let i = 0; i < 200; i++) await dtls.sendData(randomBytes(1 + i * 5));
   });
