@@ -231,6 +231,44 @@ e2eTest("input: mouse, wheel and keys arrive in desktop pixels, and come up agai
   assert.deepEqual(await inputs(page), []);
 });
 
+e2eTest(
+  "input: nothing is dropped while large messages are being unpacked and painted",
+  async () => {
+    await using open = await openSurfaces();
+    const { page } = open;
+    await page.locator("#stage").focus();
+    await inPage(page, (s) => {
+      s.told.length = 0;
+      s.useWorker();
+      const all = { x: 0, y: 0, width: 160, height: 90 };
+      let frame = 0;
+      const timer = setInterval(() => {
+        // More than it takes: some always wait.
+        for (let i = 0; i < 4; i++) {
+          s.fill(all, ++frame * 0x050301);
+          s.send(frame, [all]);
+        }
+      }, 4);
+      Object.assign(s, { stop: () => clearInterval(timer) });
+    });
+    const painted = () =>
+      inPage(page, (s) => s.told.filter((line) => line.endsWith("painted")).length);
+    const before = await painted();
+    const keys = Array.from("abcdefghijklmnopqrstuvwxyz");
+    for (const key of keys) await page.keyboard.press(`Key${key.toUpperCase()}`);
+    assert.ok(await painted() > before + 20, "pictures were painted meanwhile");
+    await inPage(page, (s) => (s as Surfaces & { stop(): void }).stop());
+    // HID usages of the letters begin at 4.
+    const usages = keys.map((_, i) => (i + 4).toString(16));
+    const wanted = usages.flatMap((usage, i) => {
+      const keysym = keys[i].charCodeAt(0).toString(16);
+      return ["down", "up"].map((way) => `key ${way} ${usage} ${keysym}`);
+    });
+    assert.deepEqual(await inputs(page), wanted);
+    assert.deepEqual(open.log, []);
+  },
+);
+
 e2eTest("input: an input method's finished text arrives as a whole", async () => {
   await using open = await openSurfaces();
   const { page, cdp } = open;
