@@ -4,6 +4,7 @@
  * let them through. Measures only; core/congestion.ts decides. Times are arguments.
  */
 import { DelayTrend, type DelayVerdict } from "./delay_trend.ts";
+import { SentLog } from "./sent_log.ts";
 import { SlidingMinimum } from "./sliding_minimum.ts";
 
 /** One feedback: the packet numbers from `base` on, each with its time of arrival or null for lost. */
@@ -86,11 +87,13 @@ const SATURATED = 0.9;
 const SATURATED_USE = 0.95;
 
 export class LinkMeter {
-  /** Sent and not reported, by unwrapped number, oldest first. */
-  readonly #log = new Map<number, Sent>();
+  /** Sent and not reported, by unwrapped number. */
+  readonly #log = new SentLog<Sent>();
   #newest = -1;
   #bytesInFlight = 0;
+  /** What left of late, oldest first, and its bytes. */
   readonly #sent: Sent[] = [];
+  #sentBytes = 0;
   readonly #arrivals: Arrival[] = [];
   #reports: { readonly atMs: number; readonly lost: number; readonly total: number }[] = [];
   #loss = 0;
@@ -106,8 +109,7 @@ export class LinkMeter {
   }
   /** When the oldest packet that was not reported yet left, or null. */
   get waitingSinceMs(): number | null {
-    for (const { sentMs } of this.#log.values()) return sentMs;
-    return null;
+    return this.#log.oldest?.sentMs ?? null;
   }
 
   /** What the last feedbacks called lost, once. */
@@ -119,15 +121,13 @@ export class LinkMeter {
 
   /** Bytes that left over the last half second. */
   sentKbps(nowMs: number): number {
-    let kept = 0;
-    let total = 0;
-    for (const sent of this.#sent) {
-      if (sent.sentMs <= nowMs - RATE_WINDOW_MS) continue;
-      this.#sent[kept++] = sent;
-      total += sent.bytes;
+    const sent = this.#sent;
+    let gone = 0;
+    while (gone < sent.length && sent[gone].sentMs <= nowMs - RATE_WINDOW_MS) {
+      this.#sentBytes -= sent[gone++].bytes;
     }
-    this.#sent.length = kept;
-    return total * 8 / RATE_WINDOW_MS;
+    if (gone > 0) sent.splice(0, gone);
+    return this.#sentBytes * 8 / RATE_WINDOW_MS;
   }
 
   /** Notes a packet that leaves with the 16-bit number `sequence`; numbers count up by one. */
@@ -141,9 +141,10 @@ export class LinkMeter {
       : this.#newest + ((sequence - this.#newest) & 0xffff);
     this.#newest = number;
     const sent = { sentMs: nowMs, bytes, probe, media, receivedMs: NaN };
-    this.#log.set(number, sent);
+    this.#log.add(number, sent);
     this.#bytesInFlight += bytes;
     this.#sent.push(sent);
+    this.#sentBytes += bytes;
     if (probe !== null) {
       if (this.#probe?.id !== probe) {
         this.#probe = { id: probe, arrived: [], reported: 0, last: number };
@@ -180,10 +181,9 @@ export class LinkMeter {
     let newest: Arrival | null = null;
     for (let i = 0; i < times.length; i++) {
       const receivedMs = times[i];
-      const sent = this.#log.get(base + i);
+      const sent = this.#log.take(base + i);
       if (sent === undefined) continue;
       total++;
-      this.#log.delete(base + i);
       this.#bytesInFlight -= sent.bytes;
       if (this.#probe !== null && this.#probe.id === sent.probe) this.#probe.reported++;
       if (receivedMs === null) {
@@ -204,11 +204,7 @@ export class LinkMeter {
   }
 
   #forgetUpTo(number: number): void {
-    for (const [key, { bytes }] of this.#log) {
-      if (key > number) return;
-      this.#log.delete(key);
-      this.#bytesInFlight -= bytes;
-    }
+    this.#log.takeUpTo(number, ({ bytes }) => this.#bytesInFlight -= bytes);
   }
 
   #countLoss(lost: number, total: number, nowMs: number): void {

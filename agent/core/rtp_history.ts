@@ -44,7 +44,10 @@ export class RtpHistory {
     return this.#largestBytes === 0 ? null : this.#packet(this.#largest);
   }
 
-  add({ sequence, payloadType, timestamp, marker, payload }: SentPacket): void {
+  add(
+    sequence: number,
+    { payloadType, timestamp, marker, payload }: Omit<SentPacket, "sequence">,
+  ): void {
     const i = sequence % HISTORY_PACKETS;
     this.#sequences[i] = sequence;
     this.#timestamps[i] = timestamp;

@@ -24,9 +24,12 @@ const BITS = 8;
 export interface Paced {
   readonly bytes: number;
 }
-export interface Waiting<M> {
-  readonly packet: M;
+/** One object for each packet, from when it is queued until it has left. */
+interface Waiting<K, P> {
+  readonly kind: K;
+  readonly packet: P;
   readonly queuedMs: number;
+  probe: number | null;
 }
 
 export type Departure<M, R> =
@@ -41,8 +44,8 @@ export interface PaceLimits {
 }
 
 export class RtpPacer<M extends Paced, R extends Paced> {
-  #media: Waiting<M>[] = [];
-  #repairs: Waiting<R>[] = [];
+  #media: Waiting<"media", M>[] = [];
+  #repairs: Waiting<"repair", R>[] = [];
   #mediaBytes = 0;
   #repairBytes = 0;
   #keyframeBytes = 0;
@@ -75,7 +78,9 @@ export class RtpPacer<M extends Paced, R extends Paced> {
   /** Queues one picture's packets. */
   addPicture(packets: readonly M[], keyframe: boolean, nowMs: number): void {
     const bytes = packets.reduce((sum, packet) => sum + packet.bytes, 0);
-    for (const packet of packets) this.#media.push({ packet, queuedMs: nowMs });
+    for (const packet of packets) {
+      this.#media.push({ kind: "media", packet, queuedMs: nowMs, probe: null });
+    }
     this.#mediaBytes += bytes;
     if (keyframe) this.#keyframeBytes = bytes;
     else if (this.#mediaBytes === bytes) this.#keyframeBytes = 0;
@@ -89,7 +94,7 @@ export class RtpPacer<M extends Paced, R extends Paced> {
       this.#repairBytes = 0;
       return false;
     }
-    this.#repairs.push({ packet, queuedMs: nowMs });
+    this.#repairs.push({ kind: "repair", packet, queuedMs: nowMs, probe: null });
     this.#repairBytes += packet.bytes;
     return true;
   }
@@ -155,13 +160,15 @@ export class RtpPacer<M extends Paced, R extends Paced> {
       this.#repairs.shift();
       this.#repairBytes -= repair.packet.bytes;
       this.#repairBudget -= repair.packet.bytes;
-      return { kind: "repair", packet: repair.packet, probe };
+      repair.probe = probe;
+      return repair;
     }
     const media = this.#media[0];
     if (media !== undefined) {
       this.#media.shift();
       this.#mediaBytes -= media.packet.bytes;
-      return { kind: "media", packet: media.packet, probe };
+      media.probe = probe;
+      return media;
     }
     if (this.#probe === null) return null;
     return { kind: "padding", bytes: paddingBytes(this.#probe.kbps), probe: this.#probe.id };

@@ -31,7 +31,10 @@ export interface RtpFields {
   readonly capturedAtUnixMs: number | null;
 }
 
-/** An RTP packet, and where its payload begins. It holds until the next one is written. */
+/**
+ * An RTP packet, and where its payload begins. It holds until the next one is written, and one of
+ * the same kind and length is the same object.
+ */
 export interface RtpPacketBytes {
   readonly packet: Uint8Array;
   readonly headerBytes: number;
@@ -40,6 +43,8 @@ export interface RtpPacketBytes {
 /** Header and extensions of one kind of packet, and where its changing parts stand. */
 interface Layout {
   readonly bytes: Uint8Array;
+  /** The packets of this kind, by their length: they differ only in what is written there. */
+  readonly packets: (RtpPacketBytes | undefined)[];
   readonly transportSequenceAt: number | null;
   readonly captureTimeAt: number | null;
 }
@@ -49,6 +54,8 @@ export class RtpPacketWriter {
   readonly #timed: Layout;
   /** All packets are written here: a buffer for each would be cleared, counted and collected. */
   #buffer = new Uint8Array(USUAL_BYTES);
+  /** Whose header stands in the buffer. */
+  #laidOut: Layout | null = null;
 
   /**
    * `ids` are those of the negotiated extensions, by URI; `playoutMs` is how long the browser shall
@@ -68,13 +75,12 @@ export class RtpPacketWriter {
   write(fields: RtpFields, payload: Uint8Array): RtpPacketBytes {
     const { capturedAtUnixMs, ssrc, timestamp, sequence, transportSequence } = fields;
     const layout = capturedAtUnixMs === null ? this.#plain : this.#timed;
-    const headerBytes = layout.bytes.length;
-    const bytes = headerBytes + payload.length;
-    if (bytes > this.#buffer.length) this.#buffer = new Uint8Array(bytes);
-    const packet = this.#buffer.subarray(0, bytes);
-    packet.set(layout.bytes);
+    const written = this.#packetOf(layout, layout.bytes.length + payload.length);
+    const { packet, headerBytes } = written;
+    if (this.#laidOut !== layout) packet.set(layout.bytes);
+    this.#laidOut = layout;
     packet.set(payload, headerBytes);
-    if (fields.padding) packet[0] |= PADDING;
+    packet[0] = fields.padding ? layout.bytes[0] | PADDING : layout.bytes[0];
     packet[1] = fields.payloadType | (fields.marker ? MARKER : 0);
     put16(packet, 2, sequence);
     put32(packet, 4, timestamp);
@@ -84,7 +90,19 @@ export class RtpPacketWriter {
     if (captureTimeAt !== null && capturedAtUnixMs !== null) {
       packet.set(absCaptureTime(capturedAtUnixMs), captureTimeAt);
     }
-    return { packet, headerBytes };
+    return written;
+  }
+
+  #packetOf(layout: Layout, bytes: number): RtpPacketBytes {
+    if (bytes > this.#buffer.length) {
+      this.#buffer = new Uint8Array(bytes);
+      this.#laidOut = null;
+      for (const { packets } of [this.#plain, this.#timed]) packets.fill(undefined);
+    }
+    const known = layout.packets[bytes];
+    if (known !== undefined) return known;
+    const packet = this.#buffer.subarray(0, bytes);
+    return layout.packets[bytes] = { packet, headerBytes: layout.bytes.length };
   }
 }
 
@@ -125,6 +143,7 @@ function layOut(
   }
   return {
     bytes,
+    packets: new Array(USUAL_BYTES + 1).fill(undefined),
     transportSequenceAt: places.get(EXTENSION_URI.transportWideCc) ?? null,
     captureTimeAt: places.get(EXTENSION_URI.absCaptureTime) ?? null,
   };

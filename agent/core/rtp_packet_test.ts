@@ -2,6 +2,7 @@
 /** werift's parser is the judge of the bytes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import fc from "fast-check";
 import { RtpPacket } from "werift";
 import { EXTENSION_URI } from "./rtp_extensions.ts";
 import { type RtpFields, RtpPacketWriter } from "./rtp_packet.ts";
@@ -65,4 +66,33 @@ Deno.test("RtpPacketWriter: without extensions the header has twelve bytes", () 
 Deno.test("RtpPacketWriter: padding is said in the first byte", () => {
   const { packet } = new RtpPacketWriter(IDS, "0").write({ ...FIELDS, padding: true }, PAYLOAD);
   assert.equal(packet[0], 0xb0);
+});
+
+const packets = fc.record({
+  payloadType: fc.nat(127),
+  sequence: fc.nat(0xffff),
+  timestamp: fc.nat(0xffffffff),
+  ssrc: fc.nat(0xffffffff),
+  marker: fc.boolean(),
+  padding: fc.boolean(),
+  transportSequence: fc.nat(0xffff),
+  capturedAtUnixMs: fc.option(fc.nat(2 ** 31)),
+  payload: fc.uint8Array({ minLength: 1, maxLength: 4 }),
+  /** Repeated to be longer than the usual buffer at times. */
+  times: fc.constantFrom(1, 300, 600),
+});
+
+Deno.test("RtpPacketWriter: nothing of a packet is left in the next one, whatever its kind and length", () => {
+  fc.assert(fc.property(fc.array(packets, { maxLength: 12 }), (list) => {
+    const writer = new RtpPacketWriter(IDS, "0");
+    for (const { payload, times, ...fields } of list) {
+      const long = new Uint8Array(payload.length * times).map((_, i) =>
+        payload[i % payload.length]
+      );
+      const { packet, headerBytes } = writer.write(fields, long);
+      const alone = new RtpPacketWriter(IDS, "0").write(fields, long);
+      assert.deepEqual(packet, alone.packet);
+      assert.equal(headerBytes, alone.headerBytes);
+    }
+  }));
 });

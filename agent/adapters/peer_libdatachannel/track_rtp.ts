@@ -25,8 +25,8 @@ export class TrackRtp implements RtpTransport {
   #listener: (packet: RtcpPacket) => void = () => {};
   #feedbackListener: (feedback: TransportFeedback) => void = () => {};
   readonly #feedback = new FeedbackParser();
-  /** Views of the writer's buffer, by length: making one costs more than sending what it shows. */
-  #views: Buffer[] = [];
+  /** Views of the writer's packets: making one costs more than to look it up. */
+  readonly #views = new WeakMap<RtpPacketBytes, Buffer>();
   #closed = false;
 
   constructor(track: Track, options: {
@@ -47,14 +47,15 @@ export class TrackRtp implements RtpTransport {
     return !this.#closed && this.#track.isOpen();
   }
 
-  send({ packet }: RtpPacketBytes): void {
-    this.#write(this.#viewOf(packet));
+  send(packet: RtpPacketBytes): void {
+    this.#write(this.#views.get(packet) ?? this.#viewOf(packet));
   }
 
-  #viewOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-    const known = this.#views[byteLength];
-    if (known?.buffer === buffer && known.byteOffset === byteOffset) return known;
-    return this.#views[byteLength] = Buffer.from(buffer, byteOffset, byteLength);
+  #viewOf(of: RtpPacketBytes): Buffer {
+    const { buffer, byteOffset, byteLength } = of.packet;
+    const view = Buffer.from(buffer, byteOffset, byteLength);
+    this.#views.set(of, view);
+    return view;
   }
 
   count(payloadBytes: number): void {

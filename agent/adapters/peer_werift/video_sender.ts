@@ -14,12 +14,12 @@ import {
 } from "werift";
 import { never, type VideoCodec, type ViewerNetwork } from "@farglass/protocol";
 import type { CongestionLimits } from "../../core/congestion.ts";
-import type { TransportFeedback } from "../../core/link_meter.ts";
+import type { SentKind, TransportFeedback } from "../../core/link_meter.ts";
 import type { VideoChoice } from "../../core/offer_sdp.ts";
 import type { EncodedFrame, PeerOptions, VideoTarget } from "../../core/ports.ts";
 import { EXTENSION_URI, ntpTime, rtpTimestamp } from "../../core/rtp_extensions.ts";
 import { RtpHistory, type SentPacket } from "../../core/rtp_history.ts";
-import { type RtpPacketBytes, RtpPacketWriter } from "../../core/rtp_packet.ts";
+import { type RtpFields, type RtpPacketBytes, RtpPacketWriter } from "../../core/rtp_packet.ts";
 import { payloadsOf } from "../../core/rtp_payloads.ts";
 import { VideoFlow } from "../../core/video_flow.ts";
 import { PICTURE_ID_MASK, stampPictureId } from "../../core/vp8_packetizer.ts";
@@ -245,14 +245,20 @@ export class VideoSender {
 
   #transmit(packet: Outgoing, probe: number | null): void {
     const { payloadType, timestamp, marker, payload } = packet;
-    const sent = { sequence: this.#sequence, payloadType, timestamp, marker, payload };
-    this.#sequence = (this.#sequence + 1) & 0xffff;
-    this.#history.add(sent);
+    const sequence = this.#sequence;
+    this.#sequence = (sequence + 1) & 0xffff;
+    this.#history.add(sequence, packet);
     this.transport.count(payload.length);
-    const capturedAtMs = packet.first ? packet.capturedAtMs : null;
-    const { ssrc } = this.transport;
-    const media = sent.sequence;
-    this.#write(payload, { ...sent, ssrc, probe, media, capturedAtMs });
+    this.#write(payload, {
+      payloadType,
+      sequence,
+      timestamp,
+      ssrc: this.transport.ssrc,
+      marker,
+      padding: false,
+      transportSequence: this.#nextTransportSequence(),
+      capturedAtUnixMs: packet.first ? performance.timeOrigin + packet.capturedAtMs : null,
+    }, { probe, media: sequence, nowMs: performance.now() });
   }
 
   /** RFC 4588: on the RTX stream, with the original sequence number before the payload. */
@@ -301,42 +307,33 @@ export class VideoSender {
   ): void {
     const payloadType = this.#rtxPayloadTypes.get(packet.of);
     if (payloadType === undefined) return;
-    const ssrc = this.transport.rtxSsrc;
-    this.#write(payload, { ...packet, sequence: this.#rtxSequence, payloadType, ssrc });
+    const { timestamp, marker, padding = false, probe, media } = packet;
+    this.#write(payload, {
+      payloadType,
+      sequence: this.#rtxSequence,
+      timestamp,
+      ssrc: this.transport.rtxSsrc,
+      marker,
+      padding,
+      transportSequence: this.#nextTransportSequence(),
+      capturedAtUnixMs: null,
+    }, { probe, media, nowMs: performance.now() });
     this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
+  }
+
+  #nextTransportSequence(): number {
+    return this.#transportSequence = (this.#transportSequence + 1) & 0xffff;
   }
 
   #write(
     payload: Uint8Array,
-    packet: {
-      readonly sequence: number;
-      readonly timestamp: number;
-      readonly marker: boolean;
-      readonly payloadType: number;
-      readonly ssrc: number;
-      readonly probe: number | null;
-      /** The media packet that it carries, by sequence number. */
-      readonly media: number | null;
-      readonly padding?: boolean;
-      readonly capturedAtMs?: number | null;
-    },
+    fields: RtpFields,
+    sent: SentKind & { readonly nowMs: number },
   ): void {
-    this.#transportSequence = (this.#transportSequence + 1) & 0xffff;
-    const transportSequence = this.#transportSequence;
-    const { probe, media, padding = false, capturedAtMs = null } = packet;
-    const written = this.#writer.write({
-      payloadType: packet.payloadType,
-      sequence: packet.sequence,
-      timestamp: packet.timestamp,
-      ssrc: packet.ssrc,
-      marker: packet.marker,
-      padding,
-      transportSequence,
-      capturedAtUnixMs: capturedAtMs === null ? null : performance.timeOrigin + capturedAtMs,
-    }, payload);
-    const bytes = payload.length + OVERHEAD_BYTES;
-    if (media !== null) this.#history.left(media, transportSequence);
-    this.#flow.onSent(transportSequence, bytes, { nowMs: performance.now(), probe, media });
+    const written = this.#writer.write(fields, payload);
+    const { transportSequence } = fields;
+    if (sent.media !== null) this.#history.left(sent.media, transportSequence);
+    this.#flow.onSent(transportSequence, payload.length + OVERHEAD_BYTES, sent);
     this.transport.send(written);
   }
 
