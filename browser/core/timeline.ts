@@ -20,7 +20,7 @@ const STAGE_TEXT: Readonly<Record<Stage, string>> = {
 };
 
 const TRANSPORT_TEXT: Readonly<Record<Transport, string>> = {
-  "hybrid": "patches with video where the screen moves",
+  "hybrid": "a hybrid of video and patches",
   "rtp": "video",
   "diff-dc": "diff over the peer connection",
   "diff-ws": "diff through the server",

@@ -28,6 +28,7 @@ import {
   displayWords,
   pathWords,
   phaseTone,
+  phaseWords,
   relayHintWords,
   stageTone,
   stageWords,
@@ -151,9 +152,9 @@ function Headline({ session }: { session: SessionView }) {
           )}
       </p>
       <p className="flex shrink-0 items-center gap-2 rounded-full border border-line bg-canvas py-1 pr-3 pl-2.5 text-xs font-medium">
-        <Dot tone={stageTone(session.stage)} />
+        <Dot tone={session.silent ? "warn" : stageTone(session.stage)} />
         <span data-testid="hud-stage" data-value={session.stage ?? ""}>
-          {stageWords(session.stage)}
+          {session.silent ? phaseWords(session) : stageWords(session.stage)}
         </span>
       </p>
     </div>
