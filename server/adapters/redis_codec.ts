@@ -60,6 +60,7 @@ const sessionSchema = v.looseObject({
     startedAtMs: time,
     fromAgent: marks,
     fromConsole: marks,
+    lastCandidate: v.optional(v.looseObject({ from: v.string(), type: v.string(), at: time })),
   }),
   toAgent: v.array(signalSchema),
   toConsole: v.array(signalSchema),

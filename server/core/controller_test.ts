@@ -17,6 +17,7 @@ import {
 import { CAPS, sampleCandidate, sampleSdp } from "../testing/samples.ts";
 import { nextDeadline, step } from "./controller.ts";
 import { isTerminal } from "./stages.ts";
+import { sessionView } from "./views.ts";
 
 const driver = (stage: keyof typeof SCRIPTS, policy = {}) =>
   new ControllerDriver(policy).run(...SCRIPTS[stage]);
@@ -156,6 +157,23 @@ const retryAfterMs = (d: ControllerDriver): number | undefined => {
   const [effect] = d.effects;
   return effect.kind === "reject" ? effect.error.retryAfterMs : undefined;
 };
+
+Deno.test("controller: the last candidate and its time are known, and told without its address", () => {
+  const d = driver("answered");
+  assert.equal(d.session?.negotiation.lastCandidate, undefined);
+  d.now += 40;
+  d.run(on.candidate("console", 1));
+  const told = () => d.session === undefined ? null : sessionView(d.session).lastCandidate;
+  assert.deepEqual(told(), { from: "console", type: "host", at: d.now });
+  const { now } = d;
+  d.now += 60;
+  assert.equal(d.run(on.candidate("console", 1)).rejection, "duplicate");
+  assert.equal(told()?.at, now);
+  d.run(on.iceEnd("agent", 1));
+  assert.deepEqual(told(), { from: "agent", type: "end", at: d.now });
+  d.run(on.offer(2));
+  assert.equal(told(), null, "of this negotiation");
+});
 
 Deno.test("controller: what waits is bounded by its bytes, too, and a description has room beside it", () => {
   const long = (n: number) =>

@@ -18,7 +18,7 @@ import { MAX_CANDIDATES_PER_GENERATION } from "./policy.ts";
 import { takeToken } from "./rate_limit.ts";
 import { hold, holdDescription, release } from "./signal_buffer.ts";
 import { isNegotiating } from "./stages.ts";
-import type { SessionState } from "./state.ts";
+import type { LastCandidate, SessionState } from "./state.ts";
 import { traceHeader } from "./trace.ts";
 import { changeStage, headerOf, put, reject, sendAgent, sendConsole, type Work } from "./work.ts";
 
@@ -163,9 +163,11 @@ function takeTrickle(
   if (from === "agent" && signal.generation > negotiation.generation) {
     return no("out-of-state", "no such offer");
   }
+  let type: LastCandidate["type"] = "end";
   if (signal.kind === "ice-candidate") {
     const checked = checkCandidate(signal.candidate);
     if (!checked.ok) return checked;
+    ({ type } = checked.value);
     if (!work.policy.loopbackCandidates && isLoopback(checked.value.address)) {
       return no("candidate-invalid", "loopback address");
     }
@@ -194,6 +196,7 @@ function takeTrickle(
     negotiation: {
       ...negotiation,
       ...(from === "agent" ? { fromAgent: marks } : { fromConsole: marks }),
+      lastCandidate: { from, type, at: work.now },
     },
     ...(from === "agent" ? { toConsole: held } : { toAgent: held }),
   }));

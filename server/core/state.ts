@@ -7,6 +7,7 @@ import type { SessionTrace } from "./trace.ts";
 import type {
   AgentInfo,
   CandidatePair,
+  CandidateSummary,
   DesktopCaps,
   EventSource,
   Evidence,
@@ -48,6 +49,16 @@ export interface Negotiation {
   /** Candidates seen in this generation, to tell duplicates; null stands for the end mark. */
   readonly fromAgent: readonly (string | null)[];
   readonly fromConsole: readonly (string | null)[];
+  /** The newest candidate or end mark of either end; absent before one. */
+  readonly lastCandidate?: LastCandidate;
+}
+
+/** What came last of ICE, without its address. */
+export interface LastCandidate {
+  readonly from: "agent" | "console";
+  readonly type: CandidateSummary["type"] | "end";
+  /** Unix ms. */
+  readonly at: number;
 }
 
 /** ICE or DTLS of one end changed; `at` is on the server's clock, the way of the message left out. */

@@ -80,6 +80,7 @@ export const sessionView = (session: SessionState) => ({
   viewOnly: session.viewOnly,
   generation: session.negotiation.generation,
   candidatePair: session.candidatePair,
+  lastCandidate: session.negotiation.lastCandidate ?? null,
   consoleOnline: session.console.at === "online",
   traceId: traceIdOf(session),
   ended: null,
