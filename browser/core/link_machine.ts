@@ -88,7 +88,7 @@ export function linkClosed(d: Draft, code: number): void {
   const { kind } = d.link.phase;
   if (kind === "waiting" || kind === "idle" || kind === "ticket") return;
   // A wrong version needs a newer page: don't hammer the server.
-  if (code === CLOSE.wrongVersion) d.setLink({ attempts: Math.max(d.link.attempts, 8) });
+  if (code === CLOSE.wrongVersion) setOutdated(d);
   linkWait(d, false);
   if (code !== CLOSE.serviceRestart || kind !== "online") return;
   // The server is stopping and another one may be there already: back at once, but not in step.
@@ -160,6 +160,9 @@ function passOver(d: Draft, text: string, error: CodedError): LinkNews {
   return { kind: "nothing" };
 }
 
+const setOutdated = (d: Draft): void =>
+  d.setLink({ outdated: true, attempts: Math.max(d.link.attempts, 8) });
+
 function setStoreAway(d: Draft, storeAway: boolean): void {
   if (d.link.storeAway !== storeAway) d.setLink({ storeAway });
 }
@@ -169,7 +172,7 @@ function linkWelcome(d: Draft, message: MessageOf<"WELCOME">): LinkNews {
   if (d.link.phase.kind !== "greeting") return { kind: "nothing" };
   if (payload.version !== PROTOCOL_VERSION) {
     d.noteError(codedError("wrong-version"));
-    d.setLink({ attempts: Math.max(d.link.attempts, 8) });
+    setOutdated(d);
     linkBreak(d, CLOSE.wrongVersion, true);
     return { kind: "nothing" };
   }
@@ -177,6 +180,7 @@ function linkWelcome(d: Draft, message: MessageOf<"WELCOME">): LinkNews {
   const again = linkResume(resumed ? d.link.numbers : newLink, resumed ? payload.lastSeq : 0);
   d.setLink({
     attempts: 0,
+    outdated: false,
     storeAway: false,
     linkId: payload.linkId,
     numbers: again.link,
@@ -244,9 +248,12 @@ export function linkRetryNow(d: Draft): void {
 }
 
 /** What the UI shows of the link. */
-export function linkView({ phase, attempts, signedOut, storeAway }: LinkMachine): LinkView {
+export function linkView(
+  { phase, attempts, signedOut, outdated, storeAway }: LinkMachine,
+): LinkView {
   if (phase.kind === "online") return { state: storeAway ? "waiting" : "online" };
   if (signedOut) return { state: "signed-out" };
+  if (outdated) return { state: "outdated" };
   if (attempts === 0 || phase.kind === "idle") return { state: "connecting" };
   const retryAtMs = phase.kind === "waiting" ? phase.retryAt : phase.since;
   return { state: "offline", retryAtMs, attempts };

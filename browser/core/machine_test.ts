@@ -18,6 +18,17 @@ Deno.test("connect before the link is online waits for it and for the list", () 
   equal(h.session.desktopName, "Office");
 });
 
+Deno.test("a server of another version → reload the page, until one of this version answers", () => {
+  const h = new ConsoleHarness();
+  h.live();
+  h.offline(CLOSE.wrongVersion);
+  deepEqual(viewOf(h.state).link, { state: "outdated" });
+  equal(h.session.transport, "rtp", "the picture has its own path");
+  h.advance(6_000);
+  h.online();
+  deepEqual(viewOf(h.state).link, { state: "online" });
+});
+
 Deno.test("silent: told when an answer is late, before another way is tried, and over with the next", () => {
   const h = new ConsoleHarness();
   h.live();

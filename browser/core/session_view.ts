@@ -30,7 +30,9 @@ export type LinkView =
   /** Connected, but the server's store is away: what is connected goes on, all else waits. */
   | { readonly state: "waiting" }
   | { readonly state: "offline"; readonly retryAtMs: number; readonly attempts: number }
-  | { readonly state: "signed-out" };
+  | { readonly state: "signed-out" }
+  /** The server was updated under this page: only loading it anew helps. */
+  | { readonly state: "outdated" };
 
 export interface TimelineEntry {
   readonly id: number;

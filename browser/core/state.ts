@@ -56,6 +56,8 @@ export interface LinkMachine {
   readonly attempts: number;
   /** The server refused the last ticket. */
   readonly signedOut: boolean;
+  /** The server speaks another version of the protocol than this page. */
+  readonly outdated: boolean;
   /** The server has said that its store is away: signalling waits. */
   readonly storeAway: boolean;
   /** The server's name for this link; null when there is nothing to resume. */
@@ -253,6 +255,7 @@ export function initialState(environment: Environment, seed: Rng): ConsoleState 
       epoch: 0,
       attempts: 0,
       signedOut: false,
+      outdated: false,
       storeAway: false,
       linkId: null,
       numbers: newLink,

@@ -52,6 +52,7 @@ function waitingFor(state: ConsoleState, session: SessionState, online: boolean)
   const { request, transport } = session;
   if (!online) {
     if (state.link.signedOut) return "You are signed out; open a fresh sign-in link";
+    if (state.link.outdated) return "This page is of another version than the server; reload it";
     return state.link.attempts === 0
       ? "Connecting to the server"
       : "The server cannot be reached; trying again";

@@ -11,6 +11,7 @@ const LINK_WORDS: Readonly<Record<LinkView["state"], readonly [string, Tone]>> =
   "waiting": ["Server waits", "busy"],
   "offline": ["Server unreachable", "bad"],
   "signed-out": ["Signed out", "bad"],
+  "outdated": ["Reload the page", "bad"],
 };
 
 /** A dot and a word for the page's header. */
@@ -73,6 +74,21 @@ export function LinkBanner({ link, onRetry, inSession = false }: LinkBannerProps
             {inSession ? "A picture that still comes goes on. " : ""}Open a fresh sign-in link, in
             this tab or another.
           </p>
+        </div>
+      );
+    case "outdated":
+      return (
+        <div className={bannerLook(inSession)} data-testid="link-banner">
+          <p className="grow basis-64" role="alert">
+            <strong className="font-semibold">
+              This page is of another version than the server.
+            </strong>{" "}
+            {inSession ? "A picture that still comes goes on. " : ""}Reload the page; if that does
+            not help, the server is the older one and has to be updated.
+          </p>
+          <Button className="h-8" onClick={() => location.reload()} testId="reload">
+            Reload the page
+          </Button>
         </div>
       );
     default:

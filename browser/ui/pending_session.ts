@@ -38,6 +38,8 @@ function waitText(desktopId: string, view: ConsoleView): string {
       return "Waiting for the server";
     case "signed-out":
       return "Signed out";
+    case "outdated":
+      return "This page is of another version than the server; reload it";
     case "waiting":
       return "The server cannot reach its store; it goes on by itself";
     case "online":

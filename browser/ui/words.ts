@@ -175,6 +175,8 @@ export function titleWords(link: LinkView, session: SessionView | null): string 
       return "Offline · Farglass";
     case "signed-out":
       return "Signed out · Farglass";
+    case "outdated":
+      return "Reload the page · Farglass";
     default:
       return never(link);
   }

@@ -2,7 +2,7 @@
 /** Whoever ends a session ends it for all sides, with a reason in plain words. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { waitFor, waitForTransport } from "../support/console_page.ts";
+import { openConsole, waitFor, waitForTransport } from "../support/console_page.ts";
 import { e2eTest, eventsOf, startWorld, type World } from "../support/e2e.ts";
 import { poll } from "../support/process.ts";
 
@@ -93,6 +93,23 @@ e2eTest("an agent that was not told to allow denies, and the console says why", 
   });
   await using opened = await world.open();
   await shows(opened.page, /policy does not allow/);
+});
+
+e2eTest("a page of another version than the server says so and how to go on", async () => {
+  await using world = await startWorld({ agent: { capture: "synthetic" } });
+  await using opened = await openConsole(world.browser, {
+    consoleUrl: await world.server.freshLink(),
+    init: () => {
+      const send = WebSocket.prototype.send;
+      WebSocket.prototype.send = function (data) {
+        const isHello = typeof data === "string" && data.includes('"HELLO"');
+        send.call(this, isHello ? data.replace(/"version":\d+/, '"version":99') : data);
+      };
+    },
+  });
+  const banner = opened.page.getByTestId("link-banner");
+  await banner.getByText("another version than the server").waitFor();
+  await banner.getByRole("button", { name: "Reload the page" }).waitFor();
 });
 
 /** The agent has logged that nobody sees the screen any more. */

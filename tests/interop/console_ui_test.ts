@@ -110,6 +110,12 @@ async function listStates(stage: StoryStage): Promise<void> {
   await withPage(stage, "signed-out", async (page) => {
     assert.match(await page.getByTestId("signed-out").innerText(), /fresh sign-in link/);
   });
+  await withPage(stage, "list", async (page) => {
+    await page.evaluate(() => globalThis.story.patch({ link: { state: "outdated" } }));
+    assert.match(await page.getByTestId("link-banner").innerText(), /another version/);
+    await Promise.all([page.waitForEvent("load"), page.getByTestId("reload").click()]);
+    await page.getByTestId("desktop-list").waitFor();
+  });
   const context = await stage.browser.newContext(); // the crash is reported as a page error
   const page = await context.newPage();
   await page.goto(`${stage.origin}/?scene=list`);
