@@ -31,7 +31,7 @@ const BLOCKED_TIMER_MS = 250;
 export class DiffPump {
   readonly #ports: DiffPumpPorts;
   #cancel: (() => void) | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: { readonly id: ReturnType<typeof setTimeout>; readonly dueMs: number } | null = null;
 
   constructor(ports: DiffPumpPorts) {
     this.#ports = ports;
@@ -69,19 +69,26 @@ export class DiffPump {
     this.#arm(room);
   }
 
+  /** A timer that comes sooner than it must is left as it is: each picture would set a new one. */
   #arm(room: boolean): void {
-    clearTimeout(this.#timer);
     const { engine, hybrid } = this.#ports;
     const due = earlier(engine.nextDeadlineMs(), hybrid.nextDeadlineMs());
     if (due === null && room) return;
-    const waitMs = due === null ? BLOCKED_TIMER_MS : due - this.#ports.now();
+    const now = this.#ports.now();
     const least = room ? MIN_TIMER_MS : BLOCKED_TIMER_MS;
-    this.#timer = setTimeout(() => this.run(), Math.max(least, waitMs));
+    const waitMs = Math.max(least, due === null ? BLOCKED_TIMER_MS : due - now);
+    if (this.#timer !== null && this.#timer.dueMs <= now + waitMs) return;
+    if (this.#timer !== null) clearTimeout(this.#timer.id);
+    const onDue = () => {
+      this.#timer = null;
+      this.run();
+    };
+    this.#timer = { id: setTimeout(onDue, waitMs), dueMs: now + waitMs };
   }
 
   close(): void {
     this.#cancel?.();
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer.id);
   }
 }
 

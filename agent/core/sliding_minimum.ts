@@ -4,6 +4,7 @@ const BUCKET_MS = 1_000;
 
 export class SlidingMinimum {
   #buckets: { readonly second: number; least: number }[] = [];
+  #least = Infinity;
 
   /** What is older than `seconds` is forgotten, once something newer comes. */
   constructor(private readonly seconds: number) {}
@@ -11,19 +12,24 @@ export class SlidingMinimum {
   add(value: number, nowMs: number): void {
     const second = Math.floor(nowMs / BUCKET_MS);
     const last = this.#buckets.at(-1);
-    if (last?.second === second) last.least = Math.min(last.least, value);
-    else {
-      this.#buckets.push({ second, least: value });
-      while (this.#buckets[0].second <= second - this.seconds) this.#buckets.shift();
+    if (value < this.#least) this.#least = value;
+    if (last?.second === second) {
+      if (value < last.least) last.least = value;
+      return;
     }
+    this.#buckets.push({ second, least: value });
+    if (this.#buckets[0].second > second - this.seconds) return;
+    while (this.#buckets[0].second <= second - this.seconds) this.#buckets.shift();
+    this.#least = Math.min(...this.#buckets.map((bucket) => bucket.least));
   }
 
   /** Infinity before the first value. */
   get least(): number {
-    return Math.min(...this.#buckets.map((bucket) => bucket.least));
+    return this.#least;
   }
 
   clear(): void {
     this.#buckets = [];
+    this.#least = Infinity;
   }
 }
