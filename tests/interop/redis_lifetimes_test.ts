@@ -1,5 +1,6 @@
 /** 10,000 sessions that end in every way leave no key behind once the lifetimes are over. */
 import assert from "node:assert/strict";
+import type { Signal } from "@farglass/protocol";
 import { corruptionReporter } from "../../server/adapters/corruption.ts";
 import { ControllerShell } from "../../server/adapters/controller_shell.ts";
 import { RedisBatch } from "../../server/adapters/redis_batch.ts";
@@ -11,13 +12,14 @@ import { RedisDesktopStore } from "../../server/adapters/redis_store.ts";
 import type { ControllerEvent, ControllerMessage } from "../../server/core/events.ts";
 import { DEFAULT_POLICY } from "../../server/core/policy.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
-import { agentInfo, CAPS } from "../../server/testing/samples.ts";
+import { agentInfo, CAPS, sampleCandidate, sampleSdp } from "../../server/testing/samples.ts";
 import { poll } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
 
 const DESKTOPS = 100;
 const SESSIONS_EACH = 100;
 const LIFETIME_MS = 4_000;
+const WAIT_MS = 1_000;
 const REF = { seq: 1, type: "REST" } as const;
 
 const uuid = (kind: number, n: number): string =>
@@ -49,8 +51,68 @@ const decide = (decision: "accept" | "deny"): Way => ({ sessionId, agentLink }) 
   }),
 ];
 const accept = decide("accept");
+const signal = (
+  from: "agent" | "console",
+  { sessionId, agentLink, consoleLink }: Parameters<Way>[0],
+  payload: Signal,
+) =>
+  say(from, from === "agent" ? agentLink : consoleLink, {
+    type: "DESKTOP_WEBRTC_SIGNAL",
+    sessionId,
+    payload,
+  });
+const candidate = (port: number): Signal => ({
+  kind: "ice-candidate",
+  generation: 1,
+  candidate: sampleCandidate(port),
+  sdpMid: "0",
+  sdpMLineIndex: 0,
+});
+/** Approved, offered, and with candidates that wait for an answer. */
+const offer: Way = (ids) => [
+  ...accept(ids),
+  signal("console", ids, candidate(40_001)),
+  signal("console", ids, { kind: "offer", generation: 1, sdp: sampleSdp() }),
+  signal("agent", ids, candidate(40_002)),
+];
+const connect: Way = (ids) => [
+  ...offer(ids),
+  signal("agent", ids, { kind: "answer", generation: 1, sdp: sampleSdp() }),
+  say("console", ids.consoleLink, {
+    type: "PEER_STATE",
+    sessionId: ids.sessionId,
+    payload: { generation: 1, state: "connected" },
+  }),
+];
 const WAYS: Readonly<Record<string, Way>> = {
   denied: decide("deny"),
+  "offered and never answered": offer,
+  "connected, then stopped by the owner": (ids) => [
+    ...connect(ids),
+    say("agent", ids.agentLink, {
+      type: "DESKTOP_KILL",
+      sessionId: ids.sessionId,
+      payload: { scope: "session", reason: "owner-stopped" },
+    }),
+  ],
+  "connected, degraded, on the relay, then failed at the agent": (ids) => [
+    ...connect(ids),
+    say("agent", ids.agentLink, {
+      type: "PEER_STATE",
+      sessionId: ids.sessionId,
+      payload: { generation: 1, state: "failed" },
+    }),
+    say("console", ids.consoleLink, {
+      type: "DESKTOP_TRANSPORT_FALLBACK",
+      sessionId: ids.sessionId,
+      payload: { from: "rtp", to: "diff-ws", reason: "ice-failed", evidence: {}, at: 1 },
+    }),
+    say("agent", ids.agentLink, {
+      type: "SESSION_ENDED",
+      sessionId: ids.sessionId,
+      payload: { reason: "agent-lost", by: "agent" },
+    }),
+  ],
   "never decided": () => [],
   "ended by the operator": (ids) => [
     ...accept(ids),
@@ -96,12 +158,15 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
   const times = { writer, desktopMs: LIFETIME_MS, linkMs: LIFETIME_MS, history };
   const store = new RedisDesktopStore({ client, bus, log, onCorrupt, ...times });
   const links = new RedisLinkStore({ client, writer, nodeId: "node", linkMs: LIFETIME_MS });
+  const reasons = new Set<string>();
   const shell = new ControllerShell({
     ...{ store, bus, log, telemetry: { emit: () => {} } },
     metrics: {
       message: () => {},
       rejected: () => {},
-      sessionEvent: () => {},
+      sessionEvent: (event) => {
+        if (event.type === "SESSION_ENDED") reasons.add(event.reason);
+      },
       connections: () => {},
       relayed: () => {},
       relaySkipped: () => {},
@@ -109,7 +174,13 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
       dropped: () => {},
     },
     clock: Date.now,
-    policy: { ...DEFAULT_POLICY, maxSessionsPerDesktop: SESSIONS_EACH },
+    policy: {
+      ...DEFAULT_POLICY,
+      maxSessionsPerDesktop: SESSIONS_EACH,
+      maxOffersInFlight: SESSIONS_EACH,
+      // So that waits come to their ends before the stored values do.
+      ...{ consentMs: WAIT_MS, negotiationMs: WAIT_MS, resumeMs: WAIT_MS },
+    },
     webrtcFor: () => ({ enabled: true, iceServers: [], iceTransportPolicy: "all" }),
     onRoute: () => {},
     onUnroute: () => {},
@@ -170,7 +241,16 @@ Deno.test("lifetimes: 10,000 sessions ended in every way leave no key", async ()
     return keys.every((key) => key === "fg:{once}:all") || null;
   });
   assert.ok(Number(await client.call("PTTL", "fg:{once}:all")) > 0);
-  console.log(`lifetimes: ${before} keys at the end of the last session`);
+  console.log(
+    `lifetimes: ${before} keys at the end of the last session; ${[...reasons].toSorted()}`,
+  );
+  // By whom and by what: both ends, the owner, REST, and each wait that ran out.
+  for (
+    const reason of [
+      ...["policy", "operator-disconnect", "owner-stopped", "killed", "agent-lost"],
+      ...["console-lost", "consent-timeout", "negotiation-deadline", "agent-restarted"],
+    ]
+  ) assert.ok(reasons.has(reason), `nobody ended by ${reason}`);
   bus.close();
   client.close();
 });
