@@ -236,6 +236,7 @@ function checkStory(events: readonly SecurityEvent[]): void {
     const isLocal = event.source?.address === "127.0.0.1" || event.actor.kind === "server";
     assert.ok(isLocal, `${event.action} has no source`);
   }
+  for (const event of events) checkFields(event);
   const of = (action: SecurityEvent["action"]) => events.filter((e) => e.action === action);
   const [signedIn] = of("sign-in");
   assert.equal(of("session-requested")[0].actor.id, signedIn.actor.id);
@@ -244,6 +245,41 @@ function checkStory(events: readonly SecurityEvent[]): void {
   for (const code of ["malformed", "bad-origin"]) assert.ok(codes.some((c) => c === code), code);
   assert.deepEqual(of("desktop-transport-fallback")[0].evidence, { stalledMs: 2100 });
   assert.equal(new Set(events.map((e) => e.id)).size, events.length);
+}
+
+/** Actions that are about a session of a desktop, and those that have a cause. */
+const OF_SESSIONS: ReadonlySet<string> = new Set<SecurityEvent["action"]>([
+  ...["session-requested", "session-decided", "session-started", "session-ended"] as const,
+  ...["control-taken", "control-released", "desktop-webrtc-state", "desktop-killed"] as const,
+  ...["desktop-transport-fallback", "desktop-transport-restored"] as const,
+  ...["turn-credential-issued", "turn-credential-refused"] as const,
+]);
+const WITH_REASON: ReadonlySet<string> = new Set<SecurityEvent["action"]>([
+  ...["session-decided", "session-ended", "desktop-webrtc-state", "desktop-killed"] as const,
+  ...["desktop-transport-fallback", "desktop-transport-restored", "message-rejected"] as const,
+  ...["sign-in-refused", "agent-refused", "agent-disconnected"] as const,
+]);
+
+/** Who, what, from where, which session, node, policy, reason, evidence and trace of one event. */
+function checkFields(event: SecurityEvent): void {
+  const { action, actor, target, source, policy, operator, reason } = event;
+  const told = (what: string, value: unknown) =>
+    assert.ok(value !== undefined, `${action}: ${what}`);
+  told("node", event.node);
+  if (OF_SESSIONS.has(action)) {
+    told("desktop", target?.desktopId);
+    told("agent", target?.agentId);
+    told("policy", policy);
+    told("operator", operator?.id);
+    told("session", event.sessionId);
+    told("trace", event.traceId);
+    if (actor.kind !== "server") told("address", source?.address);
+  }
+  if (WITH_REASON.has(action)) told("reason", reason);
+  if (action.startsWith("desktop-transport")) told("evidence", event.evidence);
+  if (action.startsWith("agent-") && action !== "agent-refused") told("agent", target?.agentId);
+  const isHttp = action.startsWith("sign-in") || action === "desktop-killed";
+  if (isHttp) told("user agent", source?.userAgent);
 }
 
 Deno.test("telemetry: other settings than at the last start are named, never their values", async () => {

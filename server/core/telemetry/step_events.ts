@@ -71,12 +71,15 @@ function targetOf(step: ToldStep) {
   };
 }
 
-/** A session and its trace; of a session that is not known its id alone tells. */
+/** A session, its operator and its trace; of a session that is not known its id alone tells. */
 function idsOf({ before, after }: ToldStep, sessionId: string | null) {
   if (sessionId === null) return {};
   const traceId = traceIdIn(after, sessionId) ?? traceIdIn(before, sessionId) ??
     traceOf(sessionId);
-  return { sessionId, traceId };
+  const session = before?.sessions[sessionId] ?? after?.sessions[sessionId];
+  if (session === undefined) return { sessionId, traceId };
+  const { operatorId: id, name } = session.operator;
+  return { sessionId, traceId, operator: { id, name } };
 }
 
 const wholeMs = (ms: number): number => Math.max(0, Math.round(ms));
