@@ -51,7 +51,7 @@ export function DesktopCard({ desktop, now, reachable, onConnect }: DesktopCardP
       <Labels labels={policyLabels(desktop)} />
       <a
         aria-label={`Sessions of ${desktop.name}`}
-        className="relative z-1 mt-2 self-start rounded-sm text-muted hover:text-ink hover:underline"
+        className="relative z-1 mt-2 self-start rounded-sm font-medium text-accent-ink hover:underline"
         data-testid="history-link"
         href={routePath({ page: "history", desktopId: desktop.desktopId })}
       >
