@@ -12,6 +12,7 @@ export function followPlayout(d: Draft, video: VideoCounters): void {
   if (session?.carrier == null) return;
   const jitterS = video.jitterS ?? null;
   const [playout, action] = stepPlayout(session.playout, {
+    pictures: video.jitterBufferEmittedCount ?? video.framesDecoded,
     jitterMs: jitterS === null ? null : jitterS * 1000,
     bufferMs: session.hud.jitterBufferMs,
   }, d.now);

@@ -15,6 +15,9 @@ export interface Playout {
   readonly heldSince: number | null;
   /** When the buffer was emptied lately, oldest first. */
   readonly drainedAt: readonly number[];
+  /** The last reading. */
+  readonly pictures: number;
+  readonly readAt: number | null;
 }
 
 export const newPlayout: Playout = {
@@ -23,10 +26,14 @@ export const newPlayout: Playout = {
   turnSince: null,
   heldSince: null,
   drainedAt: [],
+  pictures: -1,
+  readAt: null,
 };
 
 /** One reading of the statistics; null where the browser does not tell. */
 export interface PlayoutSample {
+  /** Pictures that have left the buffer so far. */
+  readonly pictures: number;
   /** RTP's interarrival jitter (RFC 3550 section 6.4.1). */
   readonly jitterMs: number | null;
   /** How long a picture waited in the buffer since the last reading, on average. */
@@ -59,10 +66,13 @@ const DRAINS_WITHIN_MS = 30_000;
 
 /** One reading; the state is that after what is to be done was done. */
 export function stepPlayout(
-  state: Playout,
-  { jitterMs, bufferMs }: PlayoutSample,
+  before: Playout,
+  { pictures, jitterMs, bufferMs }: PlayoutSample,
   now: number,
 ): readonly [Playout, PlayoutAction | null] {
+  const state = { ...before, pictures, readAt: now };
+  // While nothing came, what the browser tells is what it told before.
+  if (pictures === before.pictures) return [pause(state, now - (before.readAt ?? now)), null];
   const jitter = jitterMs ?? 0;
   const held = bufferMs !== null && bufferMs > state.minMs + HELD_MS + HELD_PER_JITTER * jitter;
   const heldSince = held ? state.heldSince ?? now : null;
@@ -82,6 +92,13 @@ export function stepPlayout(
   ];
 }
 
+/** Time without pictures is no time in which anything lasted. */
+const pause = (state: Playout, ms: number): Playout => ({
+  ...state,
+  turnSince: state.turnSince === null ? null : state.turnSince + ms,
+  heldSince: state.heldSince === null ? null : state.heldSince + ms,
+});
+
 function drain(
   state: Playout,
   evidence: Evidence,
@@ -91,11 +108,16 @@ function drain(
   const rounded = Object.fromEntries(
     Object.entries(evidence).map(([name, value]) => [name, Math.round(value)]),
   );
+  const { pictures, readAt } = state;
+  const read = { pictures, readAt };
   if (drainedAt.length > DRAINS) {
-    return [{ ...newPlayout, drainedAt: [] }, { kind: "give-up", evidence: rounded }];
+    return [{ ...newPlayout, ...read }, { kind: "give-up", evidence: rounded }];
   }
   return [
-    { ...newPlayout, reason: "playout-drained", heldSince: state.heldSince, drainedAt },
+    {
+      ...{ ...newPlayout, ...read, drainedAt },
+      ...{ reason: "playout-drained", heldSince: state.heldSince },
+    },
     { kind: "drain", evidence: rounded },
   ];
 }

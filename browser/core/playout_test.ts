@@ -4,15 +4,23 @@ import { newPlayout, type PlayoutAction, type PlayoutSample, stepPlayout } from 
 
 const SAMPLE_MS = 500;
 
-/** Reads the same again and again; what was to be done, with its time. */
+/**
+ * Reads the same again and again, with a new picture every `every` readings; what was to be done,
+ * with its time.
+ */
 function feed(
   state: typeof newPlayout,
-  sample: PlayoutSample,
-  { from, seconds }: { readonly from: number; readonly seconds: number },
+  sample: Omit<PlayoutSample, "pictures">,
+  { from, seconds, every = 1 }: {
+    readonly from: number;
+    readonly seconds: number;
+    readonly every?: number;
+  },
 ) {
   const actions: (PlayoutAction & { readonly at: number })[] = [];
   for (let at = from; at < from + seconds * 1_000; at += SAMPLE_MS) {
-    const [next, action] = stepPlayout(state, sample, at);
+    const pictures = Math.floor(at / SAMPLE_MS / every);
+    const [next, action] = stepPlayout(state, { ...sample, pictures }, at);
     state = next;
     if (action !== null) actions.push({ ...action, at });
   }
@@ -49,6 +57,17 @@ Deno.test("playout: a moment of jitter changes nothing, and the delay stays boun
   assert.deepEqual(calm.actions, []);
   const wild = feed(newPlayout, { jitterMs: 300, bufferMs: 500 }, { from: 0, seconds: 5 });
   assert.equal(wild.state.minMs, 40);
+});
+
+Deno.test("playout: readings without a picture are the last ones again, and say nothing", () => {
+  const uneven = { jitterMs: 60, bufferMs: 400 };
+  const moved = feed(newPlayout, uneven, { from: 0, seconds: 1 });
+  // The desktop is still for a long time, and the browser's figures with it.
+  const still = feed(moved.state, uneven, { from: 1_000, seconds: 60, every: 1_000_000 });
+  assert.deepEqual([moved.actions, still.actions], [[], []]);
+  // One picture a second: what lasts is noticed, in twice the time.
+  const slow = feed(newPlayout, { jitterMs: 4, bufferMs: 400 }, { from: 0, seconds: 4, every: 2 });
+  assert.deepEqual(slow.actions.map(({ kind, at }) => [kind, at]), [["drain", 3_000]]);
 });
 
 Deno.test("playout: what the browser holds for too long is drained, and given up in the end", () => {
