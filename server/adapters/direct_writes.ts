@@ -73,7 +73,7 @@ export class DirectWrites {
 }
 
 /** Messages by their link, in order. */
-function draftsOf(out: readonly Outgoing[]): ReadonlyMap<string, readonly Draft[]> {
+export function draftsOf(out: readonly Outgoing[]): ReadonlyMap<string, readonly Draft[]> {
   const drafts = new Map<string, Draft[]>();
   for (const o of out) {
     if (o.kind !== "mail") continue;

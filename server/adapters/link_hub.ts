@@ -254,6 +254,12 @@ export class LinkHub {
     return entry;
   }
 
+  /** Mail that came by the node's own topic. */
+  mail(linkId: string, mail: LinkMail): void {
+    const entry = this.#links.get(linkId);
+    if (entry !== undefined) this.#onMail(entry, mail);
+  }
+
   #onMail(entry: Entry, mail: LinkMail): void {
     if (this.#links.get(entry.linkId) !== entry || !isMail(mail)) return;
     this.#options.sharing?.heard(mail);

@@ -15,6 +15,8 @@ export interface LinkSharingOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly newId: () => string;
+  /** The node's own, where mail for its links may come. */
+  readonly topic: string;
   /** Another node's write, as its mail tells it. */
   readonly onChange: (desktopId: string, change: unknown) => void;
 }
@@ -38,9 +40,9 @@ export class LinkSharing {
     identity: Identity,
     events: SharedLinkEvents,
   ): Promise<SharedLink> {
-    const { store, bus, log, newId } = this.#options;
+    const { store, log, newId } = this.#options;
     const owner = newId();
-    await bus.settled(linkTopic(linkId));
+    await this.#listening(linkId);
     await store.create(linkId, owner, keyOf(identity));
     return new SharedLink({ store, log, linkId, owner, taken: new Map(), persisted: 0 }, events);
   }
@@ -51,9 +53,9 @@ export class LinkSharing {
     identity: Identity,
     events: SharedLinkEvents,
   ): Promise<{ readonly record: LinkRecord; readonly shared: SharedLink } | null> {
-    const { store, bus, log, newId } = this.#options;
+    const { store, log, newId } = this.#options;
     const owner = newId();
-    await bus.settled(linkTopic(linkId));
+    await this.#listening(linkId);
     const record = await store.claim(linkId, owner, keyOf(identity));
     if (record === null) return null;
     const { taken, sent: persisted } = record;
@@ -61,5 +63,10 @@ export class LinkSharing {
       record,
       shared: new SharedLink({ store, log, linkId, owner, taken, persisted }, events),
     };
+  }
+
+  async #listening(linkId: string): Promise<void> {
+    const { bus, topic } = this.#options;
+    await Promise.all([bus.settled(topic), bus.settled(linkTopic(linkId))]);
   }
 }

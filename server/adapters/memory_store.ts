@@ -11,8 +11,10 @@ import {
   type Saved,
   type Stored,
 } from "../core/ports.ts";
+import type { DesktopSummary } from "@farglass/protocol";
 import { noOnce, onceAdd, type OnceState, onceTake } from "../core/once.ts";
 import type { DesktopState, EndedRecord } from "../core/state.ts";
+import { summaryOf } from "../core/views.ts";
 import { publishOutgoing } from "./outgoing.ts";
 
 const sessionIdsOf = (desktop: DesktopState): readonly string[] => [
@@ -93,8 +95,8 @@ export class MemoryDesktopStore implements DesktopStore {
     return Promise.resolve([...this.#desktops.values()].map((s) => s.desktop));
   }
 
-  recent(): Promise<readonly DesktopState[]> {
-    return this.list();
+  async summaries(): Promise<readonly DesktopSummary[]> {
+    return (await this.list()).map(summaryOf);
   }
 
   size(): Promise<number> {

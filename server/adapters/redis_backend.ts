@@ -2,12 +2,14 @@
 import { randomUUID } from "node:crypto";
 import type { Draft } from "@farglass/protocol";
 import {
+  type BoxedMail,
   type Bus,
   DESKTOPS_TOPIC,
   type DesktopStore,
   type HistoryLimits,
   linkTopic,
   type Log,
+  nodeTopic,
   type OnceStore,
   type OperatorPlaces,
   StoreNewer,
@@ -104,8 +106,22 @@ export async function openRedisBackend(
   const links = new RedisLinkStore({ client, writer, nodeId, linkMs, onCorrupt });
   const places = new RedisOperatorPlaces(writer, desktopMs);
   const onChange = (desktopId: string, change: unknown) => store.changed(desktopId, change);
-  const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID, onChange });
-  const stops: (() => void)[] = [];
+  const topic = nodeTopic(nodeId);
+  const sharing = new LinkSharing({ store: links, bus, log, newId: randomUUID, topic, onChange });
+  // Links are made only after `join`, and each waits until this is settled.
+  let box: (mail: BoxedMail) => void = () => {};
+  const stops = [
+    bus.subscribe(topic, (list) => {
+      for (const one of list as readonly BoxedMail[]) {
+        try {
+          box(one);
+        } catch (error) {
+          // It is one link's; the others' mail must not wait until they look for it.
+          onCorrupt({ value: "notice", detail: String(error) });
+        }
+      }
+    }),
+  ];
   let nodes: RedisNodes | null = null;
   return {
     store,
@@ -145,6 +161,7 @@ export async function openRedisBackend(
         onTime: users.onTime,
       });
       const { hub, relay } = users;
+      box = (mail) => hub.mail(mail.linkId, mail);
       const everything = () => {
         store.heard(null);
         hub.resync();

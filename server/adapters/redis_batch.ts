@@ -4,12 +4,13 @@
  * costs a node more than what is said on it.
  */
 import { Buffer } from "node:buffer";
-import { StoreUnavailable } from "../core/ports.ts";
+import { DESKTOPS_TOPIC, nodeTopic, StoreUnavailable } from "../core/ports.ts";
 import { type RedisClient, replyError, type Script, scriptOf } from "./redis_client.ts";
 import { KEEP } from "./redis_history.ts";
+import { channelOf } from "./redis_keys.ts";
 import { APPEND, FILL } from "./redis_links.ts";
 import { TAKE } from "./redis_places.ts";
-import { SAVE } from "./redis_save.ts";
+import { SAVE, SAVE_BODY } from "./redis_save.ts";
 
 /** Who runs scripts and commands: the client itself, or a batch of them. */
 export interface RedisWriter {
@@ -19,6 +20,8 @@ export interface RedisWriter {
     args: readonly (string | number)[],
   ): Promise<unknown>;
   call(command: string, key: string, ...args: readonly (string | number)[]): Promise<unknown>;
+  /** Whether mail is gathered by node: SAVE has then to look at its links. */
+  readonly boxes?: boolean;
 }
 
 /**
@@ -26,6 +29,7 @@ export interface RedisWriter {
  * a script that has deleted something Redis no longer refuses memory, so what adds comes first.
  */
 const SCRIPTS: readonly Script[] = [TAKE, SAVE, KEEP, APPEND, FILL];
+const bodyOf = (script: Script): string => script === SAVE ? SAVE_BODY : script.text;
 const NUMBERS = new Map(SCRIPTS.map((script, i) => [script, i + 1]));
 const COMMAND = SCRIPTS.length + 1;
 
@@ -35,8 +39,9 @@ const COMMAND = SCRIPTS.length + 1;
  * Answers `{1, answer}` or `{0, error}` for each. Only what stops every write fails as a whole.
  */
 export const BATCH = scriptOf(`
+local boxes, later = {}, {}
 local scripts = {
-${SCRIPTS.map(({ text }) => `function(KEYS, ARGV)\n${text}\nend`).join(",\n")},
+${SCRIPTS.map((script) => `function(KEYS, ARGV)\n${bodyOf(script)}\nend`).join(",\n")},
   function(KEYS, ARGV) return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2)) end
 }
 local numbers, text, at, used = string.gmatch(ARGV[1], '%d+'), ARGV[2], 1, 0
@@ -59,6 +64,19 @@ for i = 1, number() do
     if string.find(message, '^-?READONLY') then return { err = message } end
     answers[i] = { 0, message }
   end
+end
+for node, box in pairs(boxes) do
+  redis.call('PUBLISH', '${channelOf(nodeTopic(""))}' .. node, '[' .. table.concat(box, ',') .. ']')
+end
+local desktops = {}
+for _, notice in ipairs(later) do
+  if notice[1] == '${channelOf(DESKTOPS_TOPIC)}' then desktops[#desktops + 1] = notice[2]
+  else redis.call('PUBLISH', notice[1], notice[2]) end
+end
+if #desktops == 1 then redis.call('PUBLISH', '${channelOf(DESKTOPS_TOPIC)}', desktops[1])
+elseif #desktops > 1 then
+  local list = '[' .. table.concat(desktops, ',') .. ']'
+  redis.call('PUBLISH', '${channelOf(DESKTOPS_TOPIC)}', list)
 end
 return answers
 `);
@@ -84,6 +102,7 @@ interface Write {
  * had to wait then fails with what was sent.
  */
 export class RedisBatch implements RedisWriter {
+  readonly boxes = true;
   readonly #client: RedisClient;
   #waiting: Write[] = [];
   #underWay = 0;

@@ -6,7 +6,7 @@
  * | --- | --- | --- |
  * | `fg:{D}:state` | hash: `rev` counts writes, `d` the desktop, `s:<session>` each live and `e:<session>` each ended session, as JSON | redis.desktopSeconds after the last write or its node's refresh |
  * | `fg:{D}:link:L` | hash of one link at one desktop: `n` counts its mail, `m:<n>` mail not yet numbered by the link, and a few that are, `q` the last message of it that was dealt with | redis.linkSeconds after the last mail or refresh |
- * | `fg:{L}:link` | hash: `token` and `node` of its owner, `id`, `agent`, `sent`, `c:<desktop>` the mail taken, `u:<seq>` each unacknowledged message | redis.linkSeconds after the last attach or refresh; 60 s once detached for good or swept |
+ * | `fg:{L}:link` | hash: `token` and `node` of its owner, `box` the same token when the owner listens to its node's topic for mail, `id`, `agent`, `sent`, `c:<desktop>` the mail taken, `u:<seq>` each unacknowledged message | redis.linkSeconds after the last attach or refresh; 60 s once detached for good or swept |
  * | `fg:{S}:session` | string: the desktop of a session | history.hours or as `state`, whichever is longer, from its start, refresh and end |
  * | `fg:{D}:ended:S` | string: an ended session with agent and abilities, as JSON | history.hours from its end; sooner when there are history.sessionsPerDesktop newer ones |
  * | `fg:{D}:history` | sorted set: ended session by its end, Unix ms | history.hours after the last end |

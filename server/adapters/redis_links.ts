@@ -18,7 +18,7 @@ import { STORE_VERSION, toFields } from "./redis_codec.ts";
 const CLAIM = scriptOf(`
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[3] then return false end
 if (tonumber(redis.call('HGET', KEYS[1], 'v') or '1') or 0) > tonumber(ARGV[7]) then return false end
-redis.call('HSET', KEYS[1], 'token', ARGV[1], 'node', ARGV[2])
+redis.call('HSET', KEYS[1], 'token', ARGV[1], 'node', ARGV[2], 'box', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return redis.call('HGETALL', KEYS[1])
@@ -86,7 +86,7 @@ export interface LinkGlance {
 }
 
 /** Mail of one desktop that waits to be deleted: a command for each would cost a third more. */
-const MAX_NUMBERED = 8;
+const MAX_NUMBERED = 32;
 
 /** A dead node's link may be resumed this much longer; the controller's own wait is shorter. */
 const SWEPT_MS = 60_000;
@@ -104,7 +104,10 @@ export class RedisLinkStore implements LinkStore {
   async create(linkId: string, owner: string, identity: string): Promise<void> {
     const { client, nodeId, linkMs } = this.#options;
     await client.calls([
-      ["HSET", linkKey(linkId), "token", owner, "node", nodeId, "id", identity, "sent", 0],
+      [
+        ...["HSET", linkKey(linkId), "token", owner, "node", nodeId, "id", identity, "sent", 0],
+        ...["box", owner],
+      ] as const,
       ["PEXPIRE", linkKey(linkId), linkMs],
       ...this.#mine(linkId),
     ]);

@@ -8,27 +8,32 @@ import {
   type Outgoing,
   type Stored,
 } from "../core/ports.ts";
+import { summaryOf } from "../core/views.ts";
+import { draftsOf } from "./direct_writes.ts";
 import { scriptOf } from "./redis_client.ts";
 import { type Change, changeOf, STORE_VERSION } from "./redis_codec.ts";
 import { channelOf, linkKey, mailKey, stateKey } from "./redis_keys.ts";
 import { numberAt } from "./shared_link.ts";
 
 /**
- * KEYS: state, then the mail's and links' keys.
- * ARGV: revision, stateMs, linkMs, delete?, links with messages dealt with, (key index, first and
- * last number)…, sets, (field, value)…, drops, field…, mails, (key index, channel, tell?, draft)…,
- * notices, (channel, message)…, prefix, start of a change, directs, (link's and mail's key index, owner, acked, field
- * of the mail taken, channel, messages, (seq, draft without its brace, numbers)…)…
+ * KEYS: state, then the mail's and links' keys, then those of links that are only looked at.
+ * ARGV: keys but the last, revision, stateMs, linkMs, delete?, links with messages dealt with, (key
+ * index, first and last number)…, sets, (field, value)…, drops, field…, links with mail, (mail's
+ * and link's key index or 0, link, tell?, drafts, draft…)…, notices, (channel, message)…, prefix,
+ * start of a change, directs, (link's and mail's key index, owner, acked, field of the mail taken,
+ * link, messages, (seq, draft without its brace, numbers)…)…
  *
- * `saved`, `duplicate`, `conflict`, or the indices of the directs that went as mail.
+ * `saved`, `duplicate`, `conflict`, or the indices of the directs that went as mail. In a batch of
+ * writes `boxes` gathers what is sent to links of each node, and `later` the notices, which must not
+ * overtake what tells the change itself; else it is false.
  */
-export const SAVE = scriptOf(`
+export const SAVE_BODY = `
 local at = 1
 local function take() at = at + 1 return ARGV[at - 1] end
-local revision = tonumber(take())
+local own, revision = tonumber(take()), tonumber(take())
 local stateMs, linkMs, delete = take(), take(), take() == '1'
 -- A foreign key breaks the script here, before anything is written.
-for i = 2, #KEYS do redis.call('HLEN', KEYS[i]) end
+for i = 2, own do redis.call('HLEN', KEYS[i]) end
 local handled = {}
 for i = 1, tonumber(take()) do
   handled[i] = { KEYS[tonumber(take())], tonumber(take()), take() }
@@ -51,7 +56,10 @@ if not delete then
 end
 for _, one in ipairs(handled) do redis.call('HSET', one[1], 'q', one[3]) end
 local mails = {}
-for i = 1, tonumber(take()) do mails[i] = { KEYS[tonumber(take())], take(), take(), take() } end
+for i = 1, tonumber(take()) do
+  mails[i] = { KEYS[tonumber(take())], KEYS[tonumber(take())], take(), take() == '1', {} }
+  for j = 1, tonumber(take()) do mails[i][5][j] = take() end
+end
 local notices = {}
 for i = 1, tonumber(take()) do notices[i] = { take(), take() } end
 local prefix, start = take(), take()
@@ -64,17 +72,40 @@ local function changed()
   end
   return change
 end
-local function post(key, channel, draft, tell)
-  local n = redis.call('HINCRBY', key, 'n', 1)
-  redis.call('HSET', key, 'm:' .. n, draft)
-  local told = tell == '1' and changed() or ''
-  redis.call('PUBLISH', channel, prefix .. n .. ',"draft":' .. draft .. told .. '}')
+-- Where the link's owner takes several desktops' mail as one message; an older node does not.
+local function boxOf(key)
+  if not boxes or not key then return nil end
+  local found = redis.pcall('HMGET', key, 'token', 'box', 'node')
+  if found.err or not found[1] or found[1] ~= found[2] or not found[3] then return nil end
+  boxes[found[3]] = boxes[found[3]] or {}
+  return boxes[found[3]]
 end
-for _, mail in ipairs(mails) do post(mail[1], mail[2], mail[4], mail[3]) end
+local told = {}
+local function post(mail, key, link, tell, drafts)
+  local before = redis.call('HINCRBY', mail, 'n', #drafts) - #drafts
+  local set = {}
+  for i, draft in ipairs(drafts) do set[2 * i - 1], set[2 * i] = 'm:' .. before + i, draft end
+  redis.call('HSET', mail, unpack(set))
+  local box = boxOf(key)
+  if not box then
+    for i, draft in ipairs(drafts) do
+      local said = prefix .. before + i .. ',"draft":' .. draft .. (tell and changed() or '')
+      redis.call('PUBLISH', '${channelOf(linkTopic(""))}' .. link, '{' .. said .. '}')
+      tell = false
+    end
+    return
+  end
+  local said = prefix .. before + 1 .. ',"drafts":[' .. table.concat(drafts, ',') .. ']'
+  -- Each node needs to be told once.
+  if tell and not told[box] then said = said .. changed() end
+  told[box] = told[box] or tell
+  box[#box + 1] = '{"linkId":' .. cjson.encode(link) .. ',' .. said .. '}'
+end
+for _, mail in ipairs(mails) do post(unpack(mail)) end
 local posted = {}
 for d = 1, tonumber(take()) do
   local key, mail = KEYS[tonumber(take())], KEYS[tonumber(take())]
-  local owner, acked, taken, channel = take(), tonumber(take()), take(), take()
+  local owner, acked, taken, link = take(), tonumber(take()), take(), take()
   local count = tonumber(take())
   local first = tonumber(ARGV[at])
   local token, sent, trimmed, last = unpack(redis.call('HMGET', key, 'token', 'sent', 'acked', taken))
@@ -94,30 +125,39 @@ for d = 1, tonumber(take()) do
     end
     redis.call('HSET', key, unpack(set))
   else
-    for _ = 1, count do
+    local drafts = {}
+    for i = 1, count do
       take()
-      post(mail, channel, take() .. '}')
+      drafts[i] = take() .. '}'
       take()
     end
+    post(mail, key, link, false, drafts)
     posted[#posted + 1] = d
   end
 end
-for _, notice in ipairs(notices) do redis.call('PUBLISH', notice[1], notice[2]) end
-for i = 2, #KEYS do redis.call('PEXPIRE', KEYS[i], linkMs) end
+for _, notice in ipairs(notices) do
+  if boxes then later[#later + 1] = notice else redis.call('PUBLISH', notice[1], notice[2]) end
+end
+for i = 2, own do redis.call('PEXPIRE', KEYS[i], linkMs) end
 if #posted > 0 then return posted end
 return 'saved'
-`);
+`;
+
+/** A write by itself. */
+export const SAVE = scriptOf(`local boxes = false${SAVE_BODY}`);
 
 export interface SaveTimes {
   readonly desktopMs: number;
   readonly linkMs: number;
+  /** Whether mail may be gathered by the nodes of its links, for which those are looked at. */
+  readonly boxes: boolean;
 }
 
-/** Keys and arguments of SAVE; `mailKeys` are those of them that are mail. */
+/** Keys and arguments of SAVE. */
 export function saveArguments(
   desktopId: string,
   write: DesktopWrite,
-  { before, desktopMs, linkMs }: SaveTimes & { readonly before: Stored | null },
+  { before, desktopMs, linkMs, boxes }: SaveTimes & { readonly before: Stored | null },
 ) {
   const { desktop, out = [], handled = [], direct = [], away = [] } = write;
   const corrupt = (before?.corrupt ?? []).map((c) => `s:${c.sessionId}`);
@@ -144,9 +184,6 @@ export function saveArguments(
   const told = desktop !== null && corrupt.length === 0 && isTellable(change)
     ? new Set(away.slice(0, MAX_TOLD))
     : new Set();
-  // Only the first message to a link tells it.
-  const tell = (linkId: string) => told.delete(linkId) ? "1" : "0";
-  const mails = out.filter((o): o is Extract<Outgoing, { kind: "mail" }> => o.kind === "mail");
   const notices = out.filter((o): o is Extract<Outgoing, { kind: "notice" }> =>
     o.kind === "notice"
   );
@@ -154,29 +191,38 @@ export function saveArguments(
   const notice: DesktopNotice = {
     desktopId,
     revision: desktop === null ? null : revision + 1,
+    ...(desktop === null ? {} : { summary: summaryOf(desktop) }),
   };
   const drops = [...change.drop, ...corrupt];
+  const dealtWith = [...runs].flatMap(([linkId, { first, last }]) => [
+    ...[mailIndex(linkId), first, last],
+  ]);
+  const directs = direct.flatMap((one) => [
+    index(linkKey(one.linkId)),
+    mailIndex(one.linkId),
+    ...directArguments(desktopId, one),
+  ]);
+  const mails = draftsOf(out);
+  for (const linkId of mails.keys()) mailIndex(linkId);
+  const own = keys.length;
   const args = [
-    ...[revision, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size],
-    ...[...runs].flatMap(([linkId, { first, last }]) => [mailIndex(linkId), first, last]),
-    ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.length],
-    ...mails.flatMap(({ linkId, draft }) => [
+    ...[own, revision, desktopMs, linkMs, desktop === null ? "1" : "0", runs.size, ...dealtWith],
+    ...[change.set.length, ...change.set.flat(), drops.length, ...drops, mails.size],
+    ...[...mails].flatMap(([linkId, drafts]) => [
       mailIndex(linkId),
-      channelOf(linkTopic(linkId)),
-      tell(linkId),
-      JSON.stringify(draft),
+      boxes ? index(linkKey(linkId)) : 0,
+      linkId,
+      told.has(linkId) ? "1" : "0",
+      drafts.length,
+      ...drafts.map((draft) => JSON.stringify(draft)),
     ]),
     notices.length,
     ...notices.flatMap(({ topic, message }) => [
       channelOf(topic),
       JSON.stringify(topic === DESKTOPS_TOPIC ? notice : message),
     ]),
-    ...[`{"desktopId":${JSON.stringify(desktopId)},"n":`, CHANGE_START, direct.length],
-    ...direct.flatMap((one) => [
-      index(linkKey(one.linkId)),
-      mailIndex(one.linkId),
-      ...directArguments(desktopId, one),
-    ]),
+    ...[`"desktopId":${JSON.stringify(desktopId)},"n":`, CHANGE_START, direct.length],
+    ...directs,
   ];
   return { keys, args };
 }
@@ -195,7 +241,7 @@ const isTellable = ({ set }: Change): boolean =>
   set.reduce((sum, [, value]) => sum + value.length, 0) <= MAX_TOLD_SIZE;
 
 const directArguments = (desktopId: string, { linkId, owner, acked, entries }: Direct) => [
-  ...[owner, acked, `c:${desktopId}`, channelOf(linkTopic(linkId)), entries.length],
+  ...[owner, acked, `c:${desktopId}`, linkId, entries.length],
   ...entries.flatMap(({ seq, text }) => {
     const at = numberAt(text);
     return [seq, text.slice(0, at), text.slice(at)];

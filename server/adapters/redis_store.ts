@@ -1,4 +1,6 @@
 /** Desktops in Redis: one script decides, writes, and publishes what leaves. */
+import * as v from "valibot";
+import { type DesktopSummary, desktopSummarySchema } from "@farglass/protocol";
 import type {
   Bus,
   DesktopNotice,
@@ -10,6 +12,7 @@ import type {
   Stored,
 } from "../core/ports.ts";
 import { newlyEnded, StoreNewer } from "../core/ports.ts";
+import { summaryOf } from "../core/views.ts";
 import type { DesktopState, EndedRecord, EndedSession } from "../core/state.ts";
 import type { OnCorrupt } from "./corruption.ts";
 import type { RedisWriter } from "./redis_batch.ts";
@@ -75,6 +78,8 @@ export class RedisDesktopStore implements DesktopStore {
   /** Desktops by the last whole list and what was heard since; null when that may be wrong. */
   #members: Set<string> | null = null;
   #listedAt = -Infinity;
+  /** Entries of the list as notices tell them, of desktops that others have written since. */
+  readonly #told = new Map<string, ToldEntry>();
   /** What is heard while a list is being read. */
   readonly #hearing = new Set<Set<string>>();
 
@@ -113,12 +118,13 @@ export class RedisDesktopStore implements DesktopStore {
   }
 
   async save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved> {
-    const { client, writer = client, desktopMs, linkMs } = this.#options;
+    const { client, desktopMs, linkMs } = this.#options;
+    const writer: RedisWriter = this.#options.writer ?? client;
     // The change is written, not the whole, so what it is based on must be known.
     const base = revision === 0 ? null : await this.recall(desktopId);
     if (revision !== (base?.revision ?? 0)) return this.#outdated(desktopId, revision, "conflict");
     const direct = (write.direct ?? []).filter(({ entries }) => entries.length > 0);
-    const times = { before: base, desktopMs, linkMs };
+    const times = { before: base, desktopMs, linkMs, boxes: writer.boxes === true };
     const { keys, args } = saveArguments(desktopId, { ...write, direct }, times);
     const ended = newlyEnded(base?.desktop ?? null, write.desktop);
     // A session's desktop is known from its start, and for as long as its record after its end.
@@ -186,6 +192,8 @@ export class RedisDesktopStore implements DesktopStore {
     try {
       const desktops = await this.#list();
       this.#members = new Set([...desktops.map(({ desktopId }) => desktopId), ...heard]);
+      // What was read may be newer than what was told; what is heard from now on is told again.
+      for (const id of this.#told.keys()) if (!heard.has(id)) this.#told.delete(id);
       this.#listedAt = performance.now();
       return desktops;
     } finally {
@@ -193,22 +201,40 @@ export class RedisDesktopStore implements DesktopStore {
     }
   }
 
-  async recent(): Promise<readonly DesktopState[]> {
+  async summaries(): Promise<readonly DesktopSummary[]> {
     const members = this.#members;
-    if (members === null || performance.now() - this.#listedAt > LIST_MS) return await this.list();
-    const found = await Promise.all(
-      [...members].map((id) => this.#known.get(id) ?? this.#load(id)),
-    );
-    return found.flatMap((stored) => stored?.desktop ?? []);
+    if (members === null || performance.now() - this.#listedAt > LIST_MS) {
+      return (await this.list()).map(summaryOf);
+    }
+    const found = await Promise.all([...members].map((id) => this.#summary(id)));
+    return found.flatMap((summary) => summary ?? []);
   }
 
-  /** A DesktopNotice of any node, or what passes for one. */
+  async #summary(desktopId: string): Promise<DesktopSummary | null> {
+    const known = this.#known.get(desktopId);
+    const told = this.#told.get(desktopId);
+    if (told !== undefined && told.revision > (known?.revision ?? 0)) return told.summary;
+    const stored = known ?? await this.#load(desktopId) ?? null;
+    return stored === null ? null : summaryOf(stored.desktop);
+  }
+
+  /** A DesktopNotice of any node, several of them, or what passes for such. */
   heard(notice: unknown): void {
+    if (Array.isArray(notice)) return notice.forEach((one) => this.#hear(one));
+    this.#hear(notice);
+  }
+
+  #hear(notice: unknown): void {
     if (!isNotice(notice)) {
       this.#members = null;
       return;
     }
-    const { desktopId, revision } = notice;
+    const { desktopId, revision, summary } = notice;
+    // A newer node's may be of another kind; then the desktop itself is read.
+    const isTold = revision !== null && this.#told.size < MAX_REMEMBERED &&
+      v.is(desktopSummarySchema, summary);
+    if (isTold) this.#told.set(desktopId, { revision, summary });
+    else this.#told.delete(desktopId);
     const known = this.#known.get(desktopId);
     if (known !== undefined && known.revision < (revision ?? Infinity)) {
       this.#drop(desktopId);
@@ -353,11 +379,17 @@ export class RedisDesktopStore implements DesktopStore {
       this.#forget(oldest);
     }
     const told = this.#ahead.get(desktopId);
+    if ((this.#told.get(desktopId)?.revision ?? 0) <= stored.revision) this.#told.delete(desktopId);
     this.#ahead.delete(desktopId);
     this.#known.set(desktopId, stored);
     this.#ended.set(desktopId, stored.desktop.ended);
     if (told !== undefined) this.changed(desktopId, told);
   }
+}
+
+interface ToldEntry {
+  readonly revision: number;
+  readonly summary: DesktopSummary;
 }
 
 /** Anybody may publish there. */
@@ -367,10 +399,13 @@ const isNotice = (notice: unknown): notice is NonNullable<DesktopNotice> =>
   (notice.revision === null || typeof notice.revision === "number");
 
 /** Ids of the sessions that a write begins. */
-const newSessions = (before: DesktopState | null, after: DesktopState | null): string[] =>
-  after === null || after === before
-    ? []
-    : [...Object.keys(after.sessions), ...after.ended.map((s) => s.sessionId)]
-      .filter((id) =>
-        before?.sessions[id] === undefined && !before?.ended.some((s) => s.sessionId === id)
-      );
+function newSessions(before: DesktopState | null, after: DesktopState | null): string[] {
+  if (after === null || after === before) return [];
+  const begun = Object.keys(after.sessions).filter((id) => before?.sessions[id] === undefined);
+  if (after.ended === before?.ended) return begun;
+  const known = new Set(before?.ended.map((s) => s.sessionId));
+  const ended = after.ended.filter(({ sessionId: id }) =>
+    before?.sessions[id] === undefined && !known.has(id)
+  );
+  return [...begun, ...ended.map((s) => s.sessionId)];
+}

@@ -169,10 +169,15 @@ export class SharedLink {
       return;
     }
     if (!("n" in mail)) return this.#events.send(mail.draft, null);
-    const { desktopId, n, draft } = mail;
-    const last = this.#taken.get(desktopId) ?? 0;
-    if (n === last + 1) this.#take({ desktopId, n }, draft);
-    else if (n > last) this.#look(desktopId);
+    const { desktopId } = mail;
+    const drafts = "drafts" in mail ? mail.drafts : [mail.draft];
+    for (let i = 0; i < drafts.length && !this.#closed; i++) {
+      const n = mail.n + i;
+      const last = this.#taken.get(desktopId) ?? 0;
+      if (n === last + 1) this.#take({ desktopId, n }, drafts[i]);
+      // The store has the others, too.
+      else if (n > last) return this.#look(desktopId);
+    }
   }
 
   /** Looks for mail that the bus may have lost. */

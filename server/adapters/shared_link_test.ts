@@ -46,12 +46,13 @@ class FakeStore implements LinkStore {
   whenUp = () => Promise.resolve();
 }
 
-function setUp() {
+function setUp(onNote: (text: string) => void = () => {}) {
   const store = new FakeStore();
   const got: string[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   const note = (text: string) => {
     got.push(text);
+    onNote(text);
     for (const w of waiting) if (got.length >= w.count) w.resolve();
   };
   const until = (count: number) =>
@@ -90,6 +91,33 @@ Deno.test("SharedLink: mail is taken once and in order, whatever the bus brings"
   link.resync();
   await until(6);
   assert.equal(got.at(-1), "mail 5");
+});
+
+const several = (first: number, count: number) => ({
+  desktopId: DESKTOP,
+  n: first,
+  drafts: Array.from({ length: count }, (_, i) => draft(first + i)),
+});
+
+Deno.test("SharedLink: of mail that comes together each is taken once, whatever is missing or known", async () => {
+  const { store, link, got, until } = setUp();
+  store.mail = [1, 2, 3, 4, 5, 6, 7].map((n) => ({ n, draft: draft(n) }));
+  link.onMail(several(1, 2));
+  link.onMail(several(1, 3));
+  assert.deepEqual(got, ["mail 1", "mail 2", "mail 3"]);
+  // The fourth was lost: all of the next message waits for it, and comes from the store.
+  link.onMail(several(5, 2));
+  assert.equal(got.length, 3);
+  await until(7);
+  link.onMail(several(5, 4));
+  link.onMail(mail(9));
+  assert.deepEqual(got, [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `mail ${n}`));
+});
+
+Deno.test("SharedLink: a link that ends within a message takes no more of it", () => {
+  const { link, got } = setUp((draftGot) => draftGot === "mail 2" && link.close());
+  link.onMail(several(1, 4));
+  assert.deepEqual(got, ["mail 1", "mail 2"]);
 });
 
 Deno.test("SharedLink: a message is kept before it is written, also when the store was away", async () => {

@@ -326,13 +326,13 @@ export class SignalRouter implements LinkHandlers {
   /** Sends the list, later to all when the store is away; returns about how many bytes that were. */
   async #sendList(links: readonly HubLink[]): Promise<number> {
     if (links.length === 0) return 0;
-    const states = await this.#options.store.recent().catch((cause) => {
+    const summaries = await this.#options.store.summaries().catch((cause) => {
       if (!(cause instanceof StoreUnavailable)) throw cause;
       this.#listLater();
       return null;
     });
-    if (states === null) return 0;
-    const desktops = desktopList(states);
+    if (summaries === null) return 0;
+    const desktops = desktopList(summaries);
     const list = { type: "DESKTOP_LIST", payload: { desktops } } as const;
     for (const { linkId } of links) this.#options.hub().send(linkId, list);
     return desktops.length * DESKTOP_BYTES * links.length;

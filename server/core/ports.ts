@@ -1,5 +1,5 @@
 /** What the server asks of the world. Each has one contract suite for all its implementations. */
-import type { DecisionCounts, Draft, ErrorCode } from "@farglass/protocol";
+import type { DecisionCounts, DesktopSummary, Draft, ErrorCode } from "@farglass/protocol";
 import type { DesktopState, EndedRecord, SessionEvent } from "./state.ts";
 
 export interface Stored {
@@ -23,7 +23,7 @@ export type Outgoing =
   /** For every node that is there: published, not kept. */
   | { readonly kind: "notice"; readonly topic: string; readonly message: unknown };
 
-/** Bus topic that says that the desktop list has changed, by a DesktopNotice. */
+/** Bus topic that says that the desktop list has changed, by a DesktopNotice or a list of them. */
 export const DESKTOPS_TOPIC = "desktops";
 
 /** Null of an older node. */
@@ -31,6 +31,8 @@ export type DesktopNotice = {
   readonly desktopId: string;
   /** Null when it is forgotten. */
   readonly revision: number | null;
+  /** Its entry in the list, so that nobody has to read the desktop for it. */
+  readonly summary?: DesktopSummary;
 } | null;
 
 /** Bus topic of a link: its LinkMail, and diff relay frames as bytes. */
@@ -42,8 +44,16 @@ export type LinkMail =
   | {
     readonly desktopId: string;
     readonly n: number;
-    readonly draft: Draft;
+    /** Several in a row, the first of them number `n`. */
+    readonly drafts: readonly Draft[];
     /** What the write has changed, for another node than the writer's; the store reads it. */
+    readonly change?: unknown;
+  }
+  /** The same for an owner that takes them one by one, and so from an older node. */
+  | {
+    readonly desktopId: string;
+    readonly n: number;
+    readonly draft: Draft;
     readonly change?: unknown;
   }
   /** Nothing is lost when this is: not kept anywhere. */
@@ -54,8 +64,17 @@ export type LinkMail =
 /** Only servers publish to a link's topic, but one of another version may publish something new. */
 export const isMail = (mail: unknown): mail is LinkMail =>
   typeof mail === "object" && mail !== null && ("movedTo" in mail ||
-    "draft" in mail && typeof mail.draft === "object" && mail.draft !== null &&
-      "type" in mail.draft);
+    "draft" in mail && isDraft(mail.draft) ||
+    "drafts" in mail && Array.isArray(mail.drafts) && mail.drafts.every(isDraft));
+
+const isDraft = (draft: unknown): boolean =>
+  typeof draft === "object" && draft !== null && "type" in draft;
+
+/** Bus topic of a node: lists of mail for its links, what several desktops have sent at once. */
+export const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
+
+/** What a node's topic carries a list of. */
+export type BoxedMail = LinkMail & { readonly linkId: string };
 
 /** The numbered message of a link that a write deals with. */
 export interface Handled {
@@ -123,8 +142,8 @@ export interface DesktopStore {
    */
   save(desktopId: string, revision: number, write: DesktopWrite): Promise<Saved>;
   list(): Promise<readonly DesktopState[]>;
-  /** As `list`; what another node has done may be missing until its DesktopNotice has come. */
-  recent(): Promise<readonly DesktopState[]>;
+  /** Of `list`; what another node has done may be missing until its DesktopNotice has come. */
+  summaries(): Promise<readonly DesktopSummary[]>;
   /** How many desktops are known. */
   size(): Promise<number>;
   /** The desktop of a live or recently ended session. */

@@ -28,8 +28,8 @@ const MAX_LIST_CHARACTERS = 60_000;
 const MAX_LIST_ENTRIES = 256;
 
 /** All desktops, online ones first, then by name; what does not fit into one message is left out. */
-export function desktopList(desktops: readonly DesktopState[]): DesktopSummary[] {
-  const all = desktops.map(summaryOf).sort((a, b) =>
+export function desktopList(desktops: readonly DesktopSummary[]): DesktopSummary[] {
+  const all = [...desktops].sort((a, b) =>
     Number(b.online) - Number(a.online) || compare(a.name, b.name) ||
     compare(a.desktopId, b.desktopId)
   );

@@ -27,7 +27,7 @@ Deno.test("desktopList: fits into a message, however many desktops there are", (
     desktopId: `${String(i).padStart(8, "0")}-0000-4000-8000-000000000000`,
     caps: { ...desktop.caps, name },
   }));
-  const desktops = desktopList(many);
+  const desktops = desktopList(many.map(summaryOf));
   const text = JSON.stringify({
     type: "DESKTOP_LIST",
     seq: 1,
@@ -47,7 +47,9 @@ Deno.test("desktopList: online first, then by name", () => {
     caps: { ...desktop.caps, name },
     ...(online ? {} : { link: { at: "gone", sinceMs: 1 } as const }),
   });
-  const list = desktopList([named("c", false), named("b", true), named("a", true)]);
+  const list = desktopList(
+    [named("c", false), named("b", true), named("a", true)].map(summaryOf),
+  );
   assert.deepEqual(list.map((d) => d.name), ["a", "b", "c"]);
 });
 

@@ -1,13 +1,15 @@
 /** Writes that share their way to Redis, on a real redis-server. */
 import assert from "node:assert/strict";
 import { MAX_BATCH_SIZE, MAX_BATCH_WRITES, RedisBatch } from "../../server/adapters/redis_batch.ts";
+import { RedisBus } from "../../server/adapters/redis_bus.ts";
 import { RedisClient } from "../../server/adapters/redis_client.ts";
 import { linkKey, mailKey, stateKey } from "../../server/adapters/redis_keys.ts";
 import { RedisLinkStore } from "../../server/adapters/redis_links.ts";
 import { SAVE, saveArguments } from "../../server/adapters/redis_save.ts";
-import { StoreUnavailable } from "../../server/core/ports.ts";
+import { linkTopic, nodeTopic, StoreUnavailable } from "../../server/core/ports.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import { ControllerDriver, SCRIPTS } from "../../server/testing/controller_driver.ts";
+import { poll } from "../support/process.ts";
 import { startRedis } from "../support/redis.ts";
 
 const connected = new ControllerDriver().run(...SCRIPTS.connected).desktop!;
@@ -23,12 +25,12 @@ async function open() {
   await client.whenUp();
   const batch = new RedisBatch(client);
   /** One write of this desktop with mail, as the store makes it. */
-  const save = (desktopId: string, revision = 0) => {
+  const save = (desktopId: string, revision = 0, linkIds = [LINK]) => {
     const desktop = { ...connected, desktopId };
     const before = revision === 0 ? null : { revision, desktop };
-    const out = [{ kind: "mail", linkId: LINK, draft }] as const;
-    const times = { before, desktopMs: 60_000, linkMs: 60_000 };
-    const { keys, args } = saveArguments(desktopId, { desktop, out }, times);
+    const out = linkIds.map((linkId) => ({ kind: "mail", linkId, draft }) as const);
+    const times = { before, desktopMs: 60_000, linkMs: 60_000, boxes: true };
+    const { keys, args } = saveArguments(desktopId, { desktop, out, away: linkIds }, times);
     return batch.run(SAVE, keys, args);
   };
   const close = async () => {
@@ -37,6 +39,55 @@ async function open() {
   };
   return { redis, client, batch, save, close };
 }
+
+Deno.test("batch: what links of one node get is one message, also of several desktops; older owners get theirs one by one", async () => {
+  const { client, batch, save, close } = await open();
+  const bus = new RedisBus(client, () => {});
+  const links = (nodeId: string) =>
+    new RedisLinkStore({ client, writer: batch, nodeId, linkMs: 60_000 });
+  await links("one").create("x", "owner", "agent x");
+  await links("one").create("y", "owner", "agent y");
+  await links("two").create("z", "owner", "agent z");
+  await links("one").create("old", "owner", "agent old");
+  // An older node has taken it over, and says nothing of a box.
+  await client.call("HSET", linkKey("old"), "token", "older", "node", "three");
+  const heard: unknown[] = [];
+  const topics = [...["one", "two", "three"].map(nodeTopic), linkTopic("old"), linkTopic("x")];
+  for (const topic of topics) bus.subscribe(topic, (message) => heard.push([topic, message]));
+  await Promise.all(topics.map((topic) => bus.settled(topic)));
+  const answers = await outcomes([
+    save("a", 0, ["x", "x", "y", "old", "old"]),
+    save("a"),
+    save("b", 0, ["x", "z"]),
+  ]);
+  assert.deepEqual(answers, ["saved", "conflict", "saved"]);
+  await poll("messages", 5_000, () => heard.length === 4 || null);
+  const changeOf = (desktopId: string) => (told: unknown) => {
+    const { change, ...mail } = told as { change?: { rev: number } };
+    return { ...mail, desktopId, ...(change === undefined ? {} : { rev: change.rev }) };
+  };
+  const a = { desktopId: "a", n: 1 };
+  const [first, second, third, fourth] = heard as [string, unknown][];
+  assert.deepEqual([first, second].map(([topic, mail]) => [topic, changeOf("a")(mail)]), [
+    [linkTopic("old"), { ...a, draft, rev: 1 }],
+    [linkTopic("old"), { ...a, n: 2, draft }],
+  ]);
+  const boxes = new Map([third, fourth].map(([topic, list]) => [topic, list as object[]]));
+  assert.deepEqual(
+    boxes.get(nodeTopic("one"))?.map((mail) => changeOf((mail as typeof a).desktopId)(mail)),
+    [
+      // The node is told a change once.
+      { linkId: "x", ...a, drafts: [draft, draft], rev: 1 },
+      { linkId: "y", ...a, drafts: [draft] },
+      { linkId: "x", ...a, desktopId: "b", drafts: [draft], rev: 1 },
+    ],
+  );
+  assert.deepEqual(boxes.get(nodeTopic("two"))?.map(changeOf("b")), [
+    { linkId: "z", ...a, desktopId: "b", drafts: [draft], rev: 1 },
+  ]);
+  bus.close();
+  await close();
+});
 
 const outcomes = async (writes: readonly Promise<unknown>[]) =>
   (await Promise.allSettled(writes)).map((one) =>

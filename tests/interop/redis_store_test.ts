@@ -16,6 +16,7 @@ import {
   onceStoreContract,
 } from "../../server/adapters/store_contract.ts";
 import { DESKTOPS_TOPIC, linkTopic } from "../../server/core/ports.ts";
+import { summaryOf } from "../../server/core/views.ts";
 import { DEFAULT_SETTINGS } from "../../server/settings_schema.ts";
 import {
   ControllerDriver,
@@ -201,26 +202,37 @@ Deno.test("RedisDesktopStore: a recent list follows what other nodes tell, and r
   await bus.settled(DESKTOPS_TOPIC);
   const heard = (count: number) => poll("notices", 5_000, () => told.length === count || null);
   const out = [{ kind: "notice", topic: DESKTOPS_TOPIC, message: null }] as const;
-  assert.deepEqual(await other.recent(), []);
+  assert.deepEqual(await other.summaries(), []);
   await store.save(DESKTOP, 0, { desktop, out });
   await heard(1);
-  assert.deepEqual(await other.recent(), [desktop]);
-  const before = client.sent;
-  assert.deepEqual(await other.recent(), [desktop]);
-  assert.equal(client.sent, before);
+  assert.deepEqual(await other.summaries(), [summaryOf(desktop)]);
   const ended = new ControllerDriver().run(...SCRIPTS.connected, on.kill()).desktop!;
   await store.save(DESKTOP, 1, { desktop: ended, out });
   await heard(2);
-  assert.deepEqual(await other.recent(), [ended]);
+  const before = client.sent;
+  assert.deepEqual(await other.summaries(), [summaryOf(ended)]);
+  assert.equal(client.sent, before, "the notice says it all");
   await store.save(DESKTOP, 2, { desktop: null, out });
   await heard(3);
-  assert.deepEqual(await other.recent(), []);
-  assert.deepEqual(told, [1, 2, null].map((revision) => ({ desktopId: DESKTOP, revision })));
+  assert.deepEqual(await other.summaries(), []);
+  assert.deepEqual(told, [
+    ...[desktop, ended].map((one, i) => ({
+      ...{ desktopId: DESKTOP, revision: i + 1, summary: summaryOf(one) },
+    })),
+    { desktopId: DESKTOP, revision: null },
+  ]);
   // An older node says only that something has changed.
   await store.save(DESKTOP, 0, { desktop });
-  assert.deepEqual(await other.recent(), []);
+  assert.deepEqual(await other.summaries(), []);
   other.heard(null);
-  assert.deepEqual(await other.recent(), [desktop]);
+  assert.deepEqual(await other.summaries(), [summaryOf(desktop)]);
+  // Or says nothing of the entry; and what is none is not shown.
+  await store.save(DESKTOP, 1, { desktop: ended });
+  other.heard([{ desktopId: DESKTOP, revision: 2, summary: { name: "foreign" } }]);
+  assert.deepEqual(await other.summaries(), [summaryOf(ended)]);
+  await store.save(DESKTOP, 2, { desktop });
+  other.heard([{ desktopId: DESKTOP, revision: 3 }]);
+  assert.deepEqual(await other.summaries(), [summaryOf(desktop)]);
   await close();
 });
 
