@@ -112,9 +112,7 @@ export class LinkHub {
   }
 
   /** The link, where this node has it. */
-  linkOf(linkId: string): HubLink | null {
-    return this.#links.get(linkId) ?? null;
-  }
+  linkOf = (linkId: string): HubLink | null => this.#links.get(linkId) ?? null;
 
   /** The link's socket when it is open. */
   socketOf(linkId: string): LinkSocket | null {
@@ -343,9 +341,7 @@ export class LinkHub {
   }
 
   /** Links of this node, with a socket or waiting for one. */
-  links(): readonly HubLink[] {
-    return [...this.#links.values()];
-  }
+  links = (): readonly HubLink[] => [...this.#links.values()];
 
   /** What waits for the clients of each role. */
   backlog = () => backlogOf(this.#links.values());
