@@ -253,13 +253,11 @@ export class LinkHub {
   }
 
   /** Mail that came by the node's own topic. */
-  mail(linkId: string, mail: LinkMail): void {
-    const entry = this.#links.get(linkId);
-    if (entry !== undefined) this.#onMail(entry, mail);
-  }
+  mail = (linkId: string, mail: LinkMail) => this.#onMail(this.#links.get(linkId), mail);
 
-  #onMail(entry: Entry, mail: LinkMail): void {
-    if (this.#links.get(entry.linkId) !== entry || !isMail(mail)) return;
+  #onMail(entry: Entry | undefined, mail: LinkMail): void {
+    if (entry === undefined || !isMail(mail)) return;
+    if (this.#links.get(entry.linkId) !== entry) return;
     this.#options.sharing?.heard(mail);
     if (entry.shared !== null) entry.shared.onMail(mail);
     else if ("draft" in mail) this.#step(entry, { kind: "send", draft: mail.draft });
