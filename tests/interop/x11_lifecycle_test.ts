@@ -1,5 +1,6 @@
 /** X11: what cannot be opened says why in one sentence; what was opened leaves nothing behind. */
 import assert from "node:assert/strict";
+import { openConverter } from "../../agent/adapters/libav/converter.ts";
 import { loadX11Libraries } from "../../agent/adapters/x11/libraries.ts";
 import { openX11 } from "../../agent/adapters/x11/open_x11.ts";
 import { startPainter } from "../support/stack.ts";
@@ -151,6 +152,25 @@ Deno.test("X11: the memory is given back only when nobody reads it any more", as
   release();
   await closing;
   assert.equal(mappings(), 0);
+});
+
+Deno.test("X11: a converter that reads by vectors finds memory past the last pixel", async () => {
+  // 1032 pages exactly, and a last column of cells that is 8 pixels wide.
+  const size = { width: 1032, height: 1024 };
+  await using xvfb = await startXvfb(size);
+  await using watched = await watchDesktop(xvfb.display);
+  const mapped = Deno.readTextFileSync("/proc/self/maps").split("\n")
+    .find((line) => line.includes("SYSV"));
+  const [from, to] = (mapped ?? "").split(" ")[0].split("-").map((hex) => parseInt(hex, 16));
+  assert.equal(to - from, size.width * size.height * 4 + 4096);
+  const converter = await openConverter(size);
+  assert.ok(converter.ok);
+  const frame = watched.desktop.capture.current();
+  assert.ok(frame !== null);
+  await converter.value.convert(frame);
+  converter.value.damage([{ x: 1024, y: 992, width: 8, height: 32 }]);
+  await converter.value.convert(frame);
+  converter.value.close();
 });
 
 Deno.test("X11: closed from inside its own events, or without ever being started", async () => {

@@ -6,6 +6,11 @@ import type { X11Libraries, X11OpenError } from "./libraries.ts";
 
 const Z_PIXMAP = 2;
 const ALL_PLANES = 0xffffffffffffffffn;
+/**
+ * swscale reads narrow rectangles by whole vectors, up to so much past the last pixel: where the
+ * picture fills its pages exactly (1032×1024), that would be nobody's memory.
+ */
+const READ_PAST_BYTES = 64;
 const IPC_PRIVATE = 0;
 const IPC_CREAT = 0o1000;
 const IPC_RMID = 0;
@@ -92,7 +97,8 @@ export class ShmImage {
           `Use a screen with 32 bits per pixel, least significant byte first: it has ${bits}`,
       });
     }
-    const id = c.shmget(IPC_PRIVATE, BigInt(strideBytes * height), IPC_CREAT | OWNER_ONLY);
+    const bytes = BigInt(strideBytes * height + READ_PAST_BYTES);
+    const id = c.shmget(IPC_PRIVATE, bytes, IPC_CREAT | OWNER_ONLY);
     const address = id < 0 ? null : c.shmat(id, null, 0);
     // Linux still lets the server attach to a segment that is marked for removal, so that
     // nothing is left behind whenever this process ends.
