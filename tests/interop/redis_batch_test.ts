@@ -221,9 +221,9 @@ Deno.test("batch: when Redis goes away in the middle, what was sent and what wai
   const sent = save("sent");
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   const before = client.sent;
-  const waiting = [save("waits"), batch.call("SET", "fg:waits", 1)];
+  const answers = outcomes([sent, save("waits"), batch.call("SET", "fg:waits", 1)]);
   await redis.stop("SIGKILL");
-  for (const answer of await outcomes([sent, ...waiting])) {
+  for (const answer of await answers) {
     assert.ok(answer instanceof StoreUnavailable, String(answer));
   }
   assert.equal(client.sent, before, "nothing more was sent");
