@@ -140,21 +140,23 @@ export function changeOf(
   if (before === after && options.head !== true) return UNCHANGED;
   const set: [string, string][] = [];
   const drop: string[] = [];
-  const endedBefore = new Map(before?.ended.map((s) => [s.sessionId, s]));
   for (const [key, session] of Object.entries(after.sessions)) {
     if (before?.sessions[key] !== session) set.push([`s:${key}`, JSON.stringify(session)]);
   }
   for (const key of Object.keys(before?.sessions ?? {})) {
     if (after.sessions[key] === undefined) drop.push(`s:${key}`);
   }
-  for (const session of after.ended) {
-    const { sessionId } = session;
-    if (endedBefore.get(sessionId) !== session) {
-      set.push([`e:${sessionId}`, JSON.stringify(session)]);
+  if (before?.ended !== after.ended) {
+    const endedBefore = new Map(before?.ended.map((s) => [s.sessionId, s]));
+    for (const session of after.ended) {
+      const { sessionId } = session;
+      if (endedBefore.get(sessionId) !== session) {
+        set.push([`e:${sessionId}`, JSON.stringify(session)]);
+      }
+      endedBefore.delete(sessionId);
     }
-    endedBefore.delete(sessionId);
+    for (const key of endedBefore.keys()) drop.push(`e:${key}`);
   }
-  for (const key of endedBefore.keys()) drop.push(`e:${key}`);
   const { sessions, ended, ...head } = after;
   // Links, caps and the lists change seldom; a signal changes its session only.
   const same = before !== null && set.every(([field]) => field.startsWith("s:")) &&
@@ -194,14 +196,15 @@ export function applyTold({ revision, desktop, corrupt }: Stored, told: Told): S
   const { rev, set } = told;
   if (rev !== revision + 1 || corrupt !== undefined) return null;
   const head = set.d;
-  if (head !== undefined && (!v.is(headSchema, head) || head.desktopId !== desktop.desktopId)) {
-    return null;
+  if (head !== undefined) {
+    if (!isNext(headSchema, head, desktop) || head.desktopId !== desktop.desktopId) return null;
   }
   const sessions: Record<string, SessionState> = {};
   for (const key of head?.live ?? Object.keys(desktop.sessions)) {
-    const session = set[`s:${key}`] ?? desktop.sessions[key];
-    if (session !== desktop.sessions[key]) {
-      if (!v.is(sessionSchema, session) || session.sessionId !== key) return null;
+    const before = desktop.sessions[key];
+    const session = set[`s:${key}`] ?? before;
+    if (session !== before) {
+      if (!isNext(sessionSchema, session, before) || session.sessionId !== key) return null;
     }
     if (session === undefined) return null;
     sessions[key] = session as SessionState;
@@ -216,6 +219,35 @@ export function applyTold({ revision, desktop, corrupt }: Stored, told: Told): S
     ended.push(session as EndedSession);
   }
   return { revision: rev, desktop: { ...rest, sessions, ended } as unknown as DesktopState };
+}
+
+type Shape = v.LooseObjectSchema<v.ObjectEntries, undefined>;
+
+/** As `v.is`; what is as it was in `before`, which was checked, is not checked once more. */
+function isNext<S extends Shape>(
+  schema: S,
+  value: unknown,
+  before: object | undefined,
+): value is v.InferInput<S> {
+  if (before === undefined || typeof value !== "object" || value === null) {
+    return v.is(schema, value);
+  }
+  const old = before as Readonly<Record<string, unknown>>;
+  const now = value as Readonly<Record<string, unknown>>;
+  return Object.entries(schema.entries).every(([key, entry]) =>
+    key in old && isSameJson(old[key], now[key]) || v.is(entry, now[key])
+  );
+}
+
+/** Whether two values are the same as JSON. */
+function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [a, b] as Readonly<Record<string, unknown>>[];
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length &&
+    keys.every((key) => key in right && isSameJson(left[key], right[key]));
 }
 
 export type Decoded =

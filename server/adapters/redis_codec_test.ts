@@ -73,3 +73,30 @@ Deno.test("told changes: what is foreign, out of turn or newer is not applied", 
   const corrupt = [{ sessionId: OTHER, consoleLinkId: null }];
   assert.equal(apply(good, { ...known, corrupt }), null);
 });
+
+Deno.test("told changes: a foreign value in any field is refused as it is when the whole is read", () => {
+  const { desktop } = new ControllerDriver().run(...SCRIPTS.connected);
+  const known = read(desktop!, 7);
+  const fields = Object.fromEntries(changeOf(null, desktop!).set);
+  const whole = (field: string, value: unknown) =>
+    decodeDesktop(DESKTOP, { ...fields, rev: "8", [field]: JSON.stringify(value) });
+  let refused = 0;
+  for (const field of ["d", `s:${SESSION}`]) {
+    const good = JSON.parse(fields[field]);
+    for (const key of [...Object.keys(good), "listening", "trace"]) {
+      for (const value of [undefined, null, 7, "x", [], [{}], {}, { at: "x" }]) {
+        const changed = JSON.parse(JSON.stringify({ ...good, [key]: value }));
+        const decoded = whole(field, changed);
+        const reads = decoded.kind === "desktop" && decoded.stored.corrupt === undefined;
+        const change = toldOf({ v: STORE_VERSION, rev: 8, set: { [field]: changed } });
+        const applied = applyTold(known, change!);
+        assert.equal(applied !== null, reads, `${field}.${key}: ${JSON.stringify(value)}`);
+        if (applied !== null && decoded.kind === "desktop") {
+          assert.deepEqual(applied.desktop, decoded.stored.desktop);
+        }
+        if (!reads) refused++;
+      }
+    }
+  }
+  assert.ok(refused > 50, `${refused}`);
+});

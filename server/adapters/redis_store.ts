@@ -213,7 +213,11 @@ export class RedisDesktopStore implements DesktopStore {
   async #summary(desktopId: string): Promise<DesktopSummary | null> {
     const known = this.#known.get(desktopId);
     const told = this.#told.get(desktopId);
-    if (told !== undefined && told.revision > (known?.revision ?? 0)) return told.summary;
+    if (told !== undefined && told.revision > (known?.revision ?? 0)) {
+      if (v.is(desktopSummarySchema, told.summary)) return told.summary;
+      // A newer node's may be of another kind; then the desktop itself is read.
+      this.#told.delete(desktopId);
+    }
     const stored = known ?? await this.#load(desktopId) ?? null;
     return stored === null ? null : summaryOf(stored.desktop);
   }
@@ -230,12 +234,11 @@ export class RedisDesktopStore implements DesktopStore {
       return;
     }
     const { desktopId, revision, summary } = notice;
-    // A newer node's may be of another kind; then the desktop itself is read.
-    const isTold = revision !== null && this.#told.size < MAX_REMEMBERED &&
-      v.is(desktopSummarySchema, summary);
+    const known = this.#known.get(desktopId);
+    const isTold = revision !== null && revision > (known?.revision ?? 0) &&
+      this.#told.size < MAX_REMEMBERED;
     if (isTold) this.#told.set(desktopId, { revision, summary });
     else this.#told.delete(desktopId);
-    const known = this.#known.get(desktopId);
     if (known !== undefined && known.revision < (revision ?? Infinity)) {
       this.#drop(desktopId);
     }
@@ -389,7 +392,8 @@ export class RedisDesktopStore implements DesktopStore {
 
 interface ToldEntry {
   readonly revision: number;
-  readonly summary: DesktopSummary;
+  /** Checked when it is asked for: most are followed by the next one before. */
+  readonly summary: unknown;
 }
 
 /** Anybody may publish there. */
