@@ -50,9 +50,8 @@ export function DesktopCard({ desktop, now, reachable, onConnect }: DesktopCardP
       <p className="mt-1.5 text-muted tabular-nums">{facts.join(" · ")}</p>
       <Labels labels={policyLabels(desktop)} />
       <a
-        aria-label={`Sessions of ${desktop.name}`}
+        aria-label={`Past sessions of ${desktop.name}`}
         className="relative z-1 mt-2 self-start rounded-sm font-medium text-accent-ink hover:underline"
-        data-testid="history-link"
         href={routePath({ page: "history", desktopId: desktop.desktopId })}
       >
         Past sessions

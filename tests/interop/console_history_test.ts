@@ -74,7 +74,10 @@ Deno.test("history: from the list to a session of last week and back, by keyboar
   await using browser = await launchChromium();
   await withPage({ browser, origin: story.origin }, "list", async (page) => {
     const asked = await answerFor(page);
-    const link = page.locator(`[data-desktop-id="${DESKTOP_ID}"]`).getByTestId("history-link");
+    const card = page.locator(`[data-desktop-id="${DESKTOP_ID}"]`);
+    const link = card.getByRole("link", { name: "Past sessions of Build server" });
+    // Who speaks to the browser says what is read on a link (WCAG 2.2, 2.5.3).
+    assert.equal(await link.textContent(), "Past sessions");
     await link.focus();
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Sessions of Build server" }).waitFor();
