@@ -34,13 +34,12 @@ return #KEYS - 1
 export class RedisHistory {
   readonly #client: RedisClient;
   readonly #limits: HistoryLimits;
-
   readonly #writer: RedisWriter;
 
   constructor(client: RedisClient, limits: HistoryLimits, writer: RedisWriter = client) {
     this.#client = client;
-    this.#writer = writer;
     this.#limits = limits;
+    this.#writer = writer;
   }
 
   /** How long a session's desktop has to be known. */

@@ -214,9 +214,9 @@ export class RedisDesktopStore implements DesktopStore {
     const known = this.#known.get(desktopId);
     const told = this.#told.get(desktopId);
     if (told !== undefined && told.revision > (known?.revision ?? 0)) {
-      if (v.is(desktopSummarySchema, told.summary)) return told.summary;
+      told.summary ??= v.is(desktopSummarySchema, told.said) ? told.said : "foreign";
       // A newer node's may be of another kind; then the desktop itself is read.
-      this.#told.delete(desktopId);
+      if (told.summary !== "foreign") return told.summary;
     }
     const stored = known ?? await this.#load(desktopId) ?? null;
     return stored === null ? null : summaryOf(stored.desktop);
@@ -237,7 +237,7 @@ export class RedisDesktopStore implements DesktopStore {
     const known = this.#known.get(desktopId);
     const isTold = revision !== null && revision > (known?.revision ?? 0) &&
       this.#told.size < MAX_REMEMBERED;
-    if (isTold) this.#told.set(desktopId, { revision, summary });
+    if (isTold) this.#told.set(desktopId, { revision, said: summary });
     else this.#told.delete(desktopId);
     if (known !== undefined && known.revision < (revision ?? Infinity)) {
       this.#drop(desktopId);
@@ -392,8 +392,9 @@ export class RedisDesktopStore implements DesktopStore {
 
 interface ToldEntry {
   readonly revision: number;
-  /** Checked when it is asked for: most are followed by the next one before. */
-  readonly summary: unknown;
+  readonly said: unknown;
+  /** Checked once, when it is asked for: most are followed by the next one before. */
+  summary?: DesktopSummary | "foreign";
 }
 
 /** Anybody may publish there. */

@@ -88,8 +88,8 @@ export function toEcs(event: SecurityEvent): Json {
   const { actor, source, target } = event;
   const ip = ipOf(event);
   // Whose address `source` is: an agent's is not where the session's operator sits.
-  const isOperators = actor.kind === "operator" || actor.kind === "server";
-  const user = actor.kind === "operator" ? actor : isOperators ? event.operator : undefined;
+  const asked = actor.kind === "server" ? event.operator : undefined;
+  const user = actor.kind === "operator" ? actor : asked;
   const pivots = [user?.id, user?.name, event.operator?.id, event.operator?.name];
   // Labels are keywords: numbers and flags are written as text.
   const labels = Object.entries(extrasOf(event)).map(([key, value]) => [key, String(value)]);
