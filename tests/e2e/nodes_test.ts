@@ -74,6 +74,30 @@ const agentServer = (cluster: Cluster) => ({
   agentSecretFile: join(cluster.nodes[0].server.dataDir, "agent.secret"),
 });
 
+/** A real desktop and its agent, watched by a console that signs in at a node. */
+async function startWatched(
+  cluster: Cluster,
+  at: Node,
+  options: { readonly painter: "clock" | "window"; readonly init?: () => void },
+) {
+  await using stack = new AsyncDisposableStack();
+  const xvfb = stack.use(await startXvfb({ width: 1280, height: 720 }));
+  const painter = stack.use(await startPainter(options.painter, { display: xvfb.display }));
+  const agent = stack.use(
+    await startAgent({ server: agentServer(cluster), capture: "x11", display: xvfb.display }),
+  );
+  const browser = stack.use(await launchChromium());
+  const { page } = stack.use(
+    await openConsole(browser, {
+      consoleUrl: await at.server.freshLink(),
+      connect: agent.desktopId,
+      init: options.init,
+    }),
+  );
+  const owned = stack.move();
+  return { xvfb, painter, agent, page, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
 /** Runs in the page: keeps its peer connections, and the longest time without a new video frame. */
 function watchVideo(): void {
   const seen: { peers: RTCPeerConnection[]; gapMs: number; frames: number } = {
@@ -135,17 +159,8 @@ e2eTest("nodes: agent at one, console at the other: video, exact picture, input"
   const [a, b] = cluster.nodes;
   cluster.agents.targets = [a.port];
   cluster.consoles.targets = [b.port];
-  await using xvfb = await startXvfb({ width: 1280, height: 720 });
-  await using window_ = await startPainter("window", { display: xvfb.display });
-  await using agent = await startAgent({
-    server: agentServer(cluster),
-    capture: "x11",
-    display: xvfb.display,
-  });
-  await using browser = await launchChromium();
-  const consoleUrl = await b.server.freshLink();
-  await using opened = await openConsole(browser, { consoleUrl, connect: agent.desktopId });
-  const { page } = opened;
+  await using watched = await startWatched(cluster, b, { painter: "window" });
+  const { xvfb, painter: window_, page } = watched;
   await t.step("picture by rtp", async () => {
     await waitForTransport(page, "rtp");
     assert.equal(await linksAt(a), "1 agents, 0 consoles");
@@ -169,25 +184,17 @@ e2eTest("nodes: no WebRTC, agent and console at different nodes: the relay cross
   const [a, b] = cluster.nodes;
   cluster.agents.targets = [a.port];
   cluster.consoles.targets = [b.port];
-  await using xvfb = await startXvfb({ width: 1280, height: 720 });
-  await using clock = await startPainter("clock", { display: xvfb.display });
-  await using agent = await startAgent({
-    server: agentServer(cluster),
-    capture: "x11",
-    display: xvfb.display,
-  });
-  await using browser = await launchChromium();
-  await using opened = await openConsole(browser, {
-    consoleUrl: await b.server.freshLink(),
-    connect: agent.desktopId,
+  await using watched = await startWatched(cluster, b, {
+    painter: "clock",
     init: () => {
       RTCPeerConnection.prototype.setRemoteDescription = () =>
         Promise.reject(new DOMException("refused by the test", "OperationError"));
     },
   });
-  await waitForTransport(opened.page, "diff-ws");
+  const { xvfb, painter: clock, page } = watched;
+  await waitForTransport(page, "diff-ws");
   await clock.ask("stop", /"done"/);
-  await waitForExactPicture(opened.page, xvfb.display);
+  await waitForExactPicture(page, xvfb.display);
 });
 
 /** Another operator's cookie, signed in at a node. */
@@ -224,21 +231,8 @@ async function decidedSession(node: Node, cookie: string, desktopId: string): Pr
 e2eTest("nodes: kill -9 in a live session: video goes on, the other node takes over", async (t) => {
   await using cluster = await startCluster();
   const [a, b] = cluster.nodes;
-  await using xvfb = await startXvfb({ width: 1280, height: 720 });
-  await using _clock = await startPainter("clock", { display: xvfb.display });
-  await using agent = await startAgent({
-    server: agentServer(cluster),
-    capture: "x11",
-    display: xvfb.display,
-  });
-  await using browser = await launchChromium();
-  const consoleUrl = await a.server.freshLink();
-  await using opened = await openConsole(browser, {
-    consoleUrl,
-    connect: agent.desktopId,
-    init: watchVideo,
-  });
-  const { page } = opened;
+  await using watched = await startWatched(cluster, a, { painter: "clock", init: watchVideo });
+  const { agent, page } = watched;
   await waitForTransport(page, "rtp");
   assert.equal(await linksAt(a), "1 agents, 1 consoles");
   const before = await seenBy(page);
@@ -293,20 +287,8 @@ e2eTest(
     await using cluster = await startCluster();
     const [a, b] = cluster.nodes;
     for (const balancer of [cluster.agents, cluster.consoles]) balancer.targets = [a.port];
-    await using xvfb = await startXvfb({ width: 1280, height: 720 });
-    await using _clock = await startPainter("clock", { display: xvfb.display });
-    await using agent = await startAgent({
-      server: agentServer(cluster),
-      capture: "x11",
-      display: xvfb.display,
-    });
-    await using browser = await launchChromium();
-    await using opened = await openConsole(browser, {
-      consoleUrl: await a.server.freshLink(),
-      connect: agent.desktopId,
-      init: watchVideo,
-    });
-    const { page } = opened;
+    await using watched = await startWatched(cluster, a, { painter: "clock", init: watchVideo });
+    const { page } = watched;
     await waitForTransport(page, "rtp");
     assert.equal(await linksAt(a), "1 agents, 1 consoles");
     const { peers, frames } = await seenBy(page);
@@ -357,21 +339,8 @@ e2eTest(
   async (t) => {
     await using cluster = await startCluster();
     const [a] = cluster.nodes;
-    await using xvfb = await startXvfb({ width: 1280, height: 720 });
-    await using _clock = await startPainter("clock", { display: xvfb.display });
-    await using agent = await startAgent({
-      server: agentServer(cluster),
-      capture: "x11",
-      display: xvfb.display,
-    });
-    await using browser = await launchChromium();
-    const consoleUrl = await a.server.freshLink();
-    await using opened = await openConsole(browser, {
-      consoleUrl,
-      connect: agent.desktopId,
-      init: watchVideo,
-    });
-    const { page } = opened;
+    await using watched = await startWatched(cluster, a, { painter: "clock", init: watchVideo });
+    const { page } = watched;
     await waitForTransport(page, "rtp");
     const ready = async () => {
       const answer = await fetch(`http://127.0.0.1:${a.port}/readyz`);

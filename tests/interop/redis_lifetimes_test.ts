@@ -26,41 +26,33 @@ const uuid = (kind: number, n: number): string =>
   `${String(kind).padStart(8, "0")}-0000-4000-8000-${String(n).padStart(12, "0")}`;
 
 /** Everything that ends a session, by what the shell is told. */
-type Way = (ids: {
+type Way = (ids: Ids) => readonly ControllerEvent[];
+interface Ids {
   readonly sessionId: string;
   readonly agentLink: string;
   readonly consoleLink: string;
-}) => readonly ControllerEvent[];
+}
 
 const say = (
   from: "agent" | "console",
-  linkId: string,
-  message: Omit<ControllerMessage, "seq" | "ack" | "ts" | "desktopId">,
+  { sessionId, agentLink, consoleLink }: Ids,
+  message: Pick<ControllerMessage, "type" | "payload">,
 ): ControllerEvent => ({
   kind: "message",
   from,
-  linkId,
-  message: { desktopId: "", seq: 0, ack: 0, ts: 0, ...message } as ControllerMessage,
+  linkId: from === "agent" ? agentLink : consoleLink,
+  message: { desktopId: "", sessionId, seq: 0, ack: 0, ts: 0, ...message } as ControllerMessage,
 });
 
-const decide = (decision: "accept" | "deny"): Way => ({ sessionId, agentLink }) => [
-  say("agent", agentLink, {
+const decide = (decision: "accept" | "deny"): Way => (ids) => [
+  say("agent", ids, {
     type: "SESSION_DECISION",
-    sessionId,
     payload: { decision, by: "policy", reason: "policy", viewOnly: false },
   }),
 ];
 const accept = decide("accept");
-const signal = (
-  from: "agent" | "console",
-  { sessionId, agentLink, consoleLink }: Parameters<Way>[0],
-  payload: Signal,
-) =>
-  say(from, from === "agent" ? agentLink : consoleLink, {
-    type: "DESKTOP_WEBRTC_SIGNAL",
-    sessionId,
-    payload,
-  });
+const signal = (from: "agent" | "console", ids: Ids, payload: Signal) =>
+  say(from, ids, { type: "DESKTOP_WEBRTC_SIGNAL", payload });
 const candidate = (port: number): Signal => ({
   kind: "ice-candidate",
   generation: 1,
@@ -78,9 +70,8 @@ const offer: Way = (ids) => [
 const connect: Way = (ids) => [
   ...offer(ids),
   signal("agent", ids, { kind: "answer", generation: 1, sdp: sampleSdp() }),
-  say("console", ids.consoleLink, {
+  say("console", ids, {
     type: "PEER_STATE",
-    sessionId: ids.sessionId,
     payload: { generation: 1, state: "connected" },
   }),
 ];
@@ -89,44 +80,38 @@ const WAYS: Readonly<Record<string, Way>> = {
   "offered and never answered": offer,
   "connected, then stopped by the owner": (ids) => [
     ...connect(ids),
-    say("agent", ids.agentLink, {
+    say("agent", ids, {
       type: "DESKTOP_KILL",
-      sessionId: ids.sessionId,
       payload: { scope: "session", reason: "owner-stopped" },
     }),
   ],
   "connected, degraded, on the relay, then failed at the agent": (ids) => [
     ...connect(ids),
-    say("agent", ids.agentLink, {
+    say("agent", ids, {
       type: "PEER_STATE",
-      sessionId: ids.sessionId,
       payload: { generation: 1, state: "failed" },
     }),
-    say("console", ids.consoleLink, {
+    say("console", ids, {
       type: "DESKTOP_TRANSPORT_FALLBACK",
-      sessionId: ids.sessionId,
       payload: { from: "rtp", to: "diff-ws", reason: "ice-failed", evidence: {}, at: 1 },
     }),
-    say("agent", ids.agentLink, {
+    say("agent", ids, {
       type: "SESSION_ENDED",
-      sessionId: ids.sessionId,
       payload: { reason: "agent-lost", by: "agent" },
     }),
   ],
   "never decided": () => [],
   "ended by the operator": (ids) => [
     ...accept(ids),
-    say("console", ids.consoleLink, {
+    say("console", ids, {
       type: "SESSION_ENDED",
-      sessionId: ids.sessionId,
       payload: { reason: "operator-disconnect", by: "operator" },
     }),
   ],
   "ended by the agent": (ids) => [
     ...accept(ids),
-    say("agent", ids.agentLink, {
+    say("agent", ids, {
       type: "SESSION_ENDED",
-      sessionId: ids.sessionId,
       payload: { reason: "owner-stopped", by: "agent" },
     }),
   ],
